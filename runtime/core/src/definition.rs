@@ -1,0 +1,31 @@
+//! The files a user writes, parsed with spans and checked; what comes out is [`crate::model`].
+//!
+//! There are two kinds. `tandem.toml` says how a project runs ([`Settings`]); feature files say what features are
+//! (entities, sources, feature views). Their reference is `docs/reference/definitions.md`. This module does no I/O:
+//!
+//! 1. read `tandem.toml` and ask [`features_folder`] where the feature files are;
+//! 2. read its `*.toml` files, sorted by name, and give everything to [`parse_project`], which reports all mistakes of
+//!    all files at once;
+//! 3. load the component of a view and [`bind`] the view to what the component declares.
+
+mod bind;
+mod diagnostic;
+mod duration;
+mod entity;
+mod names;
+mod parameters;
+mod project;
+mod reader;
+mod settings;
+mod source;
+mod suggest;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use bind::{BindError, bind};
+pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
+pub use duration::{DURATION_DAYS_MAX, DurationError, parse_duration};
+pub use project::{File, Sources, features_folder, parse_parameters, parse_project, parse_settings};
+pub use settings::{BatchSettings, EngineSettings, ServerSettings, Settings, StorageSettings};

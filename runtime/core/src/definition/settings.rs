@@ -1,0 +1,292 @@
+//! `tandem.toml`: how a project runs. Nothing in it is part of a view's definition hash; what features are stands in the feature files.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use toml::de::{DeTable, DeValue};
+
+use super::reader::{Place, Table};
+use super::suggest;
+use crate::time::Duration;
+
+/// Folder of feature files where `tandem.toml` names none.
+pub(super) const FEATURES_DEFAULT: &str = "features";
+
+/// Everything in `tandem.toml`. Paths are joined to the folder that the parser was given as the project's root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `project.name`: the project's name: letters, digits, `-`, `_` and `.`, at most 128 bytes. Required.
+    pub name: String,
+    /// `project.features`: folder whose `*.toml` files are the feature files. Default `features`.
+    pub features: PathBuf,
+    /// `[storage]`: where data is kept.
+    pub storage: StorageSettings,
+    /// `[server]`: the HTTP server and its limits.
+    pub server: ServerSettings,
+    /// `[engine]`: the WebAssembly engine and its limits.
+    pub engine: EngineSettings,
+    /// `[batch]`: runs over partitions and their limits.
+    pub batch: BatchSettings,
+}
+
+/// `[storage]`: where data is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageSettings {
+    /// `offline`: folder of the published partitions. Default `data/features`.
+    pub offline: PathBuf,
+    /// `online`: folder of the LMDB environment. Default `data/online`.
+    pub online: PathBuf,
+    /// `cache`: folder of compiled code; whoever may write there may run code as this program. Default `.tandem/cache`.
+    pub cache: PathBuf,
+}
+
+/// `[server]`: the HTTP server and its limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// `listen`: IP address and port. Default `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// `allow_replay`: whether callers may give `as_of` themselves. Default false.
+    pub allow_replay: bool,
+    /// `max_future`: rows and events further in the future than this are quarantined, on every way in. Default 5 minutes.
+    pub max_future: Duration,
+    /// `body_bytes_max`: body of one request, in bytes. Default 16 MiB.
+    pub body_bytes_max: u64,
+    /// `rows_max`: rows in one request. Default 100,000.
+    pub rows_max: usize,
+    /// `request_seconds_max`: time from a request's head to its answer, in seconds. Default 30.
+    pub request_seconds_max: u64,
+    /// `shutdown_seconds_max`: how long a shutdown waits for requests that are under way, in seconds. Default 30.
+    pub shutdown_seconds_max: u64,
+    /// `concurrent_requests_max`: requests under way at once; more are refused with 503. Default 1,024.
+    pub concurrent_requests_max: usize,
+}
+
+/// `[engine]`: the WebAssembly engine and its limits. Limits of one transform are part of its view, not of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineSettings {
+    /// `workers`: threads that run transforms; 0 is one for each core. Default 0.
+    pub workers: usize,
+    /// `component_bytes_max`: size of a component, in bytes. Default 64 MiB.
+    pub component_bytes_max: u64,
+    /// `instances_max`: instances alive at once. Default 128.
+    pub instances_max: usize,
+    /// `keep_resident_bytes`: linear memory that a pooled instance slot keeps mapped between calls, in bytes. Default 8 MiB.
+    pub keep_resident_bytes: u64,
+    /// `stack_bytes_max`: WebAssembly stack of a call, in bytes. Default 1 MiB.
+    pub stack_bytes_max: u64,
+}
+
+/// `[batch]`: runs over partitions and their limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchSettings {
+    /// `rows_per_call`: rows given to a transform in one call; changes no value. Default 65,536.
+    pub rows_per_call: usize,
+    /// `partitions_in_flight`: partitions computed at once; 0 is one for each core. Default 0.
+    pub partitions_in_flight: usize,
+    /// `row_group_rows`: rows in a row group of the Parquet files that are written. Default 131,072.
+    pub row_group_rows: usize,
+    /// `calls_in_flight`: calls that are computed or wait in order, for each partition; 0 is one more than there are workers. Default 0.
+    pub calls_in_flight: usize,
+}
+
+impl StorageSettings {
+    /// The defaults under a project's root.
+    pub fn defaults(root: &Path) -> Self {
+        StorageSettings {
+            offline: root.join("data/features"),
+            online: root.join("data/online"),
+            cache: root.join(".tandem/cache"),
+        }
+    }
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        ServerSettings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            allow_replay: false,
+            max_future: Duration::from_micros(5 * 60 * 1_000_000),
+            body_bytes_max: 16 << 20,
+            rows_max: 100_000,
+            request_seconds_max: 30,
+            shutdown_seconds_max: 30,
+            concurrent_requests_max: 1_024,
+        }
+    }
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        EngineSettings {
+            workers: 0,
+            component_bytes_max: 64 << 20,
+            instances_max: 128,
+            keep_resident_bytes: 8 << 20,
+            stack_bytes_max: 1 << 20,
+        }
+    }
+}
+
+impl Default for BatchSettings {
+    fn default() -> Self {
+        BatchSettings {
+            rows_per_call: 65_536,
+            partitions_in_flight: 0,
+            row_group_rows: 131_072,
+            calls_in_flight: 0,
+        }
+    }
+}
+
+/// Tables of `tandem.toml`.
+pub(super) const TABLES: &[&str] = &["project", "storage", "server", "engine", "batch"];
+pub(super) const PROJECT_KEYS: &[&str] = &["name", "features"];
+pub(super) const STORAGE_KEYS: &[&str] = &["offline", "online", "cache"];
+pub(super) const SERVER_KEYS: &[&str] = &[
+    "listen",
+    "allow_replay",
+    "max_future",
+    "body_bytes_max",
+    "rows_max",
+    "request_seconds_max",
+    "shutdown_seconds_max",
+    "concurrent_requests_max",
+];
+pub(super) const ENGINE_KEYS: &[&str] =
+    &["workers", "component_bytes_max", "instances_max", "keep_resident_bytes", "stack_bytes_max"];
+pub(super) const BATCH_KEYS: &[&str] = &["rows_per_call", "partitions_in_flight", "row_group_rows", "calls_in_flight"];
+
+const THREADS_MAX: u32 = 4_096;
+const SECONDS_MAX: u64 = 86_400;
+const BYTES_MAX: u64 = 1 << 40;
+
+/// Reads `tandem.toml`. None only where a required part is missing or wrong, which is then reported.
+pub(super) fn read<'a>(place: Place<'a>, tree: &'a DeTable<'a>, root: &Path) -> Option<Settings> {
+    refuse_unknown_tables(place, tree);
+    let project = section(place, tree, "project", PROJECT_KEYS);
+    let (name, features) = match &project {
+        Some(project) => {
+            let name = project.required("name", "`name = \"...\"`").and_then(|value| {
+                let name = project.text("name", value)?;
+                let fits = name.len() <= 128 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+                if !fits {
+                    let hint = "a project's name has letters, digits, `-`, `_` and `.`, at most 128 bytes".to_owned();
+                    project.error(value, format!("the project cannot be named `{name}`"), hint);
+                }
+                fits.then(|| name.to_owned())
+            });
+            let features = project.get("features").and_then(|value| project.path("features", value, root));
+            (name, features)
+        }
+        None if !tree.contains_key("project") => {
+            let hint = "add `[project]` with `name = \"...\"`".to_owned();
+            place.error(0..0, format!("{} has no `[project]`", place.file.name), hint);
+            (None, None)
+        }
+        None => (None, None),
+    };
+    let settings = Settings {
+        name: String::new(),
+        features: features.unwrap_or_else(|| root.join(FEATURES_DEFAULT)),
+        storage: section(place, tree, "storage", STORAGE_KEYS)
+            .map_or_else(|| StorageSettings::defaults(root), |table| storage(&table, root)),
+        server: section(place, tree, "server", SERVER_KEYS)
+            .map_or_else(ServerSettings::default, |table| server(&table)),
+        engine: section(place, tree, "engine", ENGINE_KEYS)
+            .map_or_else(EngineSettings::default, |table| engine(&table)),
+        batch: section(place, tree, "batch", BATCH_KEYS).map_or_else(BatchSettings::default, |table| batch(&table)),
+    };
+    name.map(|name| Settings { name, ..settings })
+}
+
+fn refuse_unknown_tables(place: Place<'_>, tree: &DeTable<'_>) {
+    for key in tree.keys().filter(|key| !TABLES.contains(&key.get_ref().as_ref())) {
+        let name = key.get_ref();
+        let hint = if super::project::FEATURE_FILE_KEYS.contains(&name.as_ref()) {
+            format!("`[[{name}]]` belongs in a feature file, in the folder that `project.features` names")
+        } else {
+            suggest::hint(name, "tables", TABLES)
+        };
+        place.error(key.span(), format!("unknown table `{name}` in {}", place.file.name), hint);
+    }
+}
+
+fn section<'a>(
+    place: Place<'a>,
+    tree: &'a DeTable<'a>,
+    name: &'static str,
+    keys: &'static [&'static str],
+) -> Option<Table<'a>> {
+    let value = tree.get(name)?;
+    match value.get_ref() {
+        DeValue::Table(entries) => Some(Table::open(place, format!("`[{name}]`"), value.span(), entries, keys)),
+        _ => {
+            let hint = format!("write `[{name}]` once, in single brackets");
+            place.error(value.span(), format!("`{name}` must be one table"), hint);
+            None
+        }
+    }
+}
+
+fn storage(table: &Table<'_>, root: &Path) -> StorageSettings {
+    let defaults = StorageSettings::defaults(root);
+    let path = |key, default| table.get(key).and_then(|value| table.path(key, value, root)).unwrap_or(default);
+    StorageSettings {
+        offline: path("offline", defaults.offline),
+        online: path("online", defaults.online),
+        cache: path("cache", defaults.cache),
+    }
+}
+
+fn server(table: &Table<'_>) -> ServerSettings {
+    let defaults = ServerSettings::default();
+    let listen = table.get("listen").and_then(|value| {
+        let text = table.text("listen", value)?;
+        let address = text.parse();
+        if address.is_err() {
+            let hint = "an address is written like \"127.0.0.1:8080\" or \"[::1]:8080\"".to_owned();
+            table.error(value, format!("`listen` of `[server]` cannot be `{text}`: not an IP address and port"), hint);
+        }
+        address.ok()
+    });
+    ServerSettings {
+        listen: listen.unwrap_or(defaults.listen),
+        allow_replay: table.boolean_or("allow_replay", defaults.allow_replay),
+        max_future: table
+            .get("max_future")
+            .and_then(|value| table.duration("max_future", value))
+            .unwrap_or(defaults.max_future),
+        body_bytes_max: table.integer_or("body_bytes_max", defaults.body_bytes_max, 1, BYTES_MAX),
+        rows_max: table.count_or("rows_max", defaults.rows_max, 1, u32::MAX),
+        request_seconds_max: table.integer_or("request_seconds_max", defaults.request_seconds_max, 1, SECONDS_MAX),
+        shutdown_seconds_max: table.integer_or("shutdown_seconds_max", defaults.shutdown_seconds_max, 0, SECONDS_MAX),
+        concurrent_requests_max: table.count_or(
+            "concurrent_requests_max",
+            defaults.concurrent_requests_max,
+            1,
+            1 << 20,
+        ),
+    }
+}
+
+fn engine(table: &Table<'_>) -> EngineSettings {
+    let defaults = EngineSettings::default();
+    EngineSettings {
+        workers: table.count_or("workers", defaults.workers, 0, THREADS_MAX),
+        component_bytes_max: table.integer_or("component_bytes_max", defaults.component_bytes_max, 1, BYTES_MAX),
+        instances_max: table.count_or("instances_max", defaults.instances_max, 1, 1 << 16),
+        keep_resident_bytes: table.integer_or("keep_resident_bytes", defaults.keep_resident_bytes, 0, BYTES_MAX),
+        // Below 64 KiB hardly any guest gets into its first call; the stack of a worker has room for 8 MiB and the host's own frames.
+        stack_bytes_max: table.integer_or("stack_bytes_max", defaults.stack_bytes_max, 64 << 10, 8 << 20),
+    }
+}
+
+fn batch(table: &Table<'_>) -> BatchSettings {
+    let defaults = BatchSettings::default();
+    BatchSettings {
+        rows_per_call: table.count_or("rows_per_call", defaults.rows_per_call, 1, 1 << 24),
+        partitions_in_flight: table.count_or("partitions_in_flight", defaults.partitions_in_flight, 0, THREADS_MAX),
+        row_group_rows: table.count_or("row_group_rows", defaults.row_group_rows, 1, 1 << 30),
+        calls_in_flight: table.count_or("calls_in_flight", defaults.calls_in_flight, 0, 1_024),
+    }
+}

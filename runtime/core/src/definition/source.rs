@@ -1,0 +1,66 @@
+//! `[[source]]`: where rows come from and what their times are.
+
+use std::path::Path;
+
+use jiff::tz::TimeZoneDatabase;
+
+use super::reader::Table;
+use super::suggest;
+use crate::model::{Source, SourceKind};
+use crate::types::AS_OF;
+
+pub(super) const SOURCE_KEYS: &[&str] =
+    &["name", "path", "kind", "event_time", "created_time", "sequence", "timezone", "partition", "description"];
+
+/// Reads a source whose name is known to be good. What is wrong is reported.
+pub(super) fn read(table: &Table<'_>, name: &str, root: &Path) -> Option<Source> {
+    let path = table.required("path", "`path = \"data/...\"`").and_then(|value| table.path("path", value, root));
+    let kind = table
+        .required("kind", "`kind = \"events\"` or `kind = \"state\"`")
+        .and_then(|value| table.choice("kind", value, &SourceKind::ALL, SourceKind::as_str));
+    let event_time = table.required("event_time", "`event_time = \"...\"`, the column with the event time");
+    let event_time = event_time.and_then(|value| column(table, "event_time", value));
+    let optional = |key| table.get(key).and_then(|value| column(table, key, value));
+    let source = Source {
+        name: name.to_owned(),
+        path: path.unwrap_or_default(),
+        kind: kind.unwrap_or(SourceKind::Events),
+        event_time: event_time.clone().unwrap_or_default(),
+        created_time: optional("created_time"),
+        sequence: optional("sequence"),
+        timezone: timezone(table),
+        partition: optional("partition"),
+        description: table.prose("description"),
+    };
+    // Where one of these is missing it was reported, and the source is of no use; the rest was checked all the same.
+    (kind.is_some() && event_time.is_some() && !source.path.as_os_str().is_empty()).then_some(source)
+}
+
+/// A column of the source: any text that is not empty, but `as_of`, which stands for the time that is asked for.
+pub(super) fn column<'a>(table: &Table<'a>, key: &str, value: &'a super::reader::Value<'a>) -> Option<String> {
+    let column = table.text(key, value)?;
+    if column == AS_OF {
+        let hint = "`as_of` stands for the time that is asked for; rename the column in the data".to_owned();
+        table.error(value, format!("`{key}` of {} cannot be the reserved name `as_of`", table.what), hint);
+        return None;
+    }
+    Some(column.to_owned())
+}
+
+/// The zone under its canonical name, so that `utc` and `UTC` are one definition.
+fn timezone(table: &Table<'_>) -> Option<String> {
+    let value = table.get("timezone")?;
+    let text = table.text("timezone", value)?;
+    // The bundled database and never the system's: a definition must mean the same on every machine.
+    let zones = TimeZoneDatabase::bundled();
+    let found = zones.get(text).ok().and_then(|zone| zone.iana_name().map(str::to_owned));
+    if found.is_none() {
+        let known: Vec<String> = zones.available().map(|name| name.to_string()).collect();
+        let hint = match suggest::nearest(text, known.iter().map(String::as_str)) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => "a time zone is named as in the IANA database, like \"UTC\" or \"Europe/Vienna\"".to_owned(),
+        };
+        table.error(value, format!("`timezone` of {} is not known: `{text}`", table.what), hint);
+    }
+    found
+}

@@ -1,0 +1,317 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::*;
+use crate::limits::TransformLimits;
+use crate::model::{AsOf, InputSource, KnownBy, NanMode, OnError, Project, SourceKind};
+use crate::parameter::ParameterValue;
+use crate::time::{Duration, Timestamp};
+use crate::types::DataType;
+
+const SETTINGS: &str = "[project]\nname = \"golden\"\n";
+
+fn file(name: &str, text: &str) -> File {
+    File { name: name.to_owned(), text: text.to_owned() }
+}
+
+fn parse(features: &[&str]) -> Result<Project, Diagnostics> {
+    let features = features.iter().enumerate().map(|(i, text)| file(&format!("features/{i}.toml"), text)).collect();
+    parse_project(&Sources { settings: file("tandem.toml", SETTINGS), features }, Path::new("root"))
+}
+
+/// A bad file beside what is said about it. `UPDATE_GOLDEN=1` writes the messages anew.
+#[test]
+fn golden_messages() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/definition/golden");
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let (mut cases, mut messages, mut wrong) = (0, 0, Vec::new());
+    for path in sorted_files(&folder) {
+        let expected_path = path.with_extension("stderr");
+        if path.extension().is_some_and(|extension| extension == "stderr") {
+            assert!(path.with_extension("toml").exists(), "{} has no .toml beside it", path.display());
+            messages += 1;
+            continue;
+        }
+        cases += 1;
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let sources = if stem.starts_with("tandem") {
+            Sources { settings: file("tandem.toml", &text), features: vec![] }
+        } else {
+            let features = vec![file(&format!("features/{stem}.toml"), &text)];
+            Sources { settings: file("tandem.toml", SETTINGS), features }
+        };
+        let error = parse_project(&sources, Path::new("")).expect_err(stem);
+        assert!(!error.found.is_empty(), "{stem}");
+        let found = format!("{error}\n");
+        if update {
+            std::fs::write(&expected_path, &found).unwrap();
+        } else if std::fs::read_to_string(&expected_path).unwrap_or_default() != found {
+            wrong.push(format!("{stem}:\n{found}"));
+        }
+    }
+    assert!(wrong.is_empty(), "these differ; UPDATE_GOLDEN=1 accepts them\n\n{}", wrong.join("\n"));
+    assert!(cases >= 15 && (update || messages == cases), "{cases} cases, {messages} messages");
+}
+
+fn sorted_files(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+const CARD: &str = r#"
+[[entity]]
+name = "card"
+join_keys = [{ name = "card_id", type = "int64" }]
+"#;
+
+const TRANSACTIONS: &str = r#"
+[[source]]
+name = "transactions"
+path = "data/transactions"
+kind = "events"
+event_time = "at"
+"#;
+
+const VIEW: &str = r#"
+[[feature_view]]
+name = "card_risk"
+version = 1
+source = "transactions"
+entities = ["card"]
+component = "card.wasm"
+as_of = "before"
+"#;
+
+#[test]
+fn mistakes_of_all_files_are_reported_at_once_in_order() {
+    let sources = Sources {
+        settings: file("tandem.toml", "[project]\nname = \"x\"\n[engine]\nworker = 1\n"),
+        features: vec![
+            file("b.toml", &VIEW.replace("\"card\"", "\"crad\"")),
+            file("a.toml", &format!("{CARD}typ = 1\n")),
+        ],
+    };
+    let Diagnostics { found, .. } = parse_project(&sources, Path::new("")).unwrap_err();
+    let places: Vec<_> = found.iter().map(|one| (one.file.as_str(), one.line, one.column)).collect();
+    assert_eq!(places, [("tandem.toml", 4, 1), ("b.toml", 5, 10), ("b.toml", 6, 13), ("a.toml", 5, 1)]);
+}
+
+#[test]
+fn a_flood_of_mistakes_is_counted() {
+    let parameters = format!("[feature_view.parameters]\nx = [{}]\n", "1, \"a\", ".repeat(DIAGNOSTICS_MAX + 20));
+    let error = parse(&[CARD, TRANSACTIONS, &format!("{VIEW}{parameters}")]).unwrap_err();
+    assert_eq!((error.found.len(), error.omitted), (DIAGNOSTICS_MAX, 20));
+    assert!(error.to_string().ends_with("\n\nerror: 20 more, not shown"));
+}
+
+#[test]
+fn a_name_in_a_wrong_definition_is_still_known() {
+    let Diagnostics { found, .. } = parse(&[&CARD.replace("int64", "int32"), TRANSACTIONS, VIEW]).unwrap_err();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].file, "features/0.toml");
+}
+
+#[test]
+fn names_in_a_file_with_wrong_syntax_get_the_benefit_of_the_doubt() {
+    let Diagnostics { found, .. } = parse(&[&format!("{CARD}\n= 1"), TRANSACTIONS, VIEW]).unwrap_err();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].message.starts_with("invalid TOML"), "{}", found[0]);
+}
+
+#[test]
+fn duplicates_across_files_name_the_first() {
+    let Diagnostics { found, .. } = parse(&[CARD, CARD, TRANSACTIONS, VIEW, VIEW]).unwrap_err();
+    let hints: Vec<_> = found.iter().map(|one| (one.file.as_str(), one.hint.as_deref().unwrap())).collect();
+    assert_eq!(
+        hints,
+        [
+            ("features/1.toml", "the first is at features/0.toml:3"),
+            ("features/4.toml", "the first is at features/3.toml:3; a changed view gets a new version"),
+        ]
+    );
+}
+
+#[test]
+fn versions_of_a_view_live_side_by_side_and_files_have_no_order() {
+    let second = VIEW.replace("version = 1", "version = 2\nttl = \"1d12h\"");
+    let project = parse(&[VIEW, CARD, &second, TRANSACTIONS]).unwrap();
+    assert_eq!(project.views.len(), 2);
+    assert_eq!(project.view("card_risk", None).unwrap().ttl, Some(Duration::from_micros(36 * 3_600_000_000)));
+    assert_eq!(project.view("card_risk", Some(1)).unwrap().ttl, None);
+    assert_eq!(project.view("card_risk", Some(3)), None);
+    assert_eq!(project.view("card", None), None);
+    assert_eq!(parse(&[TRANSACTIONS, &second, CARD, VIEW]), Ok(project.clone()));
+    assert_eq!(parse(&[&[second.as_str(), TRANSACTIONS, VIEW, CARD].concat()]), Ok(project));
+}
+
+#[test]
+fn defaults_follow_the_source() {
+    let project = parse(&[CARD, TRANSACTIONS, VIEW]).unwrap();
+    let view = &project.views[0];
+    assert_eq!((view.as_of, view.known_by), (AsOf::Before, KnownBy::Event));
+    assert_eq!(
+        (view.on_error, view.nan, &view.limits),
+        (OnError::Fail, NanMode::Boundary, &TransformLimits::default())
+    );
+    assert_eq!(view.component, Path::new("root/card.wasm"));
+    assert_eq!(view.source.path, Path::new("root/data/transactions"));
+    assert!(Arc::ptr_eq(&view.source, &project.sources[0]));
+
+    let state = TRANSACTIONS.replace("\"events\"", "\"state\"") + "created_time = \"loaded_at\"\n";
+    let view = VIEW.replace("as_of = \"before\"\n", "");
+    let project = parse(&[CARD, &state, &view]).unwrap();
+    assert_eq!(project.views[0].source.kind, SourceKind::State);
+    assert_eq!((project.views[0].as_of, project.views[0].known_by), (AsOf::AtOrBefore, KnownBy::Created));
+    let published = parse(&[CARD, &state, &(view + "known_by = \"published\"\n")]).unwrap();
+    assert_eq!(published.views[0].known_by, KnownBy::Published);
+}
+
+#[test]
+fn time_zones_are_named_one_way() {
+    for (written, meant) in [("utc", "UTC"), ("europe/vienna", "Europe/Vienna"), ("Etc/UTC", "Etc/UTC")] {
+        let project = parse(&[&format!("{TRANSACTIONS}timezone = \"{written}\"\n")]).unwrap();
+        assert_eq!(project.sources[0].timezone.as_deref(), Some(meant));
+    }
+    assert!(parse(&[&format!("{TRANSACTIONS}timezone = \"Etc/Unknown\"\n")]).is_err());
+}
+
+#[test]
+fn parameters_of_every_type() {
+    let parameters = r#"
+[feature_view.parameters]
+boolean = true
+int = 1_000
+hex = 0xff
+lowest = -9223372036854775808
+float = -0.0
+infinite = -inf
+text = "é"
+ints = [3, 1, 2]
+floats = [0.5, 2, -9007199254740992]
+edge = [0.5, 9223372036854774784]
+texts = ["b", ""]
+timestamps = [1969-12-31T23:59:59.999999Z, 2024-02-29T12:00:00.120000000+01:00, 2024-02-29 12:00:00z]
+"#;
+    let project = parse(&[CARD, TRANSACTIONS, &format!("{VIEW}{parameters}")]).unwrap();
+    let mut found = project.views[0].parameters.clone();
+    let Some(ParameterValue::Float64(zero)) = found.remove("float") else { panic!("{found:?}") };
+    assert_eq!(zero.to_bits(), (-0.0_f64).to_bits());
+    let leap_day = 1_709_208_000_000_000;
+    let expected = [
+        ("boolean", ParameterValue::Boolean(true)),
+        ("int", ParameterValue::Int64(1_000)),
+        ("hex", ParameterValue::Int64(255)),
+        ("lowest", ParameterValue::Int64(i64::MIN)),
+        ("infinite", ParameterValue::Float64(f64::NEG_INFINITY)),
+        ("text", ParameterValue::Text("é".to_owned())),
+        ("ints", ParameterValue::Int64s(vec![3, 1, 2])),
+        ("floats", ParameterValue::Float64s(vec![0.5, 2.0, -9_007_199_254_740_992.0])),
+        ("edge", ParameterValue::Float64s(vec![0.5, 9_223_372_036_854_774_784.0])),
+        ("texts", ParameterValue::Texts(vec!["b".to_owned(), String::new()])),
+        (
+            "timestamps",
+            ParameterValue::Timestamps(vec![
+                Timestamp(-1),
+                Timestamp(leap_day - 3_600_000_000 + 120_000),
+                Timestamp(leap_day),
+            ]),
+        ),
+    ];
+    assert_eq!(found, expected.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+
+    // 2^63 - 1 rounds up to 2^63, which saturates back to 2^63 - 1: it must not pass as exact.
+    let saturating = "[feature_view.parameters]\nx = [0.5, 9223372036854775807]\n";
+    assert!(parse(&[CARD, TRANSACTIONS, &format!("{VIEW}{saturating}")]).is_err());
+}
+
+#[test]
+fn the_folder_of_feature_files_is_found_whatever_else_is_wrong() {
+    let folder = |text: &str| features_folder(&file("tandem.toml", text), Path::new("root"));
+    assert_eq!(folder(""), Path::new("root/features"));
+    assert_eq!(folder("[project]\nfeatures = \"a/b\"\nnam = 1\n= 3"), Path::new("root/a/b"));
+    assert_eq!(folder("[project]\nfeatures = \"/abs\""), Path::new("/abs"));
+    for wrong in
+        ["project = 1", "[project]\nfeatures = 1", "[project]\nfeatures = \"\"", "[[project]]\nfeatures = \"x\""]
+    {
+        assert_eq!(folder(wrong), Path::new("root/features"), "{wrong}");
+    }
+}
+
+const REFERENCE: &str = include_str!("../../../../docs/reference/definitions.md");
+
+/// The fenced TOML blocks of the reference, in order.
+fn reference_blocks() -> Vec<&'static str> {
+    let blocks = REFERENCE.split("```toml\n").skip(1);
+    blocks.map(|rest| rest.split_once("```").expect("a block that ends").0).collect()
+}
+
+#[test]
+fn the_examples_of_the_reference_are_read() {
+    let [settings, features] = reference_blocks()[..] else { panic!("two examples: tandem.toml and a feature file") };
+    let settings_file = file("tandem.toml", settings);
+    let sources = Sources { settings: settings_file.clone(), features: vec![file("features/card.toml", features)] };
+    let project = parse_project(&sources, Path::new("")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(parse_settings(&settings_file, Path::new("")), Ok(project.settings.clone()));
+
+    // The example writes every default out; so the defaults of the reference are those of the code.
+    let name_only = file("tandem.toml", "[project]\nname = \"quickstart\"");
+    assert_eq!(Ok(&project.settings), parse_settings(&name_only, Path::new("")).as_ref());
+    assert_eq!(
+        project.entities[0].join_keys.iter().map(|key| &key.name).collect::<Vec<_>>(),
+        ["origin", "destination"]
+    );
+    let view = project.view("transaction_risk", Some(1)).expect("the example's view");
+    assert_eq!(view.limits, TransformLimits::default());
+    assert_eq!(view.join_keys().map(|key| key.data_type).collect::<Vec<_>>(), [DataType::Int64]);
+    assert_eq!(view.key_column("user_id"), "customer");
+    assert_eq!(view.input_source("amount"), InputSource::Column("amount_eur".to_owned()));
+    assert_eq!(view.input_source("scored_at"), InputSource::AsOf);
+    assert_eq!(view.ttl, Some(Duration::from_micros(30 * 86_400_000_000)));
+}
+
+#[test]
+fn every_key_is_in_the_reference_and_in_its_examples() {
+    let tables = [
+        settings::PROJECT_KEYS,
+        settings::STORAGE_KEYS,
+        settings::SERVER_KEYS,
+        settings::ENGINE_KEYS,
+        settings::BATCH_KEYS,
+        entity::ENTITY_KEYS,
+        entity::JOIN_KEY_KEYS,
+        source::SOURCE_KEYS,
+        view::VIEW_KEYS,
+        view::LIMIT_KEYS,
+    ];
+    let examples = reference_blocks().concat();
+    for key in tables.into_iter().flatten() {
+        assert!(REFERENCE.contains(&format!("| `{key}` |")), "{key} has no row in a table of the reference");
+        let written = [format!("{key} = "), format!("[feature_view.{key}]")];
+        assert!(written.iter().any(|form| examples.contains(form)), "{key} is not in the examples of the reference");
+    }
+}
+
+proptest::proptest! {
+    /// Whatever a file holds, it is read or refused with messages that can be shown.
+    #[test]
+    fn no_text_makes_reading_fail(
+        which in 0_usize..2,
+        cut in proptest::prelude::any::<proptest::sample::Index>(),
+        length in 0_usize..40,
+        text in "[a-z\\[\\]{}=\",.\r\n\t 0-9\u{1b}é😀-]{0,200}",
+    ) {
+        let mut changed: Vec<char> = reference_blocks()[which].chars().collect();
+        let start = cut.index(changed.len());
+        let end = (start + length).min(changed.len());
+        changed.splice(start..end, text.chars());
+        let changed = file("f.toml", &changed.into_iter().collect::<String>());
+        let settings = if which == 0 { changed.clone() } else { file("tandem.toml", SETTINGS) };
+        features_folder(&settings, Path::new(""));
+        if let Err(error) = parse_project(&Sources { settings, features: vec![changed] }, Path::new("")) {
+            proptest::prop_assert!(!error.found.is_empty());
+            proptest::prop_assert!(error.to_string().starts_with("error: "));
+        }
+    }
+}

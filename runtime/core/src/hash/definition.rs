@@ -1,0 +1,154 @@
+//! The definition hash: what of a view's definition can change a value.
+
+use super::Digest;
+use super::encoding::Item;
+use crate::limits::TransformLimits;
+use crate::model::{Entity, FeatureView, InputSource, JoinKey, Source};
+use crate::parameter::{ParameterValue, Parameters};
+use crate::types::Signature;
+
+/// Name and version of the encoding; it opens the hashed bytes.
+pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
+
+/// SHA-256 over a canonical typed encoding of everything of a definition that can change a value: the component's
+/// digest, parameters, the source of each of the signature's inputs, join keys (names, types and columns, in order), the
+/// source (name, kind, time columns, sequence, time zone, partition), `as_of`, `known_by`, `ttl`, limits, `nan` and
+/// `on_error`.
+///
+/// What is not covered:
+///
+/// - The view's name and version: they name the definition, the hash says what it is. So the hash tells whether two
+///   versions differ, or whether a renamed view is still the same.
+/// - Paths of the source and of the component: they say where bytes lie on one machine. The component is covered by its
+///   digest; data is new every day, and a source in staging has the same meaning as in production.
+/// - Names of entities and all outputs of the signature: what they mean is in the join keys, and in the component
+///   with its parameters.
+/// - Owner, description, tags: they are for people.
+///
+/// The bytes are the text [`DEFINITION_ENCODING`] and a record (`encoding.rs`).
+pub fn definition_hash(view: &FeatureView, signature: &Signature, digest: Digest) -> Digest {
+    let mut bytes = Vec::new();
+    Item::text(DEFINITION_ENCODING).encode(&mut bytes);
+    view_item(view, signature, digest).encode(&mut bytes);
+    Digest::of(&bytes)
+}
+
+// Structs are taken apart without `..`, so that a new field cannot be forgotten here.
+
+fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item {
+    let FeatureView {
+        name: _,
+        version: _,
+        source,
+        entities,
+        component: _,
+        parameters,
+        inputs: _,      // resolved per input of the signature
+        key_columns: _, // resolved per join key
+        ttl,
+        as_of,
+        known_by,
+        on_error,
+        nan,
+        limits,
+        owner: _,
+        description: _,
+        tags: _,
+    } = view;
+    let Signature { inputs, outputs: _, doc: _ } = signature;
+    Item::record([
+        ("component", Item::Bytes(digest.0.to_vec())),
+        ("parameters", parameters_item(parameters)),
+        ("inputs", Item::list(inputs, |input| input_item(&input.name, view.input_source(&input.name)))),
+        ("keys", Item::list(entities.iter().flat_map(|entity| keys(entity)), |key| key_item(view, key))),
+        ("source", source_item(source)),
+        ("as_of", Item::text(as_of.as_str())),
+        ("known_by", Item::text(known_by.as_str())),
+        ("ttl_us", Item::optional(*ttl, |ttl| Item::Unsigned(ttl.as_micros()))),
+        ("limits", limits_item(limits)),
+        ("nan", Item::text(nan.as_str())),
+        ("on_error", Item::text(on_error.as_str())),
+    ])
+}
+
+fn keys(entity: &Entity) -> &[JoinKey] {
+    let Entity { name: _, join_keys, description: _ } = entity;
+    join_keys
+}
+
+fn key_item(view: &FeatureView, key: &JoinKey) -> Item {
+    let JoinKey { name, data_type } = key;
+    Item::record([
+        ("name", Item::text(name)),
+        ("type", Item::text(data_type.to_string())),
+        ("column", Item::text(view.key_column(name))),
+    ])
+}
+
+fn input_item(name: &str, source: InputSource) -> Item {
+    let column = match source {
+        InputSource::Column(column) => Item::Text(column),
+        // Not a text, so that no column's name can stand for it.
+        InputSource::AsOf => Item::Absent,
+    };
+    Item::record([("name", Item::text(name)), ("column", column)])
+}
+
+fn source_item(source: &Source) -> Item {
+    let Source { name, path: _, kind, event_time, created_time, sequence, timezone, partition, description: _ } =
+        source;
+    let optional = |column: &Option<String>| Item::optional(column.as_ref(), Item::text);
+    Item::record([
+        ("name", Item::text(name)),
+        ("kind", Item::text(kind.as_str())),
+        ("event_time", Item::text(event_time)),
+        ("created_time", optional(created_time)),
+        ("sequence", optional(sequence)),
+        ("timezone", optional(timezone)),
+        ("partition", optional(partition)),
+    ])
+}
+
+fn limits_item(limits: &TransformLimits) -> Item {
+    let TransformLimits {
+        fuel_base,
+        fuel_per_row,
+        call_seconds_max,
+        memory_bytes_max,
+        table_elements_max,
+        output_bytes_max,
+        message_bytes_max,
+        fields_max,
+        failed_rows_max,
+    } = limits;
+    Item::record([
+        ("fuel_base", Item::Unsigned(*fuel_base)),
+        ("fuel_per_row", Item::Unsigned(*fuel_per_row)),
+        ("call_seconds_max", Item::Unsigned(*call_seconds_max)),
+        ("memory_bytes_max", Item::Unsigned(*memory_bytes_max)),
+        ("table_elements_max", Item::Unsigned(*table_elements_max)),
+        ("output_bytes_max", Item::Unsigned(*output_bytes_max)),
+        ("message_bytes_max", Item::Unsigned(*message_bytes_max)),
+        ("fields_max", Item::Unsigned(*fields_max)),
+        ("failed_rows_max", Item::Unsigned(*failed_rows_max)),
+    ])
+}
+
+fn parameters_item(parameters: &Parameters) -> Item {
+    // The type's name is part of the value: an empty list of integers is not an empty list of strings.
+    let typed = |name: &str, item| Item::record([(name, item)]);
+    let value = |value: &ParameterValue| match value {
+        ParameterValue::Boolean(boolean) => typed("boolean", Item::Boolean(*boolean)),
+        ParameterValue::Int64(integer) => typed("int64", Item::Signed(*integer)),
+        ParameterValue::Float64(float) => typed("float64", Item::Float(*float)),
+        ParameterValue::Text(text) => typed("text", Item::text(text)),
+        ParameterValue::Int64s(integers) => typed("int64s", Item::list(integers, |integer| Item::Signed(*integer))),
+        ParameterValue::Float64s(floats) => typed("float64s", Item::list(floats, |float| Item::Float(*float))),
+        ParameterValue::Timestamps(times) => typed("timestamps", Item::list(times, |time| Item::Signed(time.0))),
+        ParameterValue::Texts(texts) => typed("texts", Item::list(texts, Item::text)),
+    };
+    Item::Record(parameters.iter().map(|(name, parameter)| (name.clone(), value(parameter))).collect())
+}
+
+#[cfg(test)]
+mod tests;

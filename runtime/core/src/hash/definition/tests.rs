@@ -1,0 +1,267 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::*;
+use crate::model::{AsOf, KnownBy, NanMode, OnError, SourceKind};
+use crate::time::{Duration, Timestamp};
+use crate::types::{DataType, Field};
+
+#[derive(Clone)]
+struct Case {
+    view: FeatureView,
+    signature: Signature,
+    digest: Digest,
+}
+
+impl Case {
+    fn hash(&self) -> Digest {
+        definition_hash(&self.view, &self.signature, self.digest)
+    }
+
+    fn source(&mut self) -> &mut Source {
+        Arc::make_mut(&mut self.view.source)
+    }
+
+    fn entity(&mut self) -> &mut Entity {
+        Arc::make_mut(&mut self.view.entities[0])
+    }
+}
+
+fn parameters() -> Parameters {
+    use ParameterValue::*;
+    let parameters = [
+        ("boolean", Boolean(true)),
+        ("int64", Int64(-1)),
+        ("float64", Float64(0.0)),
+        ("text", Text("é".to_owned())),
+        ("int64s", Int64s(vec![1, 2])),
+        ("float64s", Float64s(vec![0.5])),
+        ("timestamps", Timestamps(vec![Timestamp(1)])),
+        ("texts", Texts(vec!["a".to_owned(), "b".to_owned()])),
+    ];
+    parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn case() -> Case {
+    let source = Source {
+        name: "transactions".to_owned(),
+        path: "data/transactions".into(),
+        kind: SourceKind::Events,
+        event_time: "event_time".to_owned(),
+        created_time: Some("created_time".to_owned()),
+        sequence: Some("offset".to_owned()),
+        timezone: Some("UTC".to_owned()),
+        partition: Some("date".to_owned()),
+        description: String::new(),
+    };
+    let join_key = JoinKey { name: "user_id".to_owned(), data_type: DataType::Int64 };
+    let entity = Entity { name: "user".to_owned(), join_keys: vec![join_key], description: String::new() };
+    let view = FeatureView {
+        name: "transaction_risk".to_owned(),
+        version: 1,
+        source: Arc::new(source),
+        entities: vec![Arc::new(entity)],
+        component: "transform.wasm".into(),
+        parameters: parameters(),
+        inputs: [("amount".to_owned(), InputSource::Column("amount_eur".to_owned()))].into(),
+        key_columns: BTreeMap::new(),
+        ttl: Some(Duration::from_micros(30 * 86_400_000_000)),
+        as_of: AsOf::Before,
+        known_by: KnownBy::Created,
+        on_error: OnError::Fail,
+        nan: NanMode::Boundary,
+        // Written out: a new default must not change the pinned hash below.
+        limits: TransformLimits {
+            fuel_base: 1,
+            fuel_per_row: 2,
+            call_seconds_max: 3,
+            memory_bytes_max: 4,
+            table_elements_max: 5,
+            output_bytes_max: 6,
+            message_bytes_max: 7,
+            fields_max: 8,
+            failed_rows_max: 9,
+        },
+        owner: String::new(),
+        description: String::new(),
+        tags: BTreeMap::new(),
+    };
+    let signature = Signature {
+        inputs: vec![
+            Field::new("amount", DataType::Float64, true),
+            Field::new("merchant", DataType::String, true),
+            Field::new("scored_at", DataType::Timestamp, false),
+        ],
+        outputs: vec![Field::new("risk", DataType::Float64, true)],
+        doc: String::new(),
+    };
+    Case { view, signature, digest: Digest::of(b"component") }
+}
+
+type Change = (&'static str, fn(&mut Case));
+
+/// One change at least for everything that the hash covers.
+const COVERED: &[Change] = &[
+    ("digest", |c| c.digest = Digest::of(b"another component")),
+    ("FeatureView.source", |c| c.view.source = Arc::new(Source { name: "b".to_owned(), ..(*c.view.source).clone() })),
+    ("FeatureView.entities", |c| c.view.entities.clear()),
+    ("FeatureView.parameters", |c| drop(c.view.parameters.remove("int64"))),
+    ("FeatureView.inputs", |c| c.view.inputs.clear()),
+    ("FeatureView.inputs", |c| drop(c.view.inputs.insert("scored_at".to_owned(), InputSource::AsOf))),
+    ("FeatureView.key_columns", |c| drop(c.view.key_columns.insert("user_id".to_owned(), "customer".to_owned()))),
+    ("FeatureView.ttl", |c| c.view.ttl = None),
+    ("FeatureView.ttl", |c| c.view.ttl = Some(Duration::from_micros(1))),
+    ("FeatureView.as_of", |c| c.view.as_of = AsOf::AtOrBefore),
+    ("FeatureView.known_by", |c| c.view.known_by = KnownBy::Published),
+    ("FeatureView.known_by", |c| c.view.known_by = KnownBy::Event),
+    ("FeatureView.on_error", |c| c.view.on_error = OnError::Quarantine),
+    ("FeatureView.nan", |c| c.view.nan = NanMode::Strict),
+    ("FeatureView.limits", |c| c.view.limits = TransformLimits::default()),
+    ("Source.name", |c| c.source().name.push('2')),
+    ("Source.kind", |c| c.source().kind = SourceKind::State),
+    ("Source.event_time", |c| c.source().event_time = "at".to_owned()),
+    ("Source.created_time", |c| c.source().created_time = None),
+    ("Source.sequence", |c| c.source().sequence = None),
+    ("Source.timezone", |c| c.source().timezone = Some("Europe/Vienna".to_owned())),
+    ("Source.timezone", |c| c.source().timezone = None),
+    ("Source.partition", |c| c.source().partition = None),
+    ("Entity.join_keys", |c| {
+        c.entity().join_keys.push(JoinKey { name: "account".to_owned(), data_type: DataType::Int64 });
+    }),
+    ("Entity.join_keys", |c| {
+        c.entity().join_keys.insert(0, JoinKey { name: "account".to_owned(), data_type: DataType::Int64 });
+    }),
+    // The column stays the same.
+    ("JoinKey.name", |c| {
+        c.entity().join_keys[0].name = "customer".to_owned();
+        c.view.key_columns.insert("customer".to_owned(), "user_id".to_owned());
+    }),
+    ("JoinKey.data_type", |c| c.entity().join_keys[0].data_type = DataType::String),
+    ("Signature.inputs", |c| drop(c.signature.inputs.pop())),
+    ("TransformLimits.fuel_base", |c| c.view.limits.fuel_base += 1000),
+    ("TransformLimits.fuel_per_row", |c| c.view.limits.fuel_per_row += 1000),
+    ("TransformLimits.call_seconds_max", |c| c.view.limits.call_seconds_max += 1000),
+    ("TransformLimits.memory_bytes_max", |c| c.view.limits.memory_bytes_max += 1000),
+    ("TransformLimits.table_elements_max", |c| c.view.limits.table_elements_max += 1000),
+    ("TransformLimits.output_bytes_max", |c| c.view.limits.output_bytes_max += 1000),
+    ("TransformLimits.message_bytes_max", |c| c.view.limits.message_bytes_max += 1000),
+    ("TransformLimits.fields_max", |c| c.view.limits.fields_max += 1000),
+    ("TransformLimits.failed_rows_max", |c| c.view.limits.failed_rows_max += 1000),
+];
+
+const NOT_COVERED: &[Change] = &[
+    ("FeatureView.name", |c| c.view.name.push('2')),
+    ("FeatureView.version", |c| c.view.version = 2),
+    ("FeatureView.component", |c| c.view.component = "elsewhere.wasm".into()),
+    ("FeatureView.owner", |c| c.view.owner = "risk".to_owned()),
+    ("FeatureView.description", |c| c.view.description = "text".to_owned()),
+    ("FeatureView.tags", |c| drop(c.view.tags.insert("team".to_owned(), "risk".to_owned()))),
+    ("Source.path", |c| c.source().path = "/elsewhere".into()),
+    ("Source.description", |c| c.source().description = "text".to_owned()),
+    ("Entity.name", |c| c.entity().name = "customer".to_owned()),
+    ("Entity.description", |c| c.entity().description = "text".to_owned()),
+    ("Signature.outputs", |c| c.signature.outputs[0].doc = "text".to_owned()),
+    ("Signature.doc", |c| c.signature.doc = "text".to_owned()),
+    // Mapped to its own name, or not mapped: the same meaning. So is what the component does not take.
+    ("inputs as resolved", |c| {
+        c.view.inputs.insert("merchant".to_owned(), InputSource::Column("merchant".to_owned()));
+        c.view.inputs.insert("unused".to_owned(), InputSource::AsOf);
+    }),
+    ("columns as resolved", |c| drop(c.view.key_columns.insert("user_id".to_owned(), "user_id".to_owned()))),
+];
+
+/// The names of all fields of a struct; does not compile where one is missing.
+macro_rules! fields {
+    ($type:ident { $($field:ident),* $(,)? } of $value:expr) => {{
+        let $type { $($field: _),* } = $value;
+        [$(concat!(stringify!($type), ".", stringify!($field))),*]
+    }};
+}
+
+#[test]
+fn every_field_is_covered_or_left_out_on_purpose() {
+    let case = case();
+    let mut fields: BTreeSet<&str> = BTreeSet::new();
+    fields.extend(fields!(FeatureView {
+        name, version, source, entities, component, parameters, inputs, key_columns, ttl, as_of, known_by, on_error,
+        nan, limits, owner, description, tags,
+    } of &case.view));
+    fields.extend(fields!(Source {
+        name, path, kind, event_time, created_time, sequence, timezone, partition, description,
+    } of &*case.view.source));
+    fields.extend(fields!(Entity { name, join_keys, description } of &*case.view.entities[0]));
+    fields.extend(fields!(JoinKey { name, data_type } of &case.view.entities[0].join_keys[0]));
+    fields.extend(fields!(TransformLimits {
+        fuel_base, fuel_per_row, call_seconds_max, memory_bytes_max, table_elements_max, output_bytes_max,
+        message_bytes_max, fields_max, failed_rows_max,
+    } of &case.view.limits));
+    fields.extend(fields!(Signature { inputs, outputs, doc } of &case.signature));
+    let changed = COVERED.iter().chain(NOT_COVERED).map(|(name, _)| *name).filter(|name| name.contains('.'));
+    assert_eq!(changed.collect::<BTreeSet<&str>>(), fields);
+}
+
+#[test]
+fn what_is_covered_changes_the_hash_each_in_its_own_way() {
+    let base = case();
+    let mut seen = BTreeMap::from([(base.hash(), "nothing changed")]);
+    for (name, change) in COVERED {
+        let mut changed = base.clone();
+        change(&mut changed);
+        if let Some(other) = seen.insert(changed.hash(), name) {
+            // Two ways to the same definition are fine, two definitions with one hash are not.
+            panic!("{name} has the hash of {other}");
+        }
+    }
+    assert_eq!(seen.len(), COVERED.len() + 1);
+}
+
+#[test]
+fn what_is_not_covered_leaves_the_hash() {
+    let base = case();
+    for (name, change) in NOT_COVERED {
+        let mut changed = base.clone();
+        change(&mut changed);
+        assert_eq!(changed.hash(), base.hash(), "{name}");
+    }
+}
+
+#[test]
+fn parameters_differ_by_type_and_bits() {
+    use ParameterValue::*;
+    let values = [
+        Boolean(false),
+        Boolean(true),
+        Int64(0),
+        Int64(1),
+        Float64(0.0),
+        Float64(-0.0),
+        Text("0".to_owned()),
+        Text(String::new()),
+        Int64s(vec![]),
+        Int64s(vec![1, 2]),
+        Int64s(vec![2, 1]),
+        Float64s(vec![]),
+        Float64s(vec![0.0]),
+        Timestamps(vec![]),
+        Timestamps(vec![Timestamp(1), Timestamp(2)]),
+        Texts(vec![]),
+        Texts(vec!["a".to_owned(), "b".to_owned()]),
+        Texts(vec!["ab".to_owned()]),
+    ];
+    let hashes: BTreeSet<Digest> = values
+        .iter()
+        .map(|value| {
+            let mut case = case();
+            case.view.parameters.insert("p".to_owned(), value.clone());
+            case.hash()
+        })
+        .collect();
+    assert_eq!(hashes.len(), values.len());
+}
+
+/// What is stored under a definition hash must be found again by every later release.
+#[test]
+fn the_hash_is_pinned() {
+    assert_eq!(case().hash().to_string(), "sha256:6cad063498b6392a2c8cef9ea16b74b98257639b3a51c0fc0549452cb4c7e98a");
+    assert_eq!(DEFINITION_ENCODING, "tandem-definition/1");
+}

@@ -1,0 +1,27 @@
+//! What every number in Tandem means.
+//!
+//! This crate is pure: no I/O, no clock, no wasmtime, no async. It decides what a value is; every other crate only moves
+//! values. In the order in which data flows:
+//!
+//! - [`definition`]: the files a user writes, parsed with spans and checked
+//! - [`model`]: what they mean once checked: entities, sources, feature views
+//! - [`types`], [`parameter`]: types of columns, signatures of transforms, parameters
+//! - [`limits`]: every limit of a transform, with its unit and default
+//! - [`time`]: timestamps, durations, ranges of days
+//! - [`canonical`], [`key`], [`order`]: canonical bytes of values, entity keys, the total order of feature rows
+//! - [`status`]: what an online value is served as
+//! - [`hash`]: digests of components and definition hashes
+//! - [`json`]: the exact encoding of values in JSON
+
+pub mod canonical;
+pub mod definition;
+pub mod hash;
+pub mod json;
+pub mod key;
+pub mod limits;
+pub mod model;
+pub mod order;
+pub mod parameter;
+pub mod status;
+pub mod time;
+pub mod types;

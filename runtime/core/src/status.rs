@@ -1,0 +1,170 @@
+//! What an online value is served as, and which rows count at an instant.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::AsOf;
+use crate::time::{Duration, Timestamp};
+
+/// What a value is served as. Nothing is ever silently zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// There is a value.
+    Present,
+    /// There is a row, and its value is known to be null.
+    NullValue,
+    /// There is no row of the entity.
+    NotFound,
+    /// The row is older than the view's ttl; its value is not served.
+    OutsideMaxAge,
+    /// The transform failed for the row.
+    TransformError,
+    /// The stored bytes are damaged (checksum).
+    Corrupt,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Status; 6] = [
+        Status::Present,
+        Status::NullValue,
+        Status::NotFound,
+        Status::OutsideMaxAge,
+        Status::TransformError,
+        Status::Corrupt,
+    ];
+
+    /// Its name in answers and status columns.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Status::Present => "PRESENT",
+            Status::NullValue => "NULL_VALUE",
+            Status::NotFound => "NOT_FOUND",
+            Status::OutsideMaxAge => "OUTSIDE_MAX_AGE",
+            Status::TransformError => "TRANSFORM_ERROR",
+            Status::Corrupt => "CORRUPT",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a status; the statuses are PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE, TRANSFORM_ERROR and CORRUPT"
+)]
+pub struct UnknownStatus(pub String);
+
+impl FromStr for Status {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        let known = Status::ALL.into_iter().find(|status| status.as_str() == text);
+        known.ok_or_else(|| UnknownStatus(text.to_owned()))
+    }
+}
+
+/// Whether a row counts at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Qualification {
+    /// It counts.
+    Qualifies,
+    /// It lies after the instant (or, under [`AsOf::Before`], at it).
+    Future,
+    /// It is older than the ttl.
+    Expired,
+}
+
+/// Whether a row of `event_time` counts when a value is asked for `as_of`: `event_time <= as_of` (or `<` under
+/// [`AsOf::Before`]) and `event_time >= as_of - ttl`. Both ends are included, and nothing overflows.
+pub fn qualifies(event_time: Timestamp, as_of: Timestamp, rule: AsOf, ttl: Option<Duration>) -> Qualification {
+    let not_yet = match rule {
+        AsOf::AtOrBefore => event_time > as_of,
+        AsOf::Before => event_time >= as_of,
+    };
+    // A start before the first timestamp excludes nothing.
+    let start = ttl.and_then(|ttl| as_of.checked_sub(ttl)).unwrap_or(Timestamp::MIN);
+    if not_yet {
+        Qualification::Future
+    } else if event_time < start {
+        Qualification::Expired
+    } else {
+        Qualification::Qualifies
+    }
+}
+
+/// Whether a row is to be quarantined because its event time is more than `max_future` after `now`. A row at exactly
+/// `now + max_future` is not.
+pub fn too_far_in_future(event_time: Timestamp, now: Timestamp, max_future: Duration) -> bool {
+    now.checked_add(max_future).is_some_and(|latest| event_time > latest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn statuses_survive_text() {
+        for status in Status::ALL {
+            assert_eq!(status.to_string().parse(), Ok(status));
+        }
+        assert_eq!("present".parse::<Status>(), Err(UnknownStatus("present".to_owned())));
+    }
+
+    #[test]
+    fn both_ends_are_included() {
+        let ttl = Some(Duration::from_micros(10));
+        let at = |event, rule| qualifies(Timestamp(event), Timestamp(100), rule, ttl);
+        assert_eq!(at(101, AsOf::AtOrBefore), Qualification::Future);
+        assert_eq!(at(100, AsOf::AtOrBefore), Qualification::Qualifies);
+        assert_eq!(at(100, AsOf::Before), Qualification::Future);
+        assert_eq!(at(99, AsOf::Before), Qualification::Qualifies);
+        assert_eq!(at(90, AsOf::AtOrBefore), Qualification::Qualifies);
+        assert_eq!(at(89, AsOf::AtOrBefore), Qualification::Expired);
+        assert!(!too_far_in_future(Timestamp(110), Timestamp(100), Duration::from_micros(10)));
+        assert!(too_far_in_future(Timestamp(111), Timestamp(100), Duration::from_micros(10)));
+    }
+
+    fn instants() -> impl Strategy<Value = i64> {
+        prop_oneof![-3..3_i64, any::<i64>(), i64::MIN..i64::MIN + 3, i64::MAX - 2..=i64::MAX]
+    }
+
+    fn spans() -> impl Strategy<Value = u64> {
+        prop_oneof![0..6_u64, any::<u64>(), u64::MAX - 2..=u64::MAX, i64::MAX as u64 - 2..i64::MAX as u64 + 3]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        // The oracle is the rule as it stands in the text, in integers wide enough for every sum.
+        #[test]
+        fn agrees_with_the_rule_in_wide_integers(
+            event in instants(), as_of in instants(), before in any::<bool>(), ttl in proptest::option::of(spans()),
+        ) {
+            let (e, t) = (i128::from(event), i128::from(as_of));
+            let happened = if before { e < t } else { e <= t };
+            let fresh = ttl.is_none_or(|ttl| e >= t - i128::from(ttl));
+            let expected = match (happened, fresh) {
+                (false, _) => Qualification::Future,
+                (true, false) => Qualification::Expired,
+                (true, true) => Qualification::Qualifies,
+            };
+            let rule = if before { AsOf::Before } else { AsOf::AtOrBefore };
+            let ttl = ttl.map(Duration::from_micros);
+            prop_assert_eq!(qualifies(Timestamp(event), Timestamp(as_of), rule, ttl), expected);
+        }
+
+        #[test]
+        fn the_future_agrees_with_wide_integers(event in instants(), now in instants(), span in spans()) {
+            let expected = i128::from(event) > i128::from(now) + i128::from(span);
+            let actual = too_far_in_future(Timestamp(event), Timestamp(now), Duration::from_micros(span));
+            prop_assert_eq!(actual, expected);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! wasmtime, set up so that the same bytes give the same bits.
+
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use tandem_core::hash::Digest;
+use tandem_core::model::NanMode;
+use wasmtime::component::Component as WasmComponent;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+
+use crate::cache::{Cache, CacheEvent};
+use crate::component::Component;
+use crate::error::EngineError;
+use crate::options::{Allocation, EngineOptions};
+
+/// The contract that this engine speaks, as its package is named in `wit/`.
+pub const CONTRACT: &str = "tandem:feature@0.1.0";
+
+/// How often the clock behind `call_seconds_max` ticks, in milliseconds: deadlines are late by so much at most.
+const TICK_MILLIS: u64 = 20;
+
+/// A WebAssembly engine: one compile profile for each [`NanMode`], made when first needed. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: EngineOptions,
+    cache: Option<Cache>,
+    plain: OnceLock<wasmtime::Engine>,
+    strict: OnceLock<wasmtime::Engine>,
+    ticker: Ticker,
+}
+
+impl Engine {
+    /// Sets the engine up and starts its ticking thread, which ends with the last clone.
+    ///
+    /// # Errors
+    ///
+    /// Where the machine refuses the address space of the pool, or the cache's folder is not private.
+    pub fn new(options: EngineOptions) -> Result<Engine, EngineError> {
+        let cache = options.cache.as_deref().map(Cache::open).transpose()?;
+        let engine = Engine {
+            shared: Arc::new(Shared {
+                options,
+                cache,
+                plain: OnceLock::new(),
+                strict: OnceLock::new(),
+                ticker: Ticker::start(),
+            }),
+        };
+        engine.profile(NanMode::Boundary)?; // a machine that cannot run it should say so now
+        Ok(engine)
+    }
+
+    /// The options it was made with.
+    pub fn options(&self) -> &EngineOptions {
+        &self.shared.options
+    }
+
+    /// Contract version, engine version, flags and target: recorded beside values, not part of their identity.
+    pub fn fingerprint(&self) -> String {
+        let stack = self.shared.options.stack_bytes_max;
+        let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+        format!("{CONTRACT}; wasmtime {WASMTIME}; stack {stack}; relaxed SIMD off; {arch}-{os}")
+    }
+
+    /// Loads a component: from the cache of compiled code, or by compiling it (milliseconds for Rust, seconds for Python).
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are too many, no component, a component that imports anything or exports another world.
+    pub fn load(&self, bytes: &[u8], nan: NanMode) -> Result<Component, EngineError> {
+        let max = self.shared.options.component_bytes_max;
+        if bytes.len() as u64 > max {
+            return Err(EngineError::ComponentTooLarge { bytes: bytes.len() as u64, max });
+        }
+        check_preamble(bytes)?;
+        let engine = self.profile(nan)?;
+        let digest = Digest::of(bytes);
+        let compile =
+            || WasmComponent::from_binary(engine, bytes).map_err(|error| EngineError::Compile(format!("{error:#}")));
+        let (component, event) = match &self.shared.cache {
+            Some(cache) => cache.get_or_compile(engine, digest, nan, compile)?,
+            None => (compile()?, CacheEvent::Miss),
+        };
+        tracing::debug!(%digest, ?event, "component loaded");
+        check_imports(engine, &component)?;
+        Component::new(self.clone(), digest, &component, event)
+    }
+
+    fn profile(&self, nan: NanMode) -> Result<&wasmtime::Engine, EngineError> {
+        let shared = &self.shared;
+        let cell = match nan {
+            NanMode::Boundary => &shared.plain,
+            NanMode::Strict => &shared.strict,
+        };
+        if let Some(engine) = cell.get() {
+            return Ok(engine);
+        }
+        let engine = wasmtime::Engine::new(&config(&shared.options, nan))
+            .map_err(|error| EngineError::Start(format!("{error:#}")))?;
+        Ok(cell.get_or_init(|| {
+            shared.ticker.add(engine.clone());
+            engine
+        }))
+    }
+}
+
+/// Version of the engine; a test holds it against Cargo.lock.
+pub(crate) const WASMTIME: &str = "48.0.8";
+
+fn config(options: &EngineOptions, nan: NanMode) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .wasm_simd(true)
+        .wasm_relaxed_simd(false) // not even its deterministic form: another engine could differ
+        .wasm_memory64(false)
+        .cranelift_opt_level(OptLevel::Speed)
+        .cranelift_nan_canonicalization(nan == NanMode::Strict)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .concurrency_support(false) // calls are synchronous; a call is three times cheaper without
+        .memory_init_cow(true)
+        .max_wasm_stack(options.stack_bytes_max as usize)
+        .wasm_backtrace_max_frames(None); // components are stripped: frames would say nothing
+    if options.allocation == Allocation::Pooling {
+        let instances = options.instances_max;
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(instances)
+            // A component of an interpreted language has a few core instances: adapter, libc, interpreter.
+            .total_core_instances(instances.saturating_mul(8))
+            .total_memories(instances.saturating_mul(2))
+            .total_tables(instances.saturating_mul(4))
+            .max_core_instances_per_component(64)
+            .max_memories_per_component(16)
+            .max_tables_per_component(64)
+            .max_memory_size(options.instance_memory_bytes_max as usize)
+            .table_elements(options.instance_table_elements_max as usize)
+            .linear_memory_keep_resident(options.keep_resident_bytes as usize)
+            .table_keep_resident(64 << 10)
+            .pagemap_scan(Enabled::Auto);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
+    config
+}
+
+/// Tells what bytes are before the compiler sees them: its own message for a core module or a text file helps nobody.
+fn check_preamble(bytes: &[u8]) -> Result<(), EngineError> {
+    let refuse = |found: String, hint| Err(EngineError::NotAComponent { found, hint });
+    match bytes {
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => refuse(
+            "it is a core module".to_owned(),
+            "`tandem build` makes the component of a Rust transform; for others see `wasm-tools component new`",
+        ),
+        [0, b'a', b's', b'm', rest @ ..] => {
+            let version = rest.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+            refuse(format!("it is WebAssembly of an unknown version ({version})"), "build it with current tools")
+        }
+        [] => refuse("it is empty".to_owned(), "was the build stopped?"),
+        _ => {
+            let start = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+            refuse(format!("it starts with {start}, not with 00 61 73 6d"), "is it the right file?")
+        }
+    }
+}
+
+/// Refuses whatever a component imports beyond the contract's own types.
+fn check_imports(engine: &wasmtime::Engine, component: &WasmComponent) -> Result<(), EngineError> {
+    let (package, version) = CONTRACT.split_once('@').expect("the contract has a version");
+    let mut names = Vec::new();
+    for (name, item) in component.component_type().imports(engine) {
+        let ours = name
+            .strip_prefix(package)
+            .is_some_and(|rest| rest.starts_with('/') && rest.ends_with(&format!("@{version}")));
+        match item.ty {
+            ComponentItem::ComponentInstance(instance) => {
+                let mut needs = Vec::new();
+                for (item_name, item) in instance.exports(engine) {
+                    match item.ty {
+                        ComponentItem::Type(_) if ours => {}
+                        ComponentItem::Type(_) if name.starts_with(package) => {
+                            return Err(EngineError::NotATransform { reason: format!("it is built for {name}") });
+                        }
+                        _ => needs.push(item_name.to_owned()),
+                    }
+                }
+                match needs.as_slice() {
+                    [] => {}
+                    [one] => names.push(format!("{name} ({one})")),
+                    [first, rest @ ..] => names.push(format!("{name} ({first} and {} more)", rest.len())),
+                }
+            }
+            ComponentItem::Type(_) if ours => {}
+            _ => names.push(name.to_owned()),
+        }
+    }
+    if names.is_empty() { Ok(()) } else { Err(EngineError::Imports { names }) }
+}
+
+/// The thread that advances the epoch of every engine, so that a call can be stopped after its time.
+struct Ticker {
+    engines: mpsc::Sender<wasmtime::Engine>,
+}
+
+impl Ticker {
+    fn start() -> Ticker {
+        let (sender, receiver) = mpsc::channel::<wasmtime::Engine>();
+        let tick = move || {
+            let mut engines = Vec::new();
+            loop {
+                // The sender lives as long as the engine: its end is the thread's.
+                match receiver.recv_timeout(Duration::from_millis(TICK_MILLIS)) {
+                    Ok(engine) => engines.push(engine),
+                    Err(mpsc::RecvTimeoutError::Timeout) => engines.iter().for_each(wasmtime::Engine::increment_epoch),
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        };
+        thread::Builder::new()
+            .name("tandem-ticker".to_owned())
+            .spawn(tick)
+            .expect("the system gives no thread for the engine's clock");
+        Ticker { engines: sender }
+    }
+
+    fn add(&self, engine: wasmtime::Engine) {
+        let _ = self.engines.send(engine); // the thread ends only with self
+    }
+}
+
+/// Ticks of the clock in so many seconds.
+pub(crate) fn ticks(seconds: u64) -> u64 {
+    seconds.saturating_mul(1000).div_ceil(TICK_MILLIS).max(1)
+}

@@ -1,0 +1,97 @@
+//! Errors of the engine.
+
+use std::path::PathBuf;
+
+use tandem_core::types::SignatureError;
+
+use crate::call::CallError;
+use crate::transform::RowFailure;
+
+/// What can go wrong between a component's bytes and the values it computes.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The engine could not be set up on this machine.
+    #[error(
+        "the WebAssembly engine does not start: {0}; hint: where address space is limited, set `allocation = \"on_demand\"` or a lower `instances_max`"
+    )]
+    Start(String),
+    /// Bytes that are no component.
+    #[error("not a WebAssembly component: {found}; hint: {hint}")]
+    NotAComponent {
+        /// What they are instead.
+        found: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A component over the limit.
+    #[error("the component has {bytes} bytes; the limit component_bytes_max is {max}")]
+    ComponentTooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// A component that imports something.
+    #[error("the component imports {}; a transform imports nothing, so that it can neither read a clock nor leave a trace. hint: build Rust for wasm32-unknown-unknown (`tandem build`), other languages with WASI stubbed out", .names.join(", "))]
+    Imports {
+        /// What it imports.
+        names: Vec<String>,
+    },
+    /// A component of another world or contract version.
+    #[error("the component does not export `describe` and `apply` of {}: {reason}", crate::CONTRACT)]
+    NotATransform {
+        /// The first difference.
+        reason: String,
+    },
+    /// Code that the compiler refuses.
+    #[error("the component does not compile: {0}")]
+    Compile(String),
+    /// An instance could not be made.
+    #[error("the component does not start: {0}")]
+    Instantiate(CallError),
+    /// All slots of the pool are taken.
+    #[error("all {max} instances are in use; the limit is instances_max")]
+    InstancesExhausted {
+        /// The limit.
+        max: u32,
+    },
+    /// `describe` failed.
+    #[error("`describe` failed: {0}")]
+    Describe(CallError),
+    /// `describe` answered with a signature that cannot be.
+    #[error("`describe` gives a signature that is refused: {0}")]
+    Signature(#[from] SignatureError),
+    /// Too many fields.
+    #[error("`describe` gives {fields} inputs and outputs; the limit fields_max is {max}")]
+    TooManyFields {
+        /// Inputs and outputs together.
+        fields: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// Columns that are not those of the signature: a mistake of the caller, not of the data.
+    #[error("the columns do not fit the signature: {0}")]
+    Inputs(String),
+    /// More rows failed than may.
+    #[error("{} rows of the batch failed, then the limit failed_rows_max of {max} was reached; row {}: {}", .failures.len(), .failures[0].row, .failures[0].message)]
+    TooManyFailures {
+        /// The rows found at fault so far, at least one.
+        failures: Vec<RowFailure>,
+        /// The limit.
+        max: u64,
+    },
+    /// Columns too large for Arrow's 32-bit offsets, or the like.
+    #[error("arrow: {0}")]
+    Arrow(String),
+    /// The folder for compiled code cannot be used.
+    #[error("compiled code cannot be kept in {}: {reason}", .path.display())]
+    Cache {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A worker thread is gone.
+    #[error("a worker thread panicked: {0}")]
+    Worker(#[from] crate::workers::WorkerPanic),
+}

@@ -1,0 +1,168 @@
+//! One instance: a store with its limits, and the two raw calls.
+
+use wasmtime::{ResourceLimiter, Store};
+
+use crate::bindings::Transform as Exports;
+use crate::bindings::tandem::feature::{columns::ColumnParam, outcomes, signatures};
+use crate::call::{CallError, LimitName};
+use crate::component::Loaded;
+use crate::engine::ticks;
+use crate::error::EngineError;
+use tandem_core::limits::TransformLimits;
+
+/// What a store carries: the limits on growth.
+pub(crate) struct State {
+    memory_bytes: u64,
+    memory_bytes_max: u64,
+    table_elements: u64,
+    table_elements_max: u64,
+}
+
+/// A limit on growth was crossed; travels through wasmtime as the cause of the trap.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("{limit} is {max}, asked for {asked}")]
+pub(crate) struct LimitHit {
+    pub(crate) limit: LimitName,
+    pub(crate) max: u64,
+    pub(crate) asked: u64,
+}
+
+impl State {
+    fn new(limits: &TransformLimits) -> Self {
+        State {
+            memory_bytes: 0,
+            memory_bytes_max: limits.memory_bytes_max,
+            table_elements: 0,
+            table_elements_max: limits.table_elements_max,
+        }
+    }
+}
+
+// The limits count all memories and all tables of the instance together. Crossing one traps: an answer of -1 would let a guest's result
+// depend on how much it was given.
+impl ResourceLimiter for State {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let asked = self.memory_bytes.saturating_add((desired - current) as u64);
+        if asked > self.memory_bytes_max {
+            let max = self.memory_bytes_max;
+            return Err(LimitHit { limit: LimitName::MemoryBytes, max, asked }.into());
+        }
+        self.memory_bytes = asked;
+        Ok(true)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(error) // a trap, never -1
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let asked = self.table_elements.saturating_add((desired - current) as u64);
+        if asked > self.table_elements_max {
+            let max = self.table_elements_max;
+            return Err(LimitHit { limit: LimitName::TableElements, max, asked }.into());
+        }
+        self.table_elements = asked;
+        Ok(true)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(error)
+    }
+}
+
+/// A live instance. After any error it is dead: drop it.
+pub(crate) struct Instance {
+    store: Store<State>,
+    exports: Exports,
+    stack_bytes_max: u64,
+}
+
+impl Instance {
+    /// Instantiates the component; its start functions run under the base fuel.
+    pub(crate) fn new(loaded: &Loaded, limits: &TransformLimits) -> Result<Instance, EngineError> {
+        let options = loaded.engine.options();
+        let mut store = Store::new(loaded.pre.engine(), State::new(limits));
+        store.limiter(|state| state);
+        arm(&mut store, limits.fuel_base, limits);
+        match loaded.pre.instantiate(&mut store) {
+            Ok(exports) => Ok(Instance { store, exports, stack_bytes_max: options.stack_bytes_max }),
+            Err(error) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
+                Err(EngineError::InstancesExhausted { max: options.instances_max })
+            }
+            Err(error) => Err(EngineError::Instantiate(CallError::from_wasmtime(
+                &error,
+                limits.fuel_base,
+                limits.call_seconds_max,
+                options.stack_bytes_max,
+                limits.output_bytes_max,
+            ))),
+        }
+    }
+
+    /// Calls `describe`.
+    pub(crate) fn describe(
+        &mut self,
+        parameters: &[signatures::Parameter<'_>],
+        limits: &TransformLimits,
+    ) -> Result<signatures::Signature, CallError> {
+        arm(&mut self.store, limits.fuel_base, limits);
+        let answer = self.exports.call_describe(&mut self.store, parameters);
+        self.answer(answer, limits.fuel_base, limits)
+    }
+
+    /// Calls `apply` on so many rows. Also gives the fuel that the call used.
+    pub(crate) fn apply(
+        &mut self,
+        parameters: &[signatures::Parameter<'_>],
+        rows: u32,
+        inputs: &[ColumnParam<'_>],
+        limits: &TransformLimits,
+    ) -> Result<(outcomes::Outcome, u64), CallError> {
+        let fuel = limits.fuel_base.saturating_add(u64::from(rows).saturating_mul(limits.fuel_per_row));
+        arm(&mut self.store, fuel, limits);
+        let answer = self.exports.call_apply(&mut self.store, parameters, rows, inputs);
+        let outcome = self.answer(answer, fuel, limits)?;
+        let left = self.store.get_fuel().expect("fuel is on");
+        Ok((outcome, fuel - left))
+    }
+
+    fn answer<T>(
+        &self,
+        answer: wasmtime::Result<Result<T, outcomes::Failure>>,
+        fuel: u64,
+        limits: &TransformLimits,
+    ) -> Result<T, CallError> {
+        match answer {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(failure)) => Err(CallError::Failure(bounded_message(failure.message, limits))),
+            Err(error) => Err(CallError::from_wasmtime(
+                &error,
+                fuel,
+                limits.call_seconds_max,
+                self.stack_bytes_max,
+                limits.output_bytes_max,
+            )),
+        }
+    }
+}
+
+fn arm(store: &mut Store<State>, fuel: u64, limits: &TransformLimits) {
+    store.set_fuel(fuel).expect("fuel is on");
+    store.set_epoch_deadline(ticks(limits.call_seconds_max));
+    store.set_hostcall_fuel(usize::try_from(limits.output_bytes_max).unwrap_or(usize::MAX));
+}
+
+/// An author's message, cut to the limit at a character's edge; control characters but line breaks and tabs become U+FFFD.
+pub(crate) fn bounded_message(message: String, limits: &TransformLimits) -> String {
+    let max = usize::try_from(limits.message_bytes_max).unwrap_or(usize::MAX);
+    let end = message.floor_char_boundary(max);
+    let cut = end < message.len();
+    let mut text: String = message[..end]
+        .chars()
+        .map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c })
+        .collect();
+    if cut {
+        text.push('…');
+    }
+    text
+}

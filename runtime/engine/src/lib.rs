@@ -1,0 +1,40 @@
+//! The one way to user code: components in, Arrow record batches through them.
+//!
+//! Batch and on demand both call [`Transform`]; neither has a way of its own. In the order in which data flows:
+//!
+//! - [`EngineOptions`]: limits of the process, with units and defaults
+//! - [`Engine`]: wasmtime, one compile profile for each NaN mode, the cache of compiled code
+//! - [`Component`]: a loaded component; [`Component::bind`] gives it its parameters
+//! - [`Transform`], [`Session`]: record batches through it, rows at fault isolated
+//! - [`convert`]: any Arrow array to the canonical type of an input, losslessly or not at all
+//! - [`Workers`], [`OnDemand`]: threads for the blocking calls, and requests that share one
+//!
+//! No statics. Threads are started by [`Engine::new`] (one, which ticks the clock behind deadlines) and [`Workers::start`], and by nothing else.
+//! This is the only crate that names wasmtime.
+
+mod bindings;
+mod cache;
+mod call;
+mod clean;
+mod component;
+pub mod convert;
+mod engine;
+mod error;
+mod instance;
+mod lift;
+mod lower;
+mod on_demand;
+mod options;
+mod signature;
+mod transform;
+mod workers;
+
+pub use cache::CacheEvent;
+pub use call::{CallError, LimitName};
+pub use component::Component;
+pub use engine::{CONTRACT, Engine};
+pub use error::EngineError;
+pub use on_demand::{OnDemand, OnDemandOptions};
+pub use options::{Allocation, EngineOptions};
+pub use transform::{Outcome, RowFailure, Session, Transform};
+pub use workers::{WorkerPanic, Workers};

@@ -1,0 +1,50 @@
+//! Limits of the engine, with units and defaults. Limits of a transform are in [`tandem_core::limits`].
+
+use std::path::PathBuf;
+
+/// How memory for instances is had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allocation {
+    /// A pool reserved ahead: instances cost microseconds. Reserves address space (not memory) for [`EngineOptions::instances_max`].
+    Pooling,
+    /// Mapped as needed: slower, for processes that are short of address space or that fork.
+    OnDemand,
+}
+
+/// Options of an [`crate::Engine`].
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// How memory for instances is had. Default: pooling.
+    pub allocation: Allocation,
+    /// Instances alive at the same moment, of all transforms; one more is an error. Default: 128.
+    pub instances_max: u32,
+    /// Bytes that any instance's memory may have, whatever its view says: the size of a slot of the pool. Default: 4 GiB, all that 32 bits
+    /// address.
+    pub instance_memory_bytes_max: u64,
+    /// Elements that any table may have, whatever its view says. Default: 100,000.
+    pub instance_table_elements_max: u32,
+    /// Bytes of a slot's memory that stay mapped when its instance ends, so that the next one does not fault them in again. Default: 8 MiB.
+    pub keep_resident_bytes: u64,
+    /// Bytes of stack that a call may use. The same for every transform, since it decides which recursion traps. Default: 1 MiB. A thread that calls into
+    /// transforms needs so much and some more; [`crate::Workers`] have it.
+    pub stack_bytes_max: u64,
+    /// Bytes of a component; a larger one is refused unread. Default: 64 MiB.
+    pub component_bytes_max: u64,
+    /// Folder for compiled code, private to this user; none: compile at every start. Default: none.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions {
+            allocation: Allocation::Pooling,
+            instances_max: 128,
+            instance_memory_bytes_max: 4 << 30,
+            instance_table_elements_max: 100_000,
+            keep_resident_bytes: 8 << 20,
+            stack_bytes_max: 1 << 20,
+            component_bytes_max: 64 << 20,
+            cache: None,
+        }
+    }
+}

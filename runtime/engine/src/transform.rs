@@ -1,0 +1,290 @@
+//! Record batches through a transform; rows at fault isolated.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow_schema::{Field as ArrowField, Schema, SchemaRef};
+use arrow_select::concat::concat;
+use arrow_select::filter::filter_record_batch;
+use arrow_select::take::take;
+use tandem_core::hash::Digest;
+use tandem_core::limits::TransformLimits;
+use tandem_core::types::{DataType, Signature};
+
+use crate::call::CallError;
+use crate::component::{Component, LoweredParameters};
+use crate::error::EngineError;
+use crate::instance::Instance;
+use crate::lift::lift;
+use crate::lower::lower;
+
+/// A component with its parameters: the function from input columns to features. Cheap to clone.
+#[derive(Clone)]
+pub struct Transform {
+    shared: Arc<Bound>,
+}
+
+struct Bound {
+    component: Component,
+    parameters: LoweredParameters,
+    signature: Signature,
+    output_schema: SchemaRef,
+    limits: TransformLimits,
+}
+
+/// A row without a value, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowFailure {
+    /// Index in the batch that was given.
+    pub row: usize,
+    /// Why: the author's message, or what the runtime found.
+    pub message: String,
+}
+
+/// What comes of a batch.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The features, in the schema [`Transform::output_schema`], as many rows as were given; null where a row failed.
+    pub outputs: RecordBatch,
+    /// The rows that failed, by increasing row.
+    pub failures: Vec<RowFailure>,
+    /// Fuel used by the calls that succeeded, about one unit an instruction.
+    pub fuel: u64,
+}
+
+impl Transform {
+    pub(crate) fn new(
+        component: Component,
+        parameters: LoweredParameters,
+        signature: Signature,
+        limits: TransformLimits,
+    ) -> Transform {
+        // Nullable whatever the signature says: a failed row is null.
+        let fields =
+            signature.outputs.iter().map(|field| ArrowField::new(&field.name, field.data_type.to_arrow(), true));
+        let output_schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Transform { shared: Arc::new(Bound { component, parameters, signature, output_schema, limits }) }
+    }
+
+    /// What it takes and gives.
+    pub fn signature(&self) -> &Signature {
+        &self.shared.signature
+    }
+
+    /// SHA-256 of the component.
+    pub fn digest(&self) -> Digest {
+        self.shared.component.digest()
+    }
+
+    /// The features as Arrow has them, all nullable.
+    pub fn output_schema(&self) -> SchemaRef {
+        Arc::clone(&self.shared.output_schema)
+    }
+
+    /// The limits of its calls.
+    pub fn limits(&self) -> &TransformLimits {
+        &self.shared.limits
+    }
+
+    /// A session: its instance lives from call to call. One partition at most should go through it.
+    pub fn session(&self) -> Session {
+        Session { transform: self.clone(), instance: None }
+    }
+
+    /// One batch through a fresh instance. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// See [`Session::apply`].
+    pub fn apply(&self, inputs: &RecordBatch) -> Result<Outcome, EngineError> {
+        self.session().apply(inputs)
+    }
+}
+
+/// Calls that may share an instance.
+pub struct Session {
+    transform: Transform,
+    instance: Option<Instance>,
+}
+
+impl Session {
+    /// One batch: a column for each input of the signature, by position, in its canonical Arrow type. Blocking.
+    ///
+    /// A call that fails is divided until the rows at fault stand alone; they come back as failures, the others with their values. So does a
+    /// row that is null where the signature takes no null.
+    ///
+    /// # Errors
+    ///
+    /// Columns that are not the signature's, more rows at fault than `failed_rows_max`, no instance to be had. No row is at fault then.
+    pub fn apply(&mut self, inputs: &RecordBatch) -> Result<Outcome, EngineError> {
+        self.check(inputs)?;
+        let (kept, refused) = self.refuse_nulls(inputs)?;
+        let Some(kept) = kept else {
+            return self.divide(inputs);
+        };
+        // Rows that were refused are not shown to the transform; the others keep their order.
+        let outcome = self.divide(&filter_record_batch(inputs, &kept).map_err(arrow_error)?)?;
+        let mut position = 0;
+        let indices: UInt32Array = kept
+            .values()
+            .iter()
+            .map(|kept| {
+                position += u32::from(kept);
+                kept.then(|| position - 1)
+            })
+            .collect();
+        let rows: Vec<usize> = kept.values().set_indices().collect();
+        let columns = outcome.outputs.columns().iter().map(|column| take(column, &indices, None).map_err(arrow_error));
+        let outputs = self.batch(columns.collect::<Result<_, _>>()?, inputs.num_rows())?;
+        let failures = outcome.failures.into_iter().map(|failure| RowFailure { row: rows[failure.row], ..failure });
+        let mut failures: Vec<_> = failures.chain(refused).collect();
+        failures.sort_by_key(|failure| failure.row);
+        Ok(Outcome { outputs, failures, fuel: outcome.fuel })
+    }
+
+    fn check(&self, inputs: &RecordBatch) -> Result<(), EngineError> {
+        let fields = &self.transform.signature().inputs;
+        if inputs.num_columns() != fields.len() {
+            return Err(EngineError::Inputs(format!(
+                "the signature has {} inputs, {} columns were given",
+                fields.len(),
+                inputs.num_columns()
+            )));
+        }
+        if u32::try_from(inputs.num_rows()).is_err() {
+            return Err(EngineError::Inputs(format!("{} rows in one batch", inputs.num_rows())));
+        }
+        for (field, array) in std::iter::zip(fields, inputs.columns()) {
+            if DataType::from_arrow(array.data_type()) != Some(field.data_type) {
+                return Err(EngineError::Inputs(format!(
+                    "input `{}` is a {}, the column has Arrow's {}",
+                    field.name,
+                    field.data_type,
+                    array.data_type()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows without a null where none may be, if any has one, and a failure for each of the others.
+    fn refuse_nulls(&self, inputs: &RecordBatch) -> Result<(Option<BooleanArray>, Vec<RowFailure>), EngineError> {
+        let required: Vec<_> = std::iter::zip(&self.transform.signature().inputs, inputs.columns())
+            .filter(|(field, array)| !field.nullable && array.null_count() > 0)
+            .collect();
+        if required.is_empty() {
+            return Ok((None, Vec::new()));
+        }
+        let mut failures = Vec::new();
+        let kept: Vec<bool> = (0..inputs.num_rows())
+            .map(|row| match required.iter().find(|(_, array)| array.is_null(row)) {
+                None => true,
+                Some((field, _)) => {
+                    let message = format!("input `{}` is null, and the transform takes no null there", field.name);
+                    failures.push(RowFailure { row, message });
+                    false
+                }
+            })
+            .collect();
+        Ok((Some(BooleanArray::from(kept)), failures))
+    }
+
+    fn divide(&mut self, inputs: &RecordBatch) -> Result<Outcome, EngineError> {
+        let mut division = Division { pieces: Vec::new(), failures: Vec::new(), isolated: 0, fuel: 0 };
+        if inputs.num_rows() > 0 {
+            self.divide_from(inputs, 0, &mut division)?;
+        }
+        let Division { mut pieces, failures, fuel, .. } = division;
+        let columns = match pieces.len() {
+            0 => self.null_columns(0),
+            1 => pieces.swap_remove(0),
+            _ => (0..self.transform.signature().outputs.len())
+                .map(|column| {
+                    let parts: Vec<&dyn Array> = pieces.iter().map(|piece| &*piece[column]).collect();
+                    concat(&parts).map_err(arrow_error)
+                })
+                .collect::<Result<_, _>>()?,
+        };
+        Ok(Outcome { outputs: self.batch(columns, inputs.num_rows())?, failures, fuel })
+    }
+
+    fn divide_from(&mut self, inputs: &RecordBatch, first: usize, division: &mut Division) -> Result<(), EngineError> {
+        let rows = inputs.num_rows();
+        let error = match self.call(inputs)? {
+            Ok((columns, failures, fuel)) => {
+                division.pieces.push(columns);
+                division
+                    .failures
+                    .extend(failures.into_iter().map(|failure| RowFailure { row: first + failure.row, ..failure }));
+                division.fuel += fuel;
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        if rows > 1 {
+            let half = rows / 2;
+            self.divide_from(&inputs.slice(0, half), first, division)?;
+            return self.divide_from(&inputs.slice(half, rows - half), first + half, division);
+        }
+        division.failures.push(RowFailure { row: first, message: error.to_string() });
+        division.isolated += 1;
+        let max = self.transform.limits().failed_rows_max;
+        if division.isolated > max {
+            let failures = std::mem::take(&mut division.failures);
+            return Err(EngineError::TooManyFailures { failures, max });
+        }
+        division.pieces.push(self.null_columns(1));
+        Ok(())
+    }
+
+    /// One call. The outer error is nobody's row's.
+    #[allow(clippy::type_complexity, reason = "columns, failed rows and fuel of one call")]
+    fn call(
+        &mut self,
+        inputs: &RecordBatch,
+    ) -> Result<Result<(Vec<ArrayRef>, Vec<RowFailure>, u64), CallError>, EngineError> {
+        let bound = &*self.transform.shared;
+        let rows = inputs.num_rows();
+        let lowered = std::iter::zip(&bound.signature.inputs, inputs.columns())
+            .map(|(field, array)| lower(field, array))
+            .collect::<Result<Vec<_>, _>>()?;
+        let columns: Vec<_> = lowered.iter().map(|column| column.borrow()).collect();
+        // Taken out: only an instance whose call succeeded is put back.
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => Instance::new(&bound.component.shared, &bound.limits)?,
+        };
+        let result = instance.apply(&bound.parameters.borrow(), rows as u32, &columns, &bound.limits).and_then(
+            |(outcome, fuel)| {
+                let (columns, failures) = lift(outcome, &bound.signature.outputs, rows, &bound.limits)?;
+                Ok((columns, failures, fuel))
+            },
+        );
+        if result.is_ok() {
+            self.instance = Some(instance);
+        }
+        Ok(result)
+    }
+
+    fn null_columns(&self, rows: usize) -> Vec<ArrayRef> {
+        let fields = &self.transform.shared.output_schema.fields;
+        fields.iter().map(|field| new_null_array(field.data_type(), rows)).collect()
+    }
+
+    fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, EngineError> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(self.transform.output_schema(), columns, &options).map_err(arrow_error)
+    }
+}
+
+struct Division {
+    pieces: Vec<Vec<ArrayRef>>,
+    failures: Vec<RowFailure>,
+    isolated: u64,
+    fuel: u64,
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn arrow_error(error: arrow_schema::ArrowError) -> EngineError {
+    EngineError::Arrow(error.to_string())
+}

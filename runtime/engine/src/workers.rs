@@ -1,0 +1,153 @@
+//! Threads for blocking work: calls into transforms never run on an async executor.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+
+use futures::channel::oneshot;
+
+/// Stack of a worker, in bytes of address space: room for the deepest recursion that a transform may have, and for the host's own frames.
+const STACK_BYTES: usize = 16 << 20;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A fixed number of threads that take jobs in order. Cheap to clone; the threads end when the last clone is gone and their jobs are done.
+#[derive(Clone)]
+pub struct Workers {
+    shared: Arc<Guard>,
+}
+
+struct Guard {
+    queue: Arc<Queue>,
+    threads: usize,
+}
+
+struct Queue {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+/// A job panicked: a defect of the host, not of a guest. The worker lives on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WorkerPanic(pub String);
+
+impl Workers {
+    /// Starts so many threads, at least one.
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses a thread.
+    pub fn start(threads: usize) -> Workers {
+        let threads = threads.max(1);
+        let queue = Arc::new(Queue { state: Mutex::default(), wake: Condvar::new() });
+        for index in 0..threads {
+            let queue = Arc::clone(&queue);
+            thread::Builder::new()
+                .name(format!("tandem-worker-{index}"))
+                .stack_size(STACK_BYTES)
+                .spawn(move || queue.work())
+                .expect("the system gives no thread for a worker");
+        }
+        Workers { shared: Arc::new(Guard { queue, threads }) }
+    }
+
+    /// How many threads there are.
+    pub fn threads(&self) -> usize {
+        self.shared.threads
+    }
+
+    /// Queues a job and forgets it.
+    pub fn submit(&self, job: impl FnOnce() + Send + 'static) {
+        let queue = &self.shared.queue;
+        queue.lock().jobs.push_back(Box::new(job));
+        queue.wake.notify_one();
+    }
+
+    /// Runs `job` on a worker and waits for its result without blocking the executor. A job that has begun runs to its end even if the
+    /// future is dropped.
+    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, WorkerPanic> {
+        let (sender, receiver) = oneshot::channel();
+        self.submit(move || {
+            let result = catch_unwind(AssertUnwindSafe(job)).map_err(|panic| WorkerPanic(panic_text(&*panic)));
+            let _ = sender.send(result); // nobody waits any more: the caller was dropped
+        });
+        match receiver.await {
+            Ok(result) => result,
+            Err(oneshot::Canceled) => Err(WorkerPanic("the worker threads have ended".to_owned())),
+        }
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // Jobs run outside the lock, so a poisoned state is still whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        loop {
+            let mut state = self.lock();
+            let job = loop {
+                if let Some(job) = state.jobs.pop_front() {
+                    break job;
+                }
+                if state.closed {
+                    return;
+                }
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            };
+            drop(state);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
+                tracing::error!(panic = panic_text(&*panic), "a job panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.queue.lock().closed = true;
+        self.queue.wake.notify_all();
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic without a text".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+
+    #[test]
+    fn results_come_back_and_panics_are_errors() {
+        let workers = Workers::start(2);
+        assert_eq!(block_on(workers.run(|| 6 * 7)), Ok(42));
+        assert_eq!(block_on(workers.run(|| panic!("no"))), Err::<(), _>(WorkerPanic("no".to_owned())));
+        assert_eq!(block_on(workers.run(|| 1)), Ok(1), "the worker lives on");
+    }
+
+    #[test]
+    fn queued_jobs_finish_after_the_handle_is_gone() {
+        let workers = Workers::start(1);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        for number in 0..10 {
+            let sender = sender.clone();
+            workers.submit(move || sender.send(number).unwrap());
+        }
+        drop((workers, sender));
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    }
+}

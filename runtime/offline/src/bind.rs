@@ -1,0 +1,410 @@
+//! A batch of source rows to a batch of feature rows: columns converted and bound to inputs, one call into the transform, rows at fault
+//! set aside.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, TimestampMicrosecondType};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, new_null_array,
+};
+use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_select::filter::filter_record_batch;
+use arrow_select::nullif::nullif;
+use datafusion::error::DataFusionError;
+use tandem_core::model::{BoundView, InputSource, OnError};
+use tandem_core::time::{Timestamp, Zone};
+use tandem_core::types::{DataType, TIME_COLUMNS};
+use tandem_engine::convert::{ConvertError, to_declared};
+use tandem_engine::{EngineError, Outcome, Session, Transform};
+
+use crate::columns::{QUARANTINE_COLUMNS, feature_schema, quarantine_schema};
+use crate::error::OfflineError;
+use crate::footers::CheckedPartition;
+use crate::inputs::InputBatch;
+use crate::report::RowCounts;
+
+/// Where sessions come from. [`Transform`] is the only one in the product; unit tests have a native one.
+pub(crate) trait RowFunction: Send + Sync {
+    /// A session for one partition at most.
+    fn session(&self) -> Box<dyn RowSession>;
+}
+
+/// A session, as [`Session`] has it.
+pub(crate) trait RowSession: Send {
+    /// Blocking.
+    fn apply(&mut self, inputs: &RecordBatch) -> Result<Outcome, EngineError>;
+}
+
+impl RowFunction for Transform {
+    fn session(&self) -> Box<dyn RowSession> {
+        Box::new(Transform::session(self))
+    }
+}
+
+impl RowSession for Session {
+    fn apply(&mut self, inputs: &RecordBatch) -> Result<Outcome, EngineError> {
+        Session::apply(self, inputs)
+    }
+}
+
+/// How the columns of one partition's scan become inputs and feature rows.
+pub(crate) struct Binding {
+    view: Arc<BoundView>,
+    checked: Arc<CheckedPartition>,
+    /// Keys, event time, created time, published time, sequence, inputs: what a row is before its features are known.
+    bound: Vec<BoundColumn>,
+    bound_schema: SchemaRef,
+    feature_schema: SchemaRef,
+    quarantine_schema: SchemaRef,
+    keys: usize,
+    /// Start of the partition's day (included) and of the next (excluded), in microseconds.
+    day: Option<(i64, i64)>,
+    event_time_max: i64,
+}
+
+struct BoundColumn {
+    from: ColumnSource,
+    data_type: DataType,
+}
+
+enum ColumnSource {
+    /// Position and name in the scan.
+    Scan(usize, String),
+    /// The converted event time.
+    EventTime,
+    /// No such column: all null.
+    Absent,
+}
+
+/// What came of one batch.
+pub(crate) struct Computed {
+    /// Published rows, in order.
+    pub(crate) features: RecordBatch,
+    /// Rows set aside, in order.
+    pub(crate) quarantine: Option<RecordBatch>,
+    pub(crate) rows: RowCounts,
+}
+
+#[derive(Debug, Clone)]
+enum Reject {
+    NullEventTime,
+    Future(String),
+    Failed(String),
+}
+
+/// Rows of a batch that are set aside.
+type Rejects = BTreeMap<usize, Reject>;
+
+impl Binding {
+    /// `event_time_max`: rows with a later event time are set aside.
+    pub(crate) fn new(
+        view: Arc<BoundView>,
+        checked: Arc<CheckedPartition>,
+        event_time_max: Timestamp,
+    ) -> Result<Self, OfflineError> {
+        let (definition, source) = (&view.view, &view.view.source);
+        let scan = |column: &str| {
+            let names = checked.file_schema.fields().iter().map(|field| field.name().as_str());
+            let position =
+                names.chain(checked.hive.iter().map(|(name, _)| name.as_str())).position(|name| name == column);
+            // Every column that is asked for here was found by the check of the footers.
+            position.map_or(ColumnSource::Absent, |position| ColumnSource::Scan(position, column.to_owned()))
+        };
+        let optional = |column: &Option<String>| column.as_deref().map_or(ColumnSource::Absent, scan);
+        let mut bound: Vec<BoundColumn> = definition
+            .join_keys()
+            .map(|key| BoundColumn { from: scan(definition.key_column(&key.name)), data_type: key.data_type })
+            .collect();
+        let keys = bound.len();
+        bound.push(BoundColumn { from: scan(&source.event_time), data_type: DataType::Timestamp });
+        bound.push(BoundColumn { from: optional(&source.created_time), data_type: DataType::Timestamp });
+        bound.push(BoundColumn { from: ColumnSource::Absent, data_type: DataType::Timestamp });
+        bound.push(BoundColumn { from: optional(&source.sequence), data_type: DataType::Int64 });
+        bound.extend(view.signature.inputs.iter().map(|input| {
+            let from = match definition.input_source(&input.name) {
+                InputSource::Column(column) => scan(&column),
+                InputSource::AsOf => ColumnSource::EventTime,
+            };
+            BoundColumn { from, data_type: input.data_type }
+        }));
+        let quarantine_schema = quarantine_schema(&view);
+        let bound_schema = Arc::new(Schema::new(quarantine_schema.fields()[..bound.len()].to_vec()));
+        let day = match checked.partition.day {
+            Some(day) => Some(local_day(day, source.timezone.as_deref())?),
+            None => None,
+        };
+        Ok(Binding {
+            feature_schema: feature_schema(&view),
+            quarantine_schema,
+            bound_schema,
+            bound,
+            keys,
+            day,
+            event_time_max: event_time_max.0,
+            checked,
+            view,
+        })
+    }
+
+    pub(crate) fn feature_schema(&self) -> &SchemaRef {
+        &self.feature_schema
+    }
+
+    pub(crate) fn quarantine_schema(&self) -> &SchemaRef {
+        &self.quarantine_schema
+    }
+
+    /// The view's name and version, for EXPLAIN.
+    pub(crate) fn name(&self) -> String {
+        format!("{} v{}", self.view.view.name, self.view.view.version)
+    }
+
+    pub(crate) fn checked(&self) -> &CheckedPartition {
+        &self.checked
+    }
+
+    /// Converts, calls and assembles. `batch` begins at row `first_row` of the partition and lies in one file. Blocking.
+    pub(crate) fn compute(
+        &self,
+        session: &mut dyn RowSession,
+        batch: &RecordBatch,
+        first_row: u64,
+    ) -> Result<Computed, OfflineError> {
+        let (bound, mut rejects) = self.bind(batch, first_row)?;
+        self.reject(&bound, &mut rejects);
+        let kept_rows: Vec<usize> = (0..bound.num_rows()).filter(|row| !rejects.contains_key(row)).collect();
+        let kept = keep(&bound, |row| !rejects.contains_key(&row), rejects.is_empty())?;
+        let outcome = if kept.num_rows() == 0 {
+            let outputs = RecordBatch::new_empty(self.view.signature.output_schema());
+            Outcome { outputs, failures: Vec::new(), fuel: 0 }
+        } else {
+            session.apply(&self.inputs_of(&kept)?).map_err(|source| {
+                let (file, row) = self.checked.locate(first_row);
+                let partition = self.checked.partition.id.clone();
+                OfflineError::Engine { partition, file: file.path.clone(), first_row: row, source: Box::new(source) }
+            })?
+        };
+        let failed: BTreeMap<usize, String> =
+            outcome.failures.into_iter().map(|failure| (failure.row, failure.message)).collect();
+        rejects.extend(failed.iter().map(|(row, message)| (kept_rows[*row], Reject::Failed(message.clone()))));
+        self.refuse(&rejects, bound.num_rows(), first_row)?;
+
+        let kept = keep(&kept, |row| !failed.contains_key(&row), failed.is_empty())?;
+        let outputs = keep(&outcome.outputs, |row| !failed.contains_key(&row), failed.is_empty())?;
+        let mut columns = kept.columns()[..self.keys + 4].to_vec();
+        columns.extend(outputs.columns().iter().cloned());
+        let features = record_batch(&self.feature_schema, columns, kept.num_rows())?;
+        let rows = self.count(&features, &rejects);
+        Ok(Computed { features, quarantine: self.quarantine(&bound, &rejects, first_row)?, rows })
+    }
+
+    /// What [`Binding::compute`] would give to the transform: inputs and event times of the rows that reach it. Blocking.
+    pub(crate) fn inputs(&self, batch: &RecordBatch, first_row: u64) -> Result<InputBatch, OfflineError> {
+        let (bound, mut rejects) = self.bind(batch, first_row)?;
+        self.reject(&bound, &mut rejects);
+        let kept = keep(&bound, |row| !rejects.contains_key(&row), rejects.is_empty())?;
+        let event_times = Arc::clone(kept.column(self.keys));
+        Ok(InputBatch { inputs: self.inputs_of(&kept)?, event_times })
+    }
+
+    /// The inputs among the bound columns.
+    fn inputs_of(&self, bound: &RecordBatch) -> Result<RecordBatch, OfflineError> {
+        let inputs: Vec<usize> = (self.keys + TIME_COLUMNS.len()..self.bound.len()).collect();
+        bound.project(&inputs).map_err(arrow)
+    }
+
+    /// Every column in its declared type, all rows; a value that does not convert is null and its row among the rejects, if the view
+    /// says that it may be set aside.
+    fn bind(&self, batch: &RecordBatch, first_row: u64) -> Result<(RecordBatch, Rejects), OfflineError> {
+        let event_time = self.keys;
+        let mut rejects = Rejects::new();
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.bound.len());
+        for column in &self.bound {
+            columns.push(match &column.from {
+                ColumnSource::Scan(position, name) => {
+                    self.convert(batch.column(*position), name, column.data_type, first_row, &mut rejects)?
+                }
+                ColumnSource::EventTime => Arc::clone(&columns[event_time]),
+                ColumnSource::Absent => new_null_array(&column.data_type.to_arrow(), batch.num_rows()),
+            });
+        }
+        Ok((record_batch(&self.bound_schema, columns, batch.num_rows())?, rejects))
+    }
+
+    fn convert(
+        &self,
+        array: &ArrayRef,
+        name: &str,
+        to: DataType,
+        first_row: u64,
+        rejects: &mut Rejects,
+    ) -> Result<ArrayRef, OfflineError> {
+        let timezone = self.view.view.source.timezone.as_deref();
+        let mut array = Arc::clone(array);
+        let mut taken_out = None;
+        loop {
+            let error = match to_declared(&array, name, to, timezone) {
+                Ok(converted) => return Ok(converted),
+                Err(error) => error,
+            };
+            let (file, before) = self.checked.locate(first_row);
+            match error {
+                // Each round takes one row out, so this ends; it is slow only where nearly every row is wrong.
+                ConvertError::Value { row, value, reason, .. }
+                    if self.view.view.on_error == OnError::Quarantine && taken_out != Some(row) =>
+                {
+                    taken_out = Some(row);
+                    rejects.entry(row).or_insert(Reject::Failed(format!("column `{name}`: {value} {reason}")));
+                    let this_row: BooleanArray = (0..array.len()).map(|at| Some(at == row)).collect();
+                    array = nullif(&array, &this_row).map_err(arrow)?;
+                }
+                // The row counted in its file.
+                ConvertError::Value { column, row, value, reason } => {
+                    let source = ConvertError::Value { column, row: row + before as usize, value, reason };
+                    return Err(OfflineError::Convert { file: file.path.clone(), source });
+                }
+                source => return Err(OfflineError::Convert { file: file.path.clone(), source }),
+            }
+        }
+    }
+
+    /// Rows that must not reach the transform. Nulls in inputs that take none are the engine's to refuse, on every path alike.
+    fn reject(&self, bound: &RecordBatch, rejects: &mut Rejects) {
+        let event_times = bound.column(self.keys).as_primitive::<TimestampMicrosecondType>();
+        for (row, time) in event_times.iter().enumerate() {
+            match time {
+                None => {
+                    rejects.entry(row).or_insert(Reject::NullEventTime);
+                }
+                Some(time) if time > self.event_time_max => {
+                    let (time, max) = (Timestamp(time), Timestamp(self.event_time_max));
+                    let text = format!("the event time {time} lies in the future: max_future allows {max}");
+                    rejects.insert(row, Reject::Future(text));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The error of the first row at fault, if the view says that one stops the run. Rows of the future never do.
+    fn refuse(&self, rejects: &Rejects, rows: usize, first_row: u64) -> Result<(), OfflineError> {
+        if self.view.view.on_error == OnError::Quarantine {
+            return Ok(());
+        }
+        let mut at_fault = rejects.iter().filter(|(_, reject)| !matches!(reject, Reject::Future(_)));
+        let Some((row, reject)) = at_fault.next() else { return Ok(()) };
+        let (file, row) = self.checked.locate(first_row + *row as u64);
+        let file = file.path.clone();
+        Err(match reject {
+            Reject::Failed(message) => OfflineError::RowsFailed {
+                partition: self.checked.partition.id.clone(),
+                file,
+                row,
+                message: message.clone(),
+                failed: 1 + at_fault.count(),
+                rows,
+            },
+            _ => OfflineError::NullEventTime { file, row, column: self.view.view.source.event_time.clone() },
+        })
+    }
+
+    fn quarantine(
+        &self,
+        bound: &RecordBatch,
+        rejects: &Rejects,
+        first_row: u64,
+    ) -> Result<Option<RecordBatch>, OfflineError> {
+        if rejects.is_empty() {
+            return Ok(None);
+        }
+        let mut columns = keep(bound, |row| rejects.contains_key(&row), false)?.columns().to_vec();
+        let places: Vec<_> = rejects.keys().map(|row| self.checked.locate(first_row + *row as u64)).collect();
+        let errors = rejects.values().map(|reject| match reject {
+            Reject::NullEventTime => "the event time is null",
+            Reject::Future(text) | Reject::Failed(text) => text,
+        });
+        // In the order of QUARANTINE_COLUMNS.
+        let appended: [ArrayRef; QUARANTINE_COLUMNS.len()] = [
+            Arc::new(StringArray::from_iter_values(places.iter().map(|(file, _)| &file.relative))),
+            Arc::new(Int64Array::from_iter_values(places.iter().map(|(_, row)| *row as i64))),
+            Arc::new(StringArray::from_iter_values(errors)),
+        ];
+        columns.extend(appended);
+        record_batch(&self.quarantine_schema, columns, rejects.len()).map(Some)
+    }
+
+    fn count(&self, features: &RecordBatch, rejects: &Rejects) -> RowCounts {
+        let rows_out = features.num_rows();
+        let event_times = features.column(self.keys).as_primitive::<TimestampMicrosecondType>().values();
+        let misplaced =
+            self.day.map_or(0, |(start, end)| event_times.iter().filter(|time| !(start..end).contains(time)).count());
+        let null_created_times = match self.view.view.source.created_time {
+            Some(_) => features.column(self.keys + 1).null_count(),
+            None => 0,
+        };
+        let keys = &features.columns()[..self.keys];
+        let null_keys = (0..rows_out).filter(|row| keys.iter().any(|key| is_null_or_nan(key, *row))).count();
+        RowCounts {
+            rows_in: (rows_out + rejects.len()) as u64,
+            rows_out: rows_out as u64,
+            quarantined: rejects.len() as u64,
+            quarantined_future: rejects.values().filter(|reject| matches!(reject, Reject::Future(_))).count() as u64,
+            misplaced: misplaced as u64,
+            null_created_times: null_created_times as u64,
+            null_keys: null_keys as u64,
+        }
+    }
+}
+
+/// Start of the day (included) and of the next (excluded) on the clocks of `timezone`, in microseconds since the epoch.
+fn local_day(day: tandem_core::time::Day, timezone: Option<&str>) -> Result<(i64, i64), OfflineError> {
+    let external = |error| DataFusionError::External(Box::new(error));
+    let zone = timezone.map_or_else(|| Ok(Zone::utc()), Zone::parse).map_err(external)?;
+    let start = |day: tandem_core::time::Day| zone.local_time(day.start().0).map(|time| time.timestamp().0);
+    Ok((start(day).map_err(external)?, start(day.next()).map_err(external)?))
+}
+
+fn is_null_or_nan(key: &ArrayRef, row: usize) -> bool {
+    key.is_null(row) || key.as_primitive_opt::<Float64Type>().is_some_and(|floats| floats.value(row).is_nan())
+}
+
+/// The rows for which `wanted` holds; `all` spares the copy where it holds for every row.
+fn keep(batch: &RecordBatch, wanted: impl Fn(usize) -> bool, all: bool) -> Result<RecordBatch, OfflineError> {
+    if all {
+        return Ok(batch.clone());
+    }
+    let mask: BooleanArray = (0..batch.num_rows()).map(|row| Some(wanted(row))).collect();
+    filter_record_batch(batch, &mask).map_err(arrow)
+}
+
+fn record_batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, OfflineError> {
+    // A transform may have no inputs at all: the number of rows is said, not inferred.
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(arrow)
+}
+
+fn arrow(error: ArrowError) -> OfflineError {
+    OfflineError::DataFusion(DataFusionError::from(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_core::time::Day;
+
+    use super::*;
+
+    #[test]
+    fn a_day_has_the_hours_of_its_clocks() {
+        const HOUR: i64 = 3_600_000_000;
+        let length = |day: &str, zone| {
+            let (start, end) = local_day(Day::parse(day).unwrap(), zone).unwrap();
+            (start.rem_euclid(24 * HOUR) / HOUR, (end - start) / HOUR)
+        };
+        assert_eq!(length("2013-03-10", None), (0, 24));
+        assert_eq!(length("2013-03-10", Some("America/New_York")), (5, 23));
+        assert_eq!(length("2013-11-03", Some("America/New_York")), (4, 25));
+        assert!(local_day(Day::parse("2013-03-10").unwrap(), Some("Europe/Atlantis")).is_err());
+    }
+}

@@ -1,0 +1,158 @@
+//! Which columns of the source a view needs, and the columns of its feature rows and of its quarantine.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
+use tandem_core::model::{BoundView, InputSource};
+use tandem_core::types::timestamp_arrow_type;
+
+use crate::error::OfflineError;
+
+/// Prefix of the inputs among the columns of the quarantine; a dot is in no name, so it collides with nothing.
+pub(crate) const INPUT_PREFIX: &str = "input.";
+
+/// Columns of the quarantine behind keys, times and inputs.
+pub(crate) const QUARANTINE_COLUMNS: [&str; 3] = ["source_file", "source_row", "error"];
+
+/// A column of the source and what reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NeededColumn {
+    pub(crate) name: String,
+    /// For messages: "input `amount` and join key `user_id`".
+    pub(crate) needed_by: String,
+}
+
+/// The columns of the source that `view` reads, each once, in the order: keys, times, inputs.
+pub(crate) fn needed_columns(view: &BoundView) -> Vec<NeededColumn> {
+    let (definition, source) = (&view.view, &view.view.source);
+    let keys = definition
+        .join_keys()
+        .map(|key| (definition.key_column(&key.name).to_owned(), format!("join key `{}`", key.name)));
+    let times = [
+        (Some(&source.event_time), "the event time"),
+        (source.created_time.as_ref(), "the created time"),
+        (source.sequence.as_ref(), "the sequence"),
+    ];
+    let times = times.into_iter().filter_map(|(column, what)| Some((column?.clone(), what.to_owned())));
+    let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
+        InputSource::Column(column) => Some((column, format!("input `{}`", input.name))),
+        InputSource::AsOf => None,
+    });
+    let mut needed: Vec<NeededColumn> = Vec::new();
+    for (name, by) in keys.chain(times).chain(inputs) {
+        match needed.iter_mut().find(|column| column.name == name) {
+            Some(column) => column.needed_by = format!("{} and {by}", column.needed_by),
+            None => needed.push(NeededColumn { name, needed_by: by }),
+        }
+    }
+    needed
+}
+
+/// The columns of published feature rows of `view`: join keys (nullable), `event_time` (`timestamp[us, UTC]`, never null), `created_time`
+/// and `published_time` (the same type, nullable), `sequence` (int64, nullable), then the features (nullable).
+pub fn feature_schema(view: &BoundView) -> SchemaRef {
+    let mut fields = key_fields(view);
+    fields.extend(time_fields(false));
+    fields.extend(
+        view.signature.outputs.iter().map(|output| Field::new(&output.name, output.data_type.to_arrow(), true)),
+    );
+    Arc::new(Schema::new(fields))
+}
+
+/// The columns of quarantined rows: join keys, times, every input as `input.NAME`, file, row and error.
+pub(crate) fn quarantine_schema(view: &BoundView) -> SchemaRef {
+    let mut fields = key_fields(view);
+    fields.extend(time_fields(true));
+    fields.extend(
+        view.signature
+            .inputs
+            .iter()
+            .map(|input| Field::new(format!("{INPUT_PREFIX}{}", input.name), input.data_type.to_arrow(), true)),
+    );
+    let [file, row, error] = QUARANTINE_COLUMNS;
+    fields.push(Field::new(file, ArrowType::Utf8, false));
+    fields.push(Field::new(row, ArrowType::Int64, false));
+    fields.push(Field::new(error, ArrowType::Utf8, false));
+    Arc::new(Schema::new(fields))
+}
+
+/// Refuses a view whose output would have two columns of one name.
+pub(crate) fn check_names(view: &BoundView) -> Result<(), OfflineError> {
+    for (schema, of) in [(feature_schema(view), "feature rows"), (quarantine_schema(view), "quarantine")] {
+        let mut seen = HashSet::new();
+        if let Some(twice) = schema.fields().iter().find(|field| !seen.insert(field.name().clone())) {
+            return Err(OfflineError::DuplicateColumn { column: twice.name().clone(), of });
+        }
+    }
+    Ok(())
+}
+
+fn key_fields(view: &BoundView) -> Vec<Field> {
+    view.view.join_keys().map(|key| Field::new(&key.name, key.data_type.to_arrow(), true)).collect()
+}
+
+fn time_fields(event_time_nullable: bool) -> [Field; 4] {
+    [
+        Field::new("event_time", timestamp_arrow_type(), event_time_nullable),
+        Field::new("created_time", timestamp_arrow_type(), true),
+        Field::new("published_time", timestamp_arrow_type(), true),
+        Field::new("sequence", ArrowType::Int64, true),
+    ]
+}
+
+/// The name among `candidates` that is nearest to `name` by Levenshtein distance without regard to case, if at most a third of its
+/// characters (at least one) differ; the first of equally near ones.
+pub(crate) fn similar<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name: Vec<char> = name.to_lowercase().chars().collect();
+    let distance = |other: &str| {
+        let mut row: Vec<usize> = (0..=name.len()).collect();
+        for (i, there) in other.to_lowercase().chars().enumerate() {
+            let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+            for (j, here) in name.iter().enumerate() {
+                let replaced = diagonal + usize::from(*here != there);
+                diagonal = row[j + 1];
+                row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+            }
+        }
+        row[name.len()]
+    };
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(candidate), candidate))
+        .filter(|(distance, _)| *distance <= (name.len() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn every_column_is_needed_once_and_says_by_whom() {
+        let needed = needed_columns(&testing::view("unused"));
+        let names: Vec<_> = needed.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["user", "at", "known_at", "offset", "amount", "date"]);
+        assert_eq!(needed[0].needed_by, "join key `user_id`");
+        assert_eq!(needed[4].needed_by, "input `amount`");
+    }
+
+    #[test]
+    fn output_columns_do_not_collide() {
+        let mut view = testing::view("unused");
+        assert!(check_names(&view).is_ok());
+        view.signature.outputs[0].name = "user_id".to_owned();
+        let error = check_names(&view).unwrap_err();
+        assert_eq!(error.to_string(), "`user_id` would name two columns of the view's feature rows");
+    }
+
+    #[test]
+    fn similar_names_are_found() {
+        let known = ["amount", "user_id", "Merchant"];
+        assert_eq!(similar("amuont", known), Some("amount"));
+        assert_eq!(similar("merchant", known), Some("Merchant"));
+        assert_eq!(similar("country", known), None);
+    }
+}

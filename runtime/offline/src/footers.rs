@@ -1,0 +1,110 @@
+//! The files of a partition against the columns that the view needs, by their Parquet footers alone.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+
+use crate::columns::{NeededColumn, similar};
+use crate::error::OfflineError;
+use crate::listing::{FileEntry, PartitionFiles};
+
+/// A partition whose files all have the needed columns, with one type each.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedPartition {
+    pub(crate) partition: PartitionFiles,
+    /// The needed columns that come from the files.
+    pub(crate) file_schema: SchemaRef,
+    /// The needed columns that come from the folders.
+    pub(crate) hive: Vec<(String, Option<String>)>,
+    /// Rows of each file.
+    pub(crate) file_rows: Vec<u64>,
+}
+
+impl CheckedPartition {
+    /// Reads the footers. Blocking.
+    ///
+    /// A folder's value goes before a column of the same name inside the files, as in Hive and Spark. Between partitions types may differ:
+    /// each converts to the declared types on its own, losslessly or not at all.
+    pub(crate) fn check(partition: PartitionFiles, needed: &[NeededColumn]) -> Result<Self, OfflineError> {
+        let mut hive = Vec::new();
+        let mut in_files = Vec::new();
+        for column in needed {
+            match partition.hive.iter().rev().find(|(name, _)| *name == column.name) {
+                Some(value) => hive.push(value.clone()),
+                None => in_files.push(column),
+            }
+        }
+        let mut types: Vec<ArrowType> = Vec::new();
+        let mut file_rows = Vec::new();
+        for file in &partition.files {
+            let footer = read(&file.path)?;
+            let found = column_types(file, footer.schema(), &in_files)?;
+            if types.is_empty() {
+                types = found;
+            } else if let Some(at) = (0..types.len()).find(|at| !types[*at].equals_datatype(&found[*at])) {
+                return Err(OfflineError::ColumnType {
+                    column: in_files[at].name.clone(),
+                    needed_by: in_files[at].needed_by.as_str().into(),
+                    file: partition.files[0].path.as_path().into(),
+                    data_type: types[at].to_string().into(),
+                    other_file: file.path.as_path().into(),
+                    other_type: found[at].to_string().into(),
+                });
+            }
+            file_rows.push(footer.metadata().file_metadata().num_rows().max(0) as u64);
+        }
+        // Nullable whatever a file says: nulls are judged where inputs are bound. No field metadata: it may differ between files.
+        let fields = in_files.iter().zip(types).map(|(column, data_type)| Field::new(&column.name, data_type, true));
+        let file_schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Ok(CheckedPartition { partition, file_schema, hive, file_rows })
+    }
+
+    /// Rows of all files.
+    pub(crate) fn rows(&self) -> u64 {
+        self.file_rows.iter().sum()
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.partition.files.iter().map(|file| file.size).sum()
+    }
+
+    /// The file in which row `row` of the partition lies, and the row's number there. Rows past the end belong to the last file.
+    pub(crate) fn locate(&self, row: u64) -> (&FileEntry, u64) {
+        let mut before = 0;
+        for (file, rows) in self.partition.files.iter().zip(&self.file_rows) {
+            if row < before + rows {
+                return (file, row - before);
+            }
+            before += rows;
+        }
+        let last = self.partition.files.len() - 1;
+        (&self.partition.files[last], row - before + self.file_rows[last])
+    }
+}
+
+/// The footer of a Parquet file. Blocking.
+pub(crate) fn read(path: &Path) -> Result<ArrowReaderMetadata, OfflineError> {
+    let file = File::open(path).map_err(OfflineError::io("open", path))?;
+    ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+        .map_err(|source| OfflineError::Footer { file: path.to_owned(), source })
+}
+
+fn column_types(file: &FileEntry, schema: &Schema, needed: &[&NeededColumn]) -> Result<Vec<ArrowType>, OfflineError> {
+    needed
+        .iter()
+        .map(|column| match schema.field_with_name(&column.name) {
+            Ok(field) => Ok(field.data_type().clone()),
+            Err(_) => Err(OfflineError::MissingColumn {
+                file: file.path.clone(),
+                column: column.name.clone(),
+                needed_by: column.needed_by.clone(),
+                similar: similar(&column.name, schema.fields().iter().map(|field| field.name().as_str()))
+                    .map(str::to_owned),
+            }),
+        })
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! The inputs of a partition's rows, as a batch would give them to the transform: for whoever asks another path for the same rows.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow_array::{ArrayRef, RecordBatch};
+use datafusion::execution::TaskContext;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
+use tandem_core::model::BoundView;
+use tandem_core::time::{DayRange, Timestamp};
+use tandem_engine::Workers;
+
+use crate::bind::Binding;
+use crate::columns::{check_names, needed_columns};
+use crate::error::OfflineError;
+use crate::footers::{self, CheckedPartition};
+use crate::listing::{self, PartitionId};
+use crate::publish::{check_published, quarantine_folder, view_folder};
+use crate::scan;
+use crate::staged::DATA_FILE;
+
+/// Rows as the transform takes them.
+#[derive(Debug, Clone)]
+pub struct InputBatch {
+    /// One column for each input of the signature.
+    pub inputs: RecordBatch,
+    /// The event time of each row.
+    pub event_times: ArrayRef,
+}
+
+/// The inputs of one partition of a view's source, in the order in which batch publishes their rows. Rows that never reach the transform
+/// (without an event time, or too far in the future) are left out, as batch leaves them out.
+pub struct InputRows {
+    batches: BoxStream<'static, Result<InputBatch, OfflineError>>,
+}
+
+impl InputRows {
+    /// Reads `partition` of the source now. `event_time_max`: later event times are left out. Needs a tokio runtime; conversion runs on `workers`.
+    pub async fn open(
+        view: Arc<BoundView>,
+        partition: &PartitionId,
+        event_time_max: Timestamp,
+        batch_rows: usize,
+        workers: &Workers,
+    ) -> Result<InputRows, OfflineError> {
+        check_names(&view)?;
+        let checked = {
+            let (view, partition) = (Arc::clone(&view), partition.clone());
+            let check = move || {
+                let listing = listing::list(&view.view.source, None)?;
+                let found = listing.partitions.into_iter().find(|found| found.id == partition);
+                let path = &view.view.source.path;
+                let found =
+                    found.ok_or_else(|| OfflineError::NoPartitions { path: partition.folder(path), range: None })?;
+                CheckedPartition::check(found, &needed_columns(&view))
+            };
+            Arc::new(workers.run(check).await??)
+        };
+        let plan = scan::plan(&checked, batch_rows.max(1))?;
+        let binding = Arc::new(Binding::new(view, checked, event_time_max)?);
+        let batches = plan.execute(0, Arc::new(TaskContext::default())).map_err(OfflineError::from_stream)?;
+        let workers = workers.clone();
+        let mut first_row = 0;
+        let batches = batches.then(move |batch| {
+            let (workers, binding) = (workers.clone(), Arc::clone(&binding));
+            let first = first_row;
+            first_row += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+            async move {
+                let batch = batch.map_err(OfflineError::from_stream)?;
+                workers.run(move || binding.inputs(&batch, first)).await?
+            }
+        });
+        Ok(InputRows { batches: batches.boxed() })
+    }
+}
+
+impl Stream for InputRows {
+    type Item = Result<InputBatch, OfflineError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.batches.poll_next_unpin(context)
+    }
+}
+
+/// A partition that is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedPartition {
+    /// The partition.
+    pub id: PartitionId,
+    /// Its published rows.
+    pub rows: u64,
+    /// Whether rows of it were set aside.
+    pub has_quarantine: bool,
+}
+
+/// What is published of `view`, cut to the days of `range`, by the files' footers.
+pub async fn published_partitions(
+    view: Arc<BoundView>,
+    offline_root: &Path,
+    range: Option<DayRange>,
+    workers: &Workers,
+) -> Result<Vec<PublishedPartition>, OfflineError> {
+    let folder = view_folder(offline_root, &view.view.name, view.view.version);
+    let list = move || {
+        if !folder.try_exists().map_err(OfflineError::io("read", &folder))? {
+            let (view, version) = (view.view.name.clone(), view.view.version);
+            return Err(OfflineError::NotPublished { view, version, folder, range: None });
+        }
+        let in_range = |partition: &listing::PartitionFiles| match (&range, partition.day) {
+            (Some(range), Some(day)) => range.contains(day),
+            _ => true,
+        };
+        let partitions = check_published(&view, &folder)?.into_iter().filter(in_range);
+        let describe = |partition: listing::PartitionFiles| {
+            let rows = partition.files.iter().map(|file| {
+                let footer = footers::read(&file.path)?;
+                Ok(footer.metadata().file_metadata().num_rows().max(0) as u64)
+            });
+            let rows = rows.sum::<Result<u64, OfflineError>>()?;
+            let has_quarantine = quarantine_folder(&folder, &partition.id).join(DATA_FILE).exists();
+            Ok(PublishedPartition { id: partition.id, rows, has_quarantine })
+        };
+        partitions.map(describe).collect()
+    };
+    workers.run(list).await?
+}

@@ -1,0 +1,40 @@
+//! Batch over hive-partitioned Parquet, and reading back what it published.
+//!
+//! This crate moves rows; what a value is stands in `tandem-core`, and user code runs in `tandem-engine` alone. It knows neither definitions on
+//! disk nor the online store: it is given a bound view and its transform. In the order in which data flows:
+//!
+//! - [`options`]: every limit and choice of a run, with units and defaults
+//! - [`listing`]: folders to explicit lists of files, pruned to days; the only place that lists directories
+//! - `footers`, `scan`: files checked against the columns that the view needs, then a DataFusion scan of one partition
+//! - `columns`: which source columns a view needs, and the columns of feature rows and of the quarantine
+//! - `bind`, `transform_exec`: source rows to inputs, through the engine, to feature rows; a physical operator
+//! - `staged`, `publish`: Parquet files written beside their target and renamed over it, under a lock
+//! - [`batch`]: all of it for the partitions of a range, several at a time; [`report`] says what came of it
+//! - [`published`]: what was published, read back; [`inputs`]: what the transform was given for it
+
+pub mod batch;
+mod bind;
+mod columns;
+mod error;
+mod footers;
+pub mod inputs;
+pub mod listing;
+pub mod options;
+mod publish;
+pub mod published;
+pub mod report;
+mod scan;
+mod staged;
+#[cfg(test)]
+mod testing;
+mod transform_exec;
+
+pub use batch::{BatchRequest, run};
+pub use columns::feature_schema;
+pub use error::OfflineError;
+pub use inputs::{InputBatch, InputRows, PublishedPartition, published_partitions};
+pub use listing::{FileEntry, Listing, PartitionFiles, PartitionId};
+pub use options::BatchOptions;
+pub use publish::{FORMAT_VERSION, view_folder};
+pub use published::{PublishedBatch, PublishedRows};
+pub use report::{BatchReport, PartitionReport, Progress, RowCounts};

@@ -1,0 +1,138 @@
+//! Published feature rows, read back.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt, TryStreamExt};
+use parquet::arrow::ParquetRecordBatchStreamBuilder;
+use tandem_core::model::BoundView;
+use tandem_core::time::DayRange;
+
+use crate::columns::feature_schema;
+use crate::error::OfflineError;
+use crate::listing::{self, FileEntry, PartitionFiles, PartitionId};
+use crate::publish::{check_metadata, view_folder};
+
+/// Feature rows of one partition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishedBatch {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Rows with the columns of [`feature_schema`], in the order of the file.
+    pub rows: RecordBatch,
+}
+
+/// The published rows of a view, partition after partition in the order of their ids.
+///
+/// A stream of [`PublishedBatch`], each with one row at least. Every file is opened once and read from that one handle, so a run that
+/// replaces it meanwhile changes nothing: a partition is the old one or the new one, never half of each.
+pub struct PublishedRows {
+    schema: SchemaRef,
+    partitions: Vec<PartitionId>,
+    batches: BoxStream<'static, Result<PublishedBatch, OfflineError>>,
+}
+
+impl PublishedRows {
+    /// Lists what is published of `view` below `offline_root`, cut to the days of `range` (None for all); files are opened and checked as
+    /// the stream comes to them. Batches have at most `batch_rows` rows. Needs a tokio runtime.
+    ///
+    /// Refused: a view of which nothing is published in the range. The stream fails at a file that holds another view, version or
+    /// definition.
+    pub async fn open(
+        view: Arc<BoundView>,
+        offline_root: &Path,
+        range: Option<DayRange>,
+        batch_rows: usize,
+    ) -> Result<Self, OfflineError> {
+        let source = &view.view.source;
+        if range.is_some() && source.partition.is_none() {
+            return Err(OfflineError::RangeWithoutPartition { source_name: source.name.clone() });
+        }
+        let folder = view_folder(offline_root, &view.view.name, view.view.version);
+        let column = source.partition.clone();
+        let listed = {
+            let folder = folder.clone();
+            let list = move || match folder.try_exists() {
+                Ok(false) => Ok(Vec::new()),
+                _ => listing::list_folder(&folder, column.as_deref(), range.as_ref()).map(|listing| listing.partitions),
+            };
+            tokio::task::spawn_blocking(list).await.map_err(|error| OfflineError::Task(error.to_string()))??
+        };
+        if listed.is_empty() {
+            let range = range.map(|range| format!("in {range}"));
+            let (view, version) = (view.view.name.clone(), view.view.version);
+            return Err(OfflineError::NotPublished { view, version, folder, range });
+        }
+        let schema = feature_schema(&view);
+        let partitions = listed.iter().map(|partition| partition.id.clone()).collect();
+        let files = listed
+            .into_iter()
+            .flat_map(|PartitionFiles { id, files, .. }| files.into_iter().map(move |file| (id.clone(), file)));
+        let expected = Arc::clone(&schema);
+        let batches = stream::iter(files)
+            .then(move |(id, file)| open_file(Arc::clone(&view), Arc::clone(&expected), id, file, batch_rows))
+            .try_flatten()
+            .boxed();
+        Ok(PublishedRows { schema, partitions, batches })
+    }
+
+    /// The columns of every batch: [`feature_schema`].
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The partitions that the stream goes through, also those without rows.
+    pub fn partitions(&self) -> &[PartitionId] {
+        &self.partitions
+    }
+}
+
+impl Stream for PublishedRows {
+    type Item = Result<PublishedBatch, OfflineError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.batches.poll_next_unpin(context)
+    }
+}
+
+async fn open_file(
+    view: Arc<BoundView>,
+    schema: SchemaRef,
+    partition: PartitionId,
+    file: FileEntry,
+    batch_rows: usize,
+) -> Result<impl Stream<Item = Result<PublishedBatch, OfflineError>>, OfflineError> {
+    let path = file.path;
+    let opened = tokio::fs::File::open(&path).await.map_err(OfflineError::io("open", &path))?;
+    let reader = ParquetRecordBatchStreamBuilder::new(opened)
+        .await
+        .map_err(|source| OfflineError::Footer { file: path.clone(), source })?;
+    check_metadata(&view, &path, reader.metadata().file_metadata())?;
+    if reader.schema().fields() != schema.fields() {
+        let reason = format!("its columns are {:?}, and should be {:?}", reader.schema().fields(), schema.fields());
+        return Err(OfflineError::NotOurs { path, reason });
+    }
+    let batches = reader
+        .with_batch_size(batch_rows.max(1))
+        .build()
+        .map_err(|source| OfflineError::ReadPublished { path: path.clone(), source })?;
+    Ok(batches.map(move |rows| {
+        match rows {
+            // The reader's schema carries the file's metadata; ours is the same for every file.
+            Ok(rows) => {
+                let rows = rows.with_schema(Arc::clone(&schema)).map_err(|error| error.into());
+                rows.map(|rows| PublishedBatch { partition: partition.clone(), rows })
+            }
+            Err(error) => Err(error),
+        }
+        .map_err(|source| OfflineError::ReadPublished { path: path.clone(), source })
+    }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,344 @@
+//! Open a store, look entities up, write rows that are newer.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tandem_core::hash::Digest;
+use tandem_core::time::Timestamp;
+use tandem_core::types::{FIELD_NAME_BYTES_MAX, is_name};
+
+use crate::environment::{Access, Environment, Fault, Snapshot, Table, WriteTransaction};
+use crate::error::OnlineError;
+use crate::format;
+use crate::key::{KeyHash, RecordKey};
+use crate::options::StoreOptions;
+use crate::record::{Corruption, Record, RecordRef, Stored};
+use crate::view::{View, ViewId, ViewIdentity, entry_key};
+
+/// The online store. A cheap handle; the store is closed with the last one. Calls block on the disk: make them on a
+/// worker, never on the async executor.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    environment: Environment,
+    options: StoreOptions,
+    hash: KeyHash,
+}
+
+/// What a lookup of one entity found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// Its newest row.
+    Found(Record),
+    /// No row.
+    NotFound,
+    /// A row that cannot be read. Other entities are not affected, and the next write replaces it.
+    Corrupt(Corruption),
+}
+
+/// A row to write.
+#[derive(Debug, Clone, Copy)]
+pub struct PutRow<'a> {
+    /// The entity ([`tandem_core::key`]).
+    pub key: &'a [u8],
+    /// The row.
+    pub record: RecordRef<'a>,
+}
+
+/// What became of the rows of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PutReport {
+    /// Rows that were written.
+    pub written: usize,
+    /// Rows that were not: the stored row, or another of the batch, is greater or equal.
+    pub kept: usize,
+    /// Rows among the written that replaced a record that could not be read.
+    pub repaired: usize,
+}
+
+/// Sizes of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// Rows, over all views.
+    pub entries: usize,
+    /// Versions of views.
+    pub views: usize,
+    /// Bytes of the data file that are in use or were; pages that old transactions left are used again.
+    pub used_bytes: usize,
+    /// Address space reserved for the data, in bytes.
+    pub map_bytes: usize,
+    /// Reader slots that were ever used at one moment, over all processes.
+    pub readers: u32,
+    /// Reader slots that there are.
+    pub readers_max: u32,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store in a folder, which is made (for its owner alone) where it does not exist.
+    ///
+    /// # Errors
+    /// The process has it open already; something else is there; it has a newer format; the system refuses.
+    pub fn open(path: &Path, options: StoreOptions) -> Result<Store, OnlineError> {
+        let store = Store::open_as(path, Access::ReadWrite, options, Digest::of)?;
+        format::check_or_write(&store.inner.environment)?;
+        Ok(store)
+    }
+
+    /// Opens a store that exists, for reading, beside processes that write to it. The process must be able to write to
+    /// the lock file, so it should run as the same user.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and [`OnlineError::NoStore`].
+    pub fn open_read_only(path: &Path, options: StoreOptions) -> Result<Store, OnlineError> {
+        let store = Store::open_as(path, Access::Read, options, Digest::of)?;
+        format::check(&store.inner.environment)?;
+        Ok(store)
+    }
+
+    fn open_as(path: &Path, access: Access, options: StoreOptions, hash: KeyHash) -> Result<Store, OnlineError> {
+        let environment = Environment::open(path, access, &options)?;
+        Ok(Store { inner: Arc::new(Inner { environment, options, hash }) })
+    }
+
+    /// Its folder, canonical.
+    pub fn path(&self) -> &Path {
+        self.inner.environment.path()
+    }
+
+    /// Its limits.
+    pub fn options(&self) -> &StoreOptions {
+        &self.inner.options
+    }
+
+    /// The number of a view's version, which is registered at its first use.
+    ///
+    /// # Errors
+    /// [`OnlineError::DefinitionChanged`] where the version is stored with another definition.
+    pub fn view(&self, identity: &ViewIdentity<'_>) -> Result<ViewId, OnlineError> {
+        if !is_name(identity.name) {
+            return Err(OnlineError::ViewName { name: identity.name.chars().take(FIELD_NAME_BYTES_MAX).collect() });
+        }
+        if let Some(view) = self.find_view(identity.name, identity.version)? {
+            return matching(&view, identity);
+        }
+        let key = entry_key(identity.name, identity.version);
+        self.inner.environment.write(|txn| {
+            // Another process may have registered it since.
+            if let Some(bytes) = txn.get(Table::Views, &key)? {
+                return Ok(matching(&self.decode_view(&key, bytes)?, identity)?);
+            }
+            // Entries are never removed, so their number is the greatest number given out.
+            let id = ViewId::new(txn.len(Table::Views)? as u32 + 1);
+            let view = View {
+                id,
+                name: identity.name.to_owned(),
+                version: identity.version,
+                definition_hash: identity.definition_hash,
+                digest: identity.digest,
+                schema_fingerprint: identity.schema_fingerprint,
+                created_at: now(),
+            };
+            txn.put(Table::Views, &key, &view.encode())?;
+            Ok(id)
+        })
+    }
+
+    /// A view's version, if the store has it.
+    pub fn find_view(&self, name: &str, version: u32) -> Result<Option<View>, OnlineError> {
+        if !is_name(name) {
+            return Ok(None);
+        }
+        let key = entry_key(name, version);
+        self.inner.environment.read(|snapshot| {
+            snapshot
+                .get(Table::Views, &key)?
+                .map(|bytes| self.decode_view(&key, bytes))
+                .transpose()
+                .map_err(Fault::from)
+        })
+    }
+
+    /// All versions of all views, by name and version.
+    pub fn views(&self) -> Result<Vec<View>, OnlineError> {
+        self.inner.environment.read(|snapshot| {
+            let mut views = Vec::new();
+            snapshot.for_each(Table::Views, |key, bytes| {
+                views.push(self.decode_view(key, bytes)?);
+                Ok(())
+            })?;
+            Ok(views)
+        })
+    }
+
+    /// Looks entities of one view up, in one snapshot. The answers have the length and the order of `keys`, where a key may stand more than once.
+    pub fn get_many<K: AsRef<[u8]>>(&self, view: ViewId, keys: &[K]) -> Result<Vec<Lookup>, OnlineError> {
+        let probes: Vec<_> = keys.iter().map(|key| (view, key.as_ref())).collect();
+        self.get_many_of(&probes)
+    }
+
+    /// As [`Store::get_many`], over several views in one snapshot.
+    pub fn get_many_of<K: AsRef<[u8]>>(&self, probes: &[(ViewId, K)]) -> Result<Vec<Lookup>, OnlineError> {
+        let record_keys: Vec<_> =
+            probes.iter().map(|(view, key)| RecordKey::new(*view, key.as_ref(), self.inner.hash)).collect();
+        // In the order of keys, neighbours are on pages that the one before has touched.
+        let mut order: Vec<usize> = (0..probes.len()).collect();
+        order.sort_by(|a, b| record_keys[*a].cmp(&record_keys[*b]));
+        self.inner.environment.read(|snapshot| {
+            let mut lookups = vec![Lookup::NotFound; probes.len()];
+            for &index in &order {
+                lookups[index] = look_up(snapshot, &record_keys[index], probes[index].1.as_ref())?;
+            }
+            Ok(lookups)
+        })
+    }
+
+    /// Writes, in one transaction, those rows that are greater than the stored row of their entity (and than the others
+    /// of the batch) in the total order of [`tandem_core::order`]. When it returns, they are on disk.
+    ///
+    /// # Errors
+    /// Nothing of the batch is written.
+    pub fn put_if_newer(&self, view: ViewId, rows: &[PutRow<'_>]) -> Result<PutReport, OnlineError> {
+        self.check_batch(rows)?;
+        self.inner.environment.write(|txn| self.put_in(txn, view, rows))
+    }
+
+    /// Several batches in one transaction, in their order; each must have passed [`Store::check_batch`].
+    pub(crate) fn put_batches(&self, batches: &[(ViewId, Vec<PutRow<'_>>)]) -> Result<Vec<PutReport>, OnlineError> {
+        self.inner.environment.write(|txn| batches.iter().map(|(view, rows)| self.put_in(txn, *view, rows)).collect())
+    }
+
+    /// Checks the limits of a batch. Gives its bytes.
+    pub(crate) fn check_batch(&self, rows: &[PutRow<'_>]) -> Result<usize, OnlineError> {
+        let options = &self.inner.options;
+        let mut total = 0;
+        for (row, put) in rows.iter().enumerate() {
+            for (what, bytes, limit, bytes_max) in [
+                ("entity key", put.key.len(), "key_bytes_max", options.key_bytes_max),
+                ("values", put.record.row.len(), "row_bytes_max", options.row_bytes_max),
+            ] {
+                if bytes > bytes_max {
+                    return Err(OnlineError::RowTooLarge { what, row, bytes, limit, bytes_max });
+                }
+                total += bytes;
+            }
+        }
+        let (rows_max, bytes_max) = (options.batch_rows_max, options.batch_bytes_max);
+        if rows.len() > rows_max || total > bytes_max {
+            return Err(OnlineError::BatchTooLarge { rows: rows.len(), bytes: total, rows_max, bytes_max });
+        }
+        Ok(total)
+    }
+
+    fn put_in(
+        &self,
+        txn: &mut WriteTransaction<'_, '_>,
+        view: ViewId,
+        rows: &[PutRow<'_>],
+    ) -> Result<PutReport, Fault> {
+        let mut greatest: HashMap<&[u8], usize> = HashMap::with_capacity(rows.len());
+        for (index, put) in rows.iter().enumerate() {
+            let best = greatest.entry(put.key).or_insert(index);
+            if put.record.order() > rows[*best].record.order() {
+                *best = index;
+            }
+        }
+        let mut puts: Vec<_> = greatest
+            .into_values()
+            .map(|index| (RecordKey::new(view, rows[index].key, self.inner.hash), index))
+            .collect();
+        puts.sort_unstable();
+        let mut report = PutReport::default();
+        let mut bytes = Vec::new();
+        for (record_key, index) in puts {
+            let PutRow { key, record } = rows[index];
+            match txn.get(Table::Records, record_key.as_bytes())?.map(|bytes| read(&record_key, bytes)) {
+                Some(Ok(stored)) if stored.full_key.is_some_and(|stored| stored != key) => {
+                    return Err(Fault::Error(OnlineError::KeyCollision { row: index }));
+                }
+                Some(Ok(stored)) if stored.record.order() >= record.order() => continue,
+                Some(Err(_)) => report.repaired += 1,
+                Some(Ok(_)) | None => (),
+            }
+            Stored { record, full_key: record_key.is_hashed().then_some(key) }.encode(&mut bytes);
+            txn.put(Table::Records, record_key.as_bytes(), &bytes)?;
+            report.written += 1;
+        }
+        report.kept = rows.len() - report.written;
+        Ok(report)
+    }
+
+    /// Sizes as of now.
+    pub fn stats(&self) -> Result<Stats, OnlineError> {
+        let environment = &self.inner.environment;
+        let count = |snapshot: &Snapshot<'_>| Ok((snapshot.len(Table::Records)?, snapshot.len(Table::Views)?));
+        let (entries, views) = environment.read(count)?;
+        let usage = environment.usage()?;
+        Ok(Stats {
+            entries,
+            views,
+            used_bytes: usage.used_bytes,
+            map_bytes: usage.map_bytes,
+            readers: usage.readers,
+            readers_max: usage.readers_max,
+        })
+    }
+
+    fn decode_view(&self, key: &[u8], bytes: &[u8]) -> Result<View, OnlineError> {
+        let path = self.inner.environment.path();
+        View::decode(key, bytes).map_err(|reason| OnlineError::ViewCorrupt { path: path.to_owned(), reason })
+    }
+}
+
+fn look_up(snapshot: &Snapshot<'_>, record_key: &RecordKey, entity_key: &[u8]) -> Result<Lookup, Fault> {
+    let Some(bytes) = snapshot.get(Table::Records, record_key.as_bytes())? else {
+        return Ok(Lookup::NotFound);
+    };
+    Ok(match read(record_key, bytes) {
+        // Another key with the same hash: this entity has no row.
+        Ok(stored) if stored.full_key.is_some_and(|stored| stored != entity_key) => Lookup::NotFound,
+        Ok(stored) => Lookup::Found(stored.record.to_owned()),
+        Err(corruption) => Lookup::Corrupt(corruption),
+    })
+}
+
+/// Reads a record, which must hold the full entity key exactly where its own key is a hash.
+fn read<'a>(record_key: &RecordKey, bytes: &'a [u8]) -> Result<Stored<'a>, Corruption> {
+    let stored = Stored::decode(bytes)?;
+    if stored.full_key.is_some() != record_key.is_hashed() {
+        return Err(Corruption::Layout { what: "the entity key is missing, or stands twice" });
+    }
+    Ok(stored)
+}
+
+fn matching(view: &View, identity: &ViewIdentity<'_>) -> Result<ViewId, OnlineError> {
+    let (name, version) = (view.name.clone(), view.version);
+    if view.definition_hash != identity.definition_hash {
+        let (stored, given) = (view.definition_hash, identity.definition_hash);
+        return Err(OnlineError::DefinitionChanged { view: name, version, stored, given });
+    }
+    if view.schema_fingerprint != identity.schema_fingerprint {
+        let (stored, given) = (view.schema_fingerprint, identity.schema_fingerprint);
+        return Err(OnlineError::SchemaChanged { view: name, version, stored, given });
+    }
+    Ok(view.id)
+}
+
+fn now() -> Timestamp {
+    // A clock before 1970 is no reason not to register a view.
+    Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64))
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,6 @@
 
 mod bind;
 mod diagnostic;
-mod duration;
 mod entity;
 mod names;
 mod parameters;
@@ -18,7 +17,6 @@ mod project;
 mod reader;
 mod settings;
 mod source;
-mod suggest;
 mod view;
 
 #[cfg(test)]
@@ -26,6 +24,6 @@ mod tests;
 
 pub use bind::{BindError, bind};
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
-pub use duration::{DURATION_DAYS_MAX, DurationError, parse_duration};
 pub use project::{File, Sources, features_folder, parse_parameters, parse_project, parse_settings};
+pub use reader::DURATION_DAYS_MAX;
 pub use settings::{BatchSettings, EngineSettings, ServerSettings, Settings, StorageSettings};

@@ -11,6 +11,7 @@
 //! - [`canonical`], [`key`], [`order`]: canonical bytes of values, entity keys, the total order of feature rows
 //! - [`status`]: what an online value is served as
 //! - [`hash`]: digests of components and definition hashes
+//! - [`suggest`]: near names for hints, everywhere the same
 //! - [`json`]: the exact encoding of values in JSON
 
 pub mod canonical;
@@ -23,5 +24,6 @@ pub mod model;
 pub mod order;
 pub mod parameter;
 pub mod status;
+pub mod suggest;
 pub mod time;
 pub mod types;

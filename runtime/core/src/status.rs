@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::AsOf;
+use crate::model::{AsOf, KnownBy};
 use crate::time::{Duration, Timestamp};
 
 /// What a value is served as. Nothing is ever silently zero.
@@ -98,6 +98,21 @@ pub fn qualifies(event_time: Timestamp, as_of: Timestamp, rule: AsOf, ttl: Optio
     }
 }
 
+/// Whether a row was known at `as_of`: rule 2 of the point-in-time join. `published_time` is when Tandem made the row visible; a row without a
+/// created time was known from then on.
+pub fn is_known(
+    known_by: KnownBy,
+    created_time: Option<Timestamp>,
+    published_time: Timestamp,
+    as_of: Timestamp,
+) -> bool {
+    match known_by {
+        KnownBy::Created => created_time.unwrap_or(published_time) <= as_of,
+        KnownBy::Published => published_time <= as_of,
+        KnownBy::Event => true,
+    }
+}
+
 /// Whether a row is to be quarantined because its event time is more than `max_future` after `now`. A row at exactly
 /// `now + max_future` is not.
 pub fn too_far_in_future(event_time: Timestamp, now: Timestamp, max_future: Duration) -> bool {
@@ -108,6 +123,17 @@ pub fn too_far_in_future(event_time: Timestamp, now: Timestamp, max_future: Dura
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_known_depends_on_the_rule() {
+        use KnownBy::*;
+        let (created, published) = (Some(Timestamp(5)), Timestamp(8));
+        let known = |known_by, created, as_of| is_known(known_by, created, published, Timestamp(as_of));
+        assert_eq!([4, 5, 7, 8].map(|as_of| known(Created, created, as_of)), [false, true, true, true]);
+        assert_eq!([4, 5, 7, 8].map(|as_of| known(Created, None, as_of)), [false, false, false, true]);
+        assert_eq!([4, 5, 7, 8].map(|as_of| known(Published, created, as_of)), [false, false, false, true]);
+        assert_eq!([4, 5, 7, 8].map(|as_of| known(Event, None, as_of)), [true; 4]);
+    }
 
     #[test]
     fn statuses_survive_text() {

@@ -101,30 +101,6 @@ fn time_fields(event_time_nullable: bool) -> [Field; 4] {
     ]
 }
 
-/// The name among `candidates` that is nearest to `name` by Levenshtein distance without regard to case, if at most a third of its
-/// characters (at least one) differ; the first of equally near ones.
-pub(crate) fn similar<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let name: Vec<char> = name.to_lowercase().chars().collect();
-    let distance = |other: &str| {
-        let mut row: Vec<usize> = (0..=name.len()).collect();
-        for (i, there) in other.to_lowercase().chars().enumerate() {
-            let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-            for (j, here) in name.iter().enumerate() {
-                let replaced = diagonal + usize::from(*here != there);
-                diagonal = row[j + 1];
-                row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-            }
-        }
-        row[name.len()]
-    };
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(candidate), candidate))
-        .filter(|(distance, _)| *distance <= (name.len() / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,13 +122,5 @@ mod tests {
         view.signature.outputs[0].name = "user_id".to_owned();
         let error = check_names(&view).unwrap_err();
         assert_eq!(error.to_string(), "`user_id` would name two columns of the view's feature rows");
-    }
-
-    #[test]
-    fn similar_names_are_found() {
-        let known = ["amount", "user_id", "Merchant"];
-        assert_eq!(similar("amuont", known), Some("amount"));
-        assert_eq!(similar("merchant", known), Some("Merchant"));
-        assert_eq!(similar("country", known), None);
     }
 }

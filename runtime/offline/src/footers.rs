@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use tandem_core::suggest::nearest;
 
-use crate::columns::{NeededColumn, similar};
+use crate::columns::NeededColumn;
 use crate::error::OfflineError;
 use crate::listing::{FileEntry, PartitionFiles};
 
@@ -102,7 +103,7 @@ fn column_types(file: &FileEntry, schema: &Schema, needed: &[&NeededColumn]) -> 
                 file: file.path.clone(),
                 column: column.name.clone(),
                 needed_by: column.needed_by.clone(),
-                similar: similar(&column.name, schema.fields().iter().map(|field| field.name().as_str()))
+                similar: nearest(&column.name, schema.fields().iter().map(|field| field.name().as_str()))
                     .map(str::to_owned),
             }),
         })

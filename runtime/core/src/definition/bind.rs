@@ -1,8 +1,8 @@
 //! Binding a view to its component: what only both together can tell.
 
-use super::suggest;
 use crate::hash::{Digest, definition_hash};
 use crate::model::{BoundView, FeatureView, InputSource};
+use crate::suggest;
 use crate::types::{DataType, Signature, SignatureError};
 
 /// Why a view and its component do not go together.

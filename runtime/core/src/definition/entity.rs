@@ -3,8 +3,8 @@
 use toml::de::DeValue;
 
 use super::reader::{Table, Value};
-use super::suggest;
 use crate::model::{Entity, JoinKey};
+use crate::suggest;
 use crate::types::{AS_OF, DataType, TIME_COLUMNS};
 
 pub(super) const ENTITY_KEYS: &[&str] = &["name", "join_keys", "description"];

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::ops::Range;
 
 use super::reader::{Place, Table, Value, check_name};
-use super::suggest;
+use crate::suggest;
 
 /// Things of one kind by name.
 pub(super) struct Names<'a, T> {

@@ -12,9 +12,10 @@ use super::names::{Names, read_name};
 use super::reader::{Place, Report, Table};
 use super::settings::{self, FEATURES_DEFAULT, Settings};
 use super::view::Known;
-use super::{entity, parameters, source, suggest, view};
+use super::{entity, parameters, source, view};
 use crate::model::{Entity, FeatureView, Project, Source};
 use crate::parameter::Parameters;
+use crate::suggest;
 
 /// The text of a definition file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::File;
 use super::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
-use super::duration::parse_duration;
-use super::{File, suggest};
-use crate::time::Duration;
+use crate::suggest;
+use crate::time::{Duration, MICROS_PER_DAY, TimeError};
 use crate::types::{FIELD_NAME_BYTES_MAX, is_name};
+
+/// Longest duration that a definition may have, in days (about a hundred years).
+pub const DURATION_DAYS_MAX: u64 = 36_525;
 
 /// A value with its place.
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
@@ -257,6 +260,7 @@ impl<'a> Table<'a> {
     /// A duration.
     pub(super) fn duration(&self, key: &str, value: &'a Value<'a>) -> Option<Duration> {
         const HINT: &str = "a duration is written like \"30d\", \"12h\", \"90m\", \"45s\" or \"1d12h\"";
+        const MICROS_MAX: u64 = DURATION_DAYS_MAX * MICROS_PER_DAY as u64;
         let text = match value.get_ref() {
             DeValue::String(text) => text,
             _ => {
@@ -264,9 +268,23 @@ impl<'a> Table<'a> {
                 return None;
             }
         };
-        parse_duration(text)
-            .map_err(|error| self.error(value, format!("`{key}` of {}: {error}", self.what), HINT.to_owned()))
-            .ok()
+        let what = &self.what;
+        match Duration::parse(text) {
+            Ok(duration) if duration.as_micros() <= MICROS_MAX => Some(duration),
+            Ok(_) => {
+                let message = format!("`{key}` of {what}: \"{text}\" is longer than {DURATION_DAYS_MAX} days");
+                self.error(value, message, HINT.to_owned());
+                None
+            }
+            Err(TimeError::Duration { text, reason }) => {
+                self.error(value, format!("`{key}` of {what}: {text:?} is not a duration: {reason}"), HINT.to_owned());
+                None
+            }
+            Err(error) => {
+                self.error(value, format!("`{key}` of {what}: {error}"), HINT.to_owned());
+                None
+            }
+        }
     }
 
     /// One of a few words.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::reader::{Place, Table};
-use super::suggest;
+use crate::suggest;
 use crate::time::Duration;
 
 /// Folder of feature files where `tandem.toml` names none.
@@ -129,12 +129,7 @@ impl Default for EngineSettings {
 
 impl Default for BatchSettings {
     fn default() -> Self {
-        BatchSettings {
-            rows_per_call: 65_536,
-            partitions_in_flight: 0,
-            row_group_rows: 131_072,
-            calls_in_flight: 0,
-        }
+        BatchSettings { rows_per_call: 65_536, partitions_in_flight: 0, row_group_rows: 131_072, calls_in_flight: 0 }
     }
 }
 

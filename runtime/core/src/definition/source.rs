@@ -5,8 +5,8 @@ use std::path::Path;
 use jiff::tz::TimeZoneDatabase;
 
 use super::reader::Table;
-use super::suggest;
 use crate::model::{Source, SourceKind};
+use crate::suggest;
 use crate::types::AS_OF;
 
 pub(super) const SOURCE_KEYS: &[&str] =

@@ -8,9 +8,10 @@ use toml::de::DeValue;
 
 use super::names::{Names, read_name};
 use super::reader::{Table, check_name};
-use super::{parameters, source, suggest};
+use super::{parameters, source};
 use crate::limits::TransformLimits;
 use crate::model::{AsOf, Entity, FeatureView, InputSource, KnownBy, NanMode, OnError, Source, SourceKind};
+use crate::suggest;
 use crate::types::AS_OF;
 
 pub(super) const VIEW_KEYS: &[&str] = &[

@@ -4,7 +4,7 @@
 ///
 /// The distance is the optimal string alignment distance: insertions, deletions, substitutions, and swaps of two
 /// neighbours (Damerau 1964, restricted form). Of equally near candidates the first wins.
-pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower: Vec<char> = name.to_lowercase().chars().collect();
     let limit = (lower.len() / 3).max(1);
     candidates
@@ -16,7 +16,7 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// A hint for an unknown name: the nearest of the known ones, and all of them where they are few.
-pub(super) fn hint(name: &str, things: &str, known: &[&str]) -> String {
+pub fn hint(name: &str, things: &str, known: &[&str]) -> String {
     const LISTED_MAX: usize = 20;
     let nearest = nearest(name, known.iter().copied()).map(|name| format!("did you mean `{name}`?"));
     let listed = match known {
@@ -34,7 +34,7 @@ pub(super) fn hint(name: &str, things: &str, known: &[&str]) -> String {
 }
 
 /// "`a`, `b` and `c`".
-pub(super) fn list(names: &[&str]) -> String {
+pub fn list(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     match quoted.split_last() {
         None => String::new(),

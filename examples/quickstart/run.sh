@@ -38,6 +38,9 @@ fi
 PATH=$TANDEM_BIN:$PATH
 export PATH
 
+# What a version of a view means never changes; this example starts over instead of raising its version.
+rm -rf data/features data/online
+
 step "Make a month of card transactions: Parquet, one folder a day"
 show quickstart-generator --out data/transactions --days 31
 

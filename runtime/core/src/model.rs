@@ -235,6 +235,17 @@ impl FeatureView {
     }
 }
 
+/// A view's name and version in `name` or `name@version`. None where what follows the `@` is no version.
+pub fn parse_view_reference(text: &str) -> Option<(&str, Option<u32>)> {
+    match text.split_once('@') {
+        None => Some((text, None)),
+        Some((name, version)) if version.bytes().all(|byte| byte.is_ascii_digit()) => {
+            version.parse().ok().map(|version| (name, Some(version)))
+        }
+        Some(_) => None,
+    }
+}
+
 /// A view bound to its component: what batch, store and server are given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoundView {
@@ -266,5 +277,19 @@ impl Project {
     pub fn view(&self, name: &str, version: Option<u32>) -> Option<&FeatureView> {
         let named = |view: &&FeatureView| view.name == name && version.is_none_or(|version| view.version == version);
         self.views.iter().rfind(named)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_in_references_are_decimal() {
+        assert_eq!(parse_view_reference("risk"), Some(("risk", None)));
+        assert_eq!(parse_view_reference("risk@2"), Some(("risk", Some(2))));
+        for wrong in ["risk@", "risk@x", "risk@+2", "risk@1@2", "risk@4294967296"] {
+            assert_eq!(parse_view_reference(wrong), None, "{wrong}");
+        }
     }
 }

@@ -1,0 +1,148 @@
+//! The command line: arguments in, an exit code out.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tandem_core::time::{Day, DayRange};
+use tandem_engine::EngineError;
+
+use crate::commands;
+use crate::error::Error;
+use crate::output::Output;
+use crate::project;
+
+/// Compute features once: the same WebAssembly component runs in batch over Parquet and on demand over HTTP, with the same bits.
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, max_term_width = 120, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+struct Global {
+    /// Folder with tandem.toml [default: this folder, or the nearest above it that has one]
+    #[arg(long, global = true, value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to log to stderr: error, warn, info, debug, trace, or a filter such as tandem=debug
+    #[arg(long, global = true, value_name = "FILTER", env = "TANDEM_LOG")]
+    log: Option<String>,
+    /// Log as JSON lines
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build the component of a Rust transform
+    Build(commands::build::Arguments),
+    /// Print what a component takes and gives
+    Describe(commands::describe::Arguments),
+    /// Check the definition files and the components they name
+    Check(commands::check::Arguments),
+    /// Compute a feature view over the partitions of its source
+    Batch(commands::batch::Arguments),
+    /// Write the newest published row of each entity into the online store
+    Materialize(commands::materialize::Arguments),
+    /// Look entities up in the online store
+    Get(commands::get::Arguments),
+    /// Serve features over HTTP
+    Serve(commands::serve::Arguments),
+    /// Ask a server for rows of a batch and compare bits
+    Parity(commands::parity::Arguments),
+}
+
+/// Days to work on; the same for every command that takes them.
+#[derive(Debug, Args)]
+pub struct RangeArguments {
+    /// First day, as YYYY-MM-DD [default: the first there is]
+    #[arg(long, value_name = "DAY")]
+    from: Option<Day>,
+    /// Day after the last, as YYYY-MM-DD [default: after the last there is]
+    #[arg(long, value_name = "DAY")]
+    to: Option<Day>,
+}
+
+impl RangeArguments {
+    /// The days; None where neither end is given.
+    pub fn range(&self) -> Result<Option<DayRange>, Error> {
+        if self.from.is_none() && self.to.is_none() {
+            return Ok(None);
+        }
+        let range = DayRange { from: self.from.unwrap_or(Day(i32::MIN)), to: self.to.unwrap_or(Day(i32::MAX)) };
+        if range.is_empty() {
+            let reason = format!("{range} holds no day; --to is the day after the last");
+            return Err(Error::Argument { what: "--from, --to".to_owned(), reason });
+        }
+        Ok(Some(range))
+    }
+}
+
+/// What every command gets.
+pub struct Context {
+    /// The only way to print.
+    pub output: Output,
+    project: Option<PathBuf>,
+}
+
+impl Context {
+    /// The project's folder.
+    pub fn root(&self) -> Result<PathBuf, Error> {
+        self.find_root(Path::new("."))
+    }
+
+    /// The project's folder: what --project says, or the nearest with a tandem.toml from `from` upwards.
+    pub fn find_root(&self, from: &Path) -> Result<PathBuf, Error> {
+        match &self.project {
+            Some(folder) if folder.join(project::SETTINGS_FILE).is_file() => Ok(folder.clone()),
+            Some(folder) => Err(Error::NoProject { from: folder.clone() }),
+            None => project::find(from),
+        }
+    }
+
+    /// The project, opened.
+    pub fn open(&self) -> Result<project::Opened, Error> {
+        project::Opened::open(&self.root()?)
+    }
+}
+
+/// Parses the arguments, runs the command, prints its error.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse(); // exits with 2 on wrong usage, with 0 after --help
+    let output = Output::new(cli.global.json);
+    crate::output::start_log(cli.global.log.as_deref(), cli.global.log_json, matches!(cli.command, Command::Serve(_)));
+    let context = Context { output, project: cli.global.project };
+    let result = match cli.command {
+        Command::Build(arguments) => commands::build::run(&context, &arguments),
+        Command::Describe(arguments) => commands::describe::run(&context, &arguments),
+        Command::Check(arguments) => commands::check::run(&context, &arguments),
+        Command::Batch(arguments) => commands::batch::run(&context, &arguments),
+        Command::Materialize(arguments) => commands::materialize::run(&context, &arguments),
+        Command::Get(arguments) => commands::get::run(&context, &arguments),
+        Command::Serve(arguments) => commands::serve::run(&context, &arguments),
+        Command::Parity(arguments) => commands::parity::run(&context, &arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            context.output.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// A tokio runtime for commands that wait for files and sockets; user code runs on the engine's workers.
+pub(crate) fn async_runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("tandem-async")
+        .build()
+        .map_err(|error| Error::Engine(EngineError::Start(error.to_string())))
+}

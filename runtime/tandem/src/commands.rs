@@ -1,0 +1,10 @@
+//! One file for each command.
+
+pub mod batch;
+pub mod build;
+pub mod check;
+pub mod describe;
+pub mod get;
+pub mod materialize;
+pub mod parity;
+pub mod serve;

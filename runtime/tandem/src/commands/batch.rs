@@ -1,0 +1,121 @@
+//! `tandem batch`: a feature view over the partitions of its source.
+
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+use tandem_core::time::Timestamp;
+use tandem_offline::{BatchOptions, BatchReport, BatchRequest};
+
+use crate::cli::{Context, RangeArguments, async_runtime};
+use crate::error::Error;
+use crate::output::{bytes, grouped, rate};
+
+/// Arguments of the command.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The feature view, as NAME or NAME@VERSION
+    view: String,
+    #[command(flatten)]
+    range: RangeArguments,
+    /// Rows given to the transform in one call; changes no value [default: batch.rows_per_call]
+    #[arg(long, value_name = "ROWS")]
+    rows_per_call: Option<usize>,
+}
+
+/// Runs the batch and prints what came of it.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
+    let range = arguments.range.range()?;
+    let opened = context.open()?;
+    let view = opened.view(&arguments.view)?;
+    let settings = &opened.project.settings;
+    let request = BatchRequest {
+        view: view.bound,
+        transform: view.transform,
+        range,
+        offline_root: settings.storage.offline.clone(),
+        now: now(),
+        contract: tandem_engine::CONTRACT.to_owned(),
+        runtime_fingerprint: opened.engine.fingerprint(),
+        options: BatchOptions {
+            rows_per_call: arguments.rows_per_call.unwrap_or(settings.batch.rows_per_call),
+            partitions_in_flight: settings.batch.partitions_in_flight,
+            calls_in_flight: settings.batch.calls_in_flight,
+            row_group_rows: settings.batch.row_group_rows,
+            max_future: settings.server.max_future,
+        },
+    };
+    let progress = context.output.progress(&arguments.view);
+    let report = async_runtime()?.block_on(tandem_offline::run(request, &opened.workers, &progress))?;
+    progress.finish();
+    warn(context, &report);
+    context.output.data(|| text(&report), || json(&report));
+    Ok(())
+}
+
+/// The clock, read at the edge: nothing below reads one.
+pub(super) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+fn warn(context: &Context, report: &BatchReport) {
+    let rows = report.rows();
+    let counts = [
+        (rows.quarantined, "rows were set aside; see the folder _quarantine of the output"),
+        (rows.quarantined_future, "of them have an event time too far in the future"),
+        (rows.misplaced, "rows have an event time outside the day of their partition"),
+        (rows.null_keys, "rows have a null key and match nothing"),
+    ];
+    for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
+        context.output.warning(format!("{} {what}", grouped(*count)));
+    }
+    if !report.orphaned.is_empty() {
+        let names: Vec<_> = report.orphaned.iter().map(ToString::to_string).collect();
+        context.output.warning(format!("published before, and gone from the source: {}", names.join(", ")));
+    }
+}
+
+fn text(report: &BatchReport) -> String {
+    let rows = report.rows();
+    format!(
+        "{} rows in, {} rows out, {} partitions  ({} in, {} out)  {:.2} s, {}\n{}\n",
+        grouped(rows.rows_in),
+        grouped(rows.rows_out),
+        report.partitions.len(),
+        bytes(report.bytes_in()),
+        bytes(report.bytes_out()),
+        report.elapsed.as_secs_f64(),
+        rate(rows.rows_in, report.elapsed),
+        report.output.display(),
+    )
+}
+
+fn json(report: &BatchReport) -> Value {
+    let counts = |rows: tandem_offline::RowCounts| {
+        json!({
+            "rows_in": rows.rows_in,
+            "rows_out": rows.rows_out,
+            "quarantined": rows.quarantined,
+            "quarantined_future": rows.quarantined_future,
+            "misplaced": rows.misplaced,
+            "null_created_times": rows.null_created_times,
+            "null_keys": rows.null_keys,
+        })
+    };
+    let partition = |partition: &tandem_offline::PartitionReport| {
+        let mut json = counts(partition.rows);
+        json["partition"] = json!(partition.partition.as_str());
+        json["source_snapshot"] = json!(partition.snapshot.to_string());
+        json["bytes_in"] = json!(partition.bytes_in);
+        json["bytes_out"] = json!(partition.bytes_out);
+        json["seconds"] = json!(partition.elapsed.as_secs_f64());
+        json
+    };
+    json!({
+        "output": report.output.display().to_string(),
+        "total": counts(report.rows()),
+        "partitions": report.partitions.iter().map(partition).collect::<Vec<_>>(),
+        "orphaned": report.orphaned.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
+        "seconds": report.elapsed.as_secs_f64(),
+    })
+}

@@ -1,0 +1,47 @@
+//! `tandem check`: definition files and components, without running anything over data.
+
+use serde_json::json;
+
+use crate::cli::Context;
+use crate::error::Error;
+
+/// Arguments of the command.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {}
+
+/// Reads, binds and lists every view.
+pub fn run(context: &Context, _: &Arguments) -> Result<(), Error> {
+    let opened = context.open()?;
+    let views = opened.project.views.iter().map(|view| opened.bind(view)).collect::<Result<Vec<_>, _>>()?;
+    context.output.data(
+        || {
+            let mut text = String::new();
+            for view in &views {
+                let (view, bound) = (&view.bound.view, &view.bound);
+                text.push_str(&format!(
+                    "{}@{}  {} inputs, {} features  component {}  definition {}\n",
+                    view.name,
+                    view.version,
+                    bound.signature.inputs.len(),
+                    bound.signature.outputs.len(),
+                    bound.digest.short(),
+                    bound.definition_hash.short(),
+                ));
+            }
+            text
+        },
+        || {
+            let view = |view: &crate::project::ViewTransform| {
+                let bound = &view.bound;
+                json!({
+                    "view": bound.view.name,
+                    "version": bound.view.version,
+                    "digest": bound.digest.to_string(),
+                    "definition_hash": bound.definition_hash.to_string(),
+                })
+            };
+            json!({ "views": views.iter().map(view).collect::<Vec<_>>() })
+        },
+    );
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! `tandem get`: entities in the online store.
+
+use std::fmt::Write;
+
+use arrow_array::{Array, ArrayRef};
+use serde_json::{Map, Value, json};
+use tandem_core::json::{decode_column, encode_value};
+use tandem_core::model::{BoundView, JoinKey};
+use tandem_core::status::Status;
+use tandem_core::time::Timestamp;
+use tandem_core::types::{DataType, Field};
+use tandem_online::{Store, StoreOptions};
+
+use super::batch::now;
+use crate::cli::Context;
+use crate::error::Error;
+use crate::lookup::{Found, LookupError, lookup};
+
+/// Arguments of the command.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The feature view, as NAME or NAME@VERSION
+    view: String,
+    /// An entity, by its join keys: user_id=42, or origin=JFK,destination=LAX
+    #[arg(value_name = "KEY=VALUE", required = true)]
+    entities: Vec<String>,
+    /// The instant for which values are asked, in RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME")]
+    as_of: Option<Timestamp>,
+}
+
+/// Looks up and prints.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
+    let opened = context.open()?;
+    let view = opened.view(&arguments.view)?.bound;
+    let keys = keys(&view, &arguments.entities)?;
+    let as_of = arguments.as_of.unwrap_or_else(now);
+    let store = Store::open_read_only(&opened.project.settings.storage.online, StoreOptions::default())?;
+    let stored = store.find_view(&view.view.name, view.view.version)?;
+    let Some(stored) = stored.filter(|stored| stored.definition_hash == view.definition_hash) else {
+        let (name, version) = (&view.view.name, view.view.version);
+        return Err(Error::NotMaterialized { view: format!("{name}@{version}"), store: store.path().to_owned() });
+    };
+    let found = lookup(&store, stored.id, &view, &keys, as_of).map_err(|error| match error {
+        LookupError::Online(error) => Error::Online(error),
+        LookupError::Key(error) => Error::Data(error.to_string()),
+    })?;
+    context.output.data(|| text(&view, &arguments.entities, &found), || json(&view, &keys, &found, as_of));
+    Ok(())
+}
+
+/// One column for each join key, one row for each entity.
+fn keys(view: &BoundView, entities: &[String]) -> Result<Vec<ArrayRef>, Error> {
+    let join_keys: Vec<&JoinKey> = view.view.join_keys().collect();
+    let mut values = vec![Vec::new(); join_keys.len()];
+    for entity in entities {
+        let fail = |reason: String| Error::Argument { what: entity.clone(), reason };
+        let names: Vec<&str> = join_keys.iter().map(|key| key.name.as_str()).collect();
+        let mut given: Vec<Option<Value>> = vec![None; join_keys.len()];
+        // Values may hold commas: a part without a join key's name belongs to the value before it.
+        let mut parts: Vec<String> = Vec::new();
+        for part in entity.split(',') {
+            let named = part.split_once('=').is_some_and(|(name, _)| names.contains(&name));
+            match parts.last_mut() {
+                Some(last) if !named => {
+                    last.push(',');
+                    last.push_str(part);
+                }
+                _ => parts.push(part.to_owned()),
+            }
+        }
+        for part in &parts {
+            let (name, text) = part.split_once('=').ok_or_else(|| fail("write JOIN_KEY=VALUE".to_owned()))?;
+            let index = names.iter().position(|known| *known == name);
+            let index = index.ok_or_else(|| {
+                fail(format!("`{name}` is no join key; {}", tandem_core::suggest::hint(name, "join keys", &names)))
+            })?;
+            given[index] = Some(key_value(join_keys[index].data_type, text));
+        }
+        for (index, value) in given.into_iter().enumerate() {
+            values[index].push(value.ok_or_else(|| fail(format!("`{}` is missing", names[index])))?);
+        }
+    }
+    std::iter::zip(join_keys, values)
+        .map(|(key, values)| {
+            let field = Field::new(&key.name, key.data_type, false);
+            decode_column(&field, values.iter().map(Some))
+                .map_err(|error| Error::Argument { what: entities.join(" "), reason: error.to_string() })
+        })
+        .collect()
+}
+
+/// A word of the command line as the JSON value that the type takes.
+fn key_value(data_type: DataType, text: &str) -> Value {
+    match data_type {
+        DataType::String | DataType::Binary | DataType::Timestamp => Value::from(text),
+        // What is no JSON is left to the column's own message.
+        _ => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),
+    }
+}
+
+fn text(view: &BoundView, entities: &[String], found: &Found) -> String {
+    let mut text = String::new();
+    let width = view.signature.outputs.iter().map(|output| output.name.len()).max().unwrap_or(0);
+    for (row, (served, entity)) in std::iter::zip(&found.rows, entities).enumerate() {
+        let _ = write!(text, "{entity}  {}", served.status);
+        if let Some(record) = &served.record {
+            let _ = write!(text, "  event time {}  component {}", record.event_time, record.digest.short());
+        }
+        text.push('\n');
+        if served.status == Status::Present {
+            for (output, column) in std::iter::zip(&view.signature.outputs, &found.features) {
+                let _ = writeln!(text, "  {:width$}  {}", output.name, encode_value(column, output.data_type, row));
+            }
+        }
+    }
+    text
+}
+
+fn json(view: &BoundView, keys: &[ArrayRef], found: &Found, as_of: Timestamp) -> Value {
+    let rows = found.rows.iter().enumerate().map(|(row, served)| {
+        let entity: Map<String, Value> = std::iter::zip(view.view.join_keys(), keys)
+            .map(|(key, array)| (key.name.clone(), encode_value(array, key.data_type, row)))
+            .collect();
+        let outputs = || std::iter::zip(&view.signature.outputs, &found.features);
+        let values: Map<String, Value> = outputs()
+            .map(|(output, column)| (output.name.clone(), encode_value(column, output.data_type, row)))
+            .collect();
+        let statuses: Map<String, Value> = outputs()
+            .map(|(output, column)| {
+                let null = served.status == Status::Present && column.is_null(row);
+                let status = if null { Status::NullValue } else { served.status };
+                (output.name.clone(), json!(status.as_str()))
+            })
+            .collect();
+        let record = served.record.as_ref();
+        json!({
+            "entity": entity,
+            "status": served.status.as_str(),
+            "event_time": record.map(|record| record.event_time.to_string()),
+            "created_time": record.and_then(|record| record.created_time).map(|time| time.to_string()),
+            "published_time": record.map(|record| record.published_time.to_string()),
+            "digest": record.map(|record| record.digest.to_string()),
+            "values": values,
+            "statuses": statuses,
+        })
+    });
+    json!({
+        "view": view.view.name,
+        "version": view.view.version,
+        "as_of": as_of.to_string(),
+        "rows": rows.collect::<Vec<_>>(),
+    })
+}

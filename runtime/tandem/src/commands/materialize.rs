@@ -1,0 +1,79 @@
+//! `tandem materialize`: published rows into the online store.
+
+use std::time::Instant;
+
+use serde_json::json;
+use tandem_online::{Store, StoreOptions};
+
+use super::batch::now;
+use crate::cli::{Context, RangeArguments, async_runtime};
+use crate::error::Error;
+use crate::materialize;
+use crate::output::{grouped, rate};
+
+/// Arguments of the command.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The feature view, as NAME or NAME@VERSION
+    view: String,
+    #[command(flatten)]
+    range: RangeArguments,
+}
+
+/// Materializes and prints what came of it.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
+    let range = arguments.range.range()?;
+    let opened = context.open()?;
+    let view = opened.view(&arguments.view)?;
+    let settings = &opened.project.settings;
+    let store = Store::open(&settings.storage.online, StoreOptions::default())?;
+    let request = materialize::Request {
+        view: view.bound,
+        offline_root: settings.storage.offline.clone(),
+        range,
+        now: now(),
+        max_future: settings.server.max_future,
+    };
+    let started = Instant::now();
+    let progress = context.output.progress(&arguments.view);
+    let report = async_runtime()?.block_on(materialize::run(request, &store, &opened.workers, |report| {
+        progress.set(report.rows);
+    }))?;
+    progress.finish();
+    let elapsed = started.elapsed();
+    for (count, what) in [
+        (report.null_keys, "rows have a null key and were left out"),
+        (report.future, "rows have an event time too far in the future and were left out"),
+    ] {
+        if count > 0 {
+            context.output.warning(format!("{} {what}", grouped(count)));
+        }
+    }
+    context.output.data(
+        || {
+            format!(
+                "{} rows read from {} partitions, {} written, {} older or equal to what was there  {:.2} s, {}\n{}\n",
+                grouped(report.rows),
+                report.partitions,
+                grouped(report.written),
+                grouped(report.kept),
+                elapsed.as_secs_f64(),
+                rate(report.rows, elapsed),
+                store.path().display(),
+            )
+        },
+        || {
+            json!({
+                "rows": report.rows,
+                "written": report.written,
+                "kept": report.kept,
+                "null_keys": report.null_keys,
+                "future": report.future,
+                "partitions": report.partitions,
+                "seconds": elapsed.as_secs_f64(),
+                "store": store.path().display().to_string(),
+            })
+        },
+    );
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! `tandem parity`: offline against online, bit by bit.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tandem_core::time::Timestamp;
+
+use super::batch::now;
+use crate::cli::{Context, RangeArguments, async_runtime};
+use crate::error::Error;
+use crate::output::grouped;
+use crate::parity::{self, Format, Report, Server};
+
+/// Arguments of the command.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The feature view, as NAME or NAME@VERSION
+    view: String,
+    #[command(flatten)]
+    range: RangeArguments,
+    /// The server, which must allow replay [default: the project's server.listen]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// What travels
+    #[arg(long, value_enum, default_value = "json")]
+    format: Format,
+    /// Compare about so many rows, spread evenly [default: all]
+    #[arg(long, value_name = "ROWS")]
+    sample: Option<u64>,
+}
+
+/// Compares and prints; a difference is an error.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
+    let range = arguments.range.range()?;
+    let opened = context.open()?;
+    let view = opened.view(&arguments.view)?;
+    let settings = &opened.project.settings;
+    let url = arguments.url.clone().unwrap_or_else(|| format!("http://{}", settings.server.listen));
+    let server = Arc::new(Server::new(&url, arguments.format));
+    let max_future = settings.server.max_future.as_micros();
+    let request = parity::Request {
+        view: view.bound,
+        offline_root: settings.storage.offline.clone(),
+        range,
+        sample: arguments.sample,
+        event_time_max: Timestamp(now().0.saturating_add_unsigned(max_future)),
+    };
+    let progress = context.output.progress(&arguments.view);
+    let report = async_runtime()?.block_on(parity::run(request, server, &opened.workers, |rows| progress.set(rows)))?;
+    progress.finish();
+    context.output.data(|| text(&report), || json(&report));
+    match report.different() {
+        0 => Ok(()),
+        differences => Err(Error::Parity { differences, compared: report.compared() }),
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut text = String::new();
+    let width = report.features.iter().map(|feature| feature.feature.len()).max().unwrap_or(0);
+    for feature in &report.features {
+        let (equal, different) = (grouped(feature.equal), grouped(feature.different));
+        let _ = writeln!(text, "{:width$}  {equal} equal to the last bit, {different} different", feature.feature);
+    }
+    for difference in &report.differences {
+        let _ = writeln!(
+            text,
+            "{} row {} {}\n  offline {}\n  online  {}",
+            difference.partition, difference.row, difference.feature, difference.offline, difference.online
+        );
+    }
+    for (partition, offline, online) in &report.missing_rows {
+        let _ = writeln!(text, "{partition}: {offline} rows offline, {online} online");
+    }
+    let _ = writeln!(
+        text,
+        "{} rows, {} values compared, {} different",
+        grouped(report.rows),
+        grouped(report.compared()),
+        grouped(report.different())
+    );
+    text
+}
+
+fn json(report: &Report) -> Value {
+    json!({
+        "rows": report.rows,
+        "failed_rows": report.failed_rows,
+        "compared": report.compared(),
+        "different": report.different(),
+        "features": report.features.iter().map(|feature| json!({
+            "feature": feature.feature, "equal": feature.equal, "different": feature.different,
+        })).collect::<Vec<_>>(),
+        "differences": report.differences.iter().map(|difference| json!({
+            "partition": difference.partition.as_str(), "row": difference.row, "feature": difference.feature,
+            "offline": difference.offline, "online": difference.online,
+        })).collect::<Vec<_>>(),
+        "missing_rows": report.missing_rows.iter().map(|(partition, offline, online)| json!({
+            "partition": partition.as_str(), "offline": offline, "online": online,
+        })).collect::<Vec<_>>(),
+    })
+}

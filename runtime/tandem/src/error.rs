@@ -1,0 +1,163 @@
+//! What can go wrong, as the command line tells it: a message, a hint, an exit code.
+
+use std::path::PathBuf;
+
+use tandem_build::BuildError;
+use tandem_core::definition::{BindError, Diagnostics};
+use tandem_engine::EngineError;
+use tandem_offline::OfflineError;
+use tandem_online::OnlineError;
+
+/// An error of a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No `tandem.toml` here or above.
+    #[error("no tandem.toml in {} or above it", .from.display())]
+    NoProject {
+        /// Where the search began.
+        from: PathBuf,
+    },
+    /// Definition files with mistakes.
+    #[error("{0}")]
+    Definitions(Diagnostics),
+    /// A view that is not defined.
+    #[error("there is no feature view `{reference}`")]
+    UnknownView {
+        /// As it was asked for.
+        reference: String,
+        /// The views that there are.
+        known: Vec<String>,
+    },
+    /// An argument that cannot be read.
+    #[error("{what}: {reason}")]
+    Argument {
+        /// The argument.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// A view whose definition and component do not go together.
+    #[error("feature view `{view}` and its component do not go together:\n{}", .errors.iter().map(|error| format!("  - {error}")).collect::<Vec<_>>().join("\n"))]
+    Bind {
+        /// The view.
+        view: String,
+        /// All mistakes.
+        errors: Vec<BindError>,
+    },
+    /// A component that cannot be used.
+    #[error("{}: {source}", .component.display())]
+    Component {
+        /// Its file.
+        component: PathBuf,
+        /// Why.
+        source: EngineError,
+    },
+    /// The engine does not start.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A build failed.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A batch failed, or published rows cannot be read.
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
+    /// The online store.
+    #[error(transparent)]
+    Online(#[from] OnlineError),
+    /// A file or folder.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The server's address.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A server that does not answer as it should.
+    #[error("{url}: {reason}")]
+    Http {
+        /// What was asked.
+        url: String,
+        /// What came of it.
+        reason: String,
+    },
+    /// A view that the online store does not have, as it is defined now.
+    #[error("the online store in {} has nothing of `{view}` as it is defined now", .store.display())]
+    NotMaterialized {
+        /// The view and version.
+        view: String,
+        /// The store.
+        store: PathBuf,
+    },
+    /// Offline and online differ.
+    #[error("offline and online differ in {differences} of {compared} values")]
+    Parity {
+        /// How many values differ.
+        differences: u64,
+        /// How many were compared.
+        compared: u64,
+    },
+    /// Values that do not fit each other, of published files or of answers.
+    #[error("{0}")]
+    Data(String),
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::NoProject { .. } => Some("run it in a project's folder, or name one with --project".to_owned()),
+            Error::UnknownView { known, .. } if known.is_empty() => {
+                Some("the project defines no feature view; define one in its features folder".to_owned())
+            }
+            Error::UnknownView { known, .. } => Some(format!("the feature views are {}", known.join(", "))),
+            Error::Bind { errors, .. } => errors.iter().find_map(BindError::hint).map(str::to_owned),
+            Error::Component { source: EngineError::Describe(_), .. } => Some(
+                "parameters come from [feature_view.parameters] of the view, or from --param name=value".to_owned(),
+            ),
+            Error::Build(error) => error.hint().map(|hint| hint.to_string()),
+            Error::Offline(error) => error.hint().map(str::to_owned),
+            Error::Online(error) => error.hint().map(str::to_owned),
+            Error::Io { action: "read the component", path, .. } => {
+                Some(format!("build it: tandem build {}", path.parent().unwrap_or(path).display()))
+            }
+            Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+                Some("another program has the port; choose one with --listen".to_owned())
+            }
+            Error::NotMaterialized { view, .. } => Some(format!("tandem materialize {view}")),
+            Error::Parity { .. } => Some(
+                "has the definition, the component or the source changed since the batch? re-run `tandem batch`, and restart the server"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// The exit code: 2 for what was asked or defined wrongly, 3 for a difference found, 1 for everything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::NoProject { .. }
+            | Error::Definitions(_)
+            | Error::UnknownView { .. }
+            | Error::Argument { .. }
+            | Error::Bind { .. } => 2,
+            Error::Parity { .. } => 3,
+            _ => 1,
+        }
+    }
+}
+
+/// For `map_err`: names what was done, and to what.
+pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.into();
+    move |source| Error::Io { action, path, source }
+}

@@ -1,0 +1,25 @@
+//! The program: a command line and an HTTP server, thin over the other crates.
+//!
+//! What the command line orchestrates lives here as library functions, so that other fronts can call them. In the order in which data flows:
+//!
+//! - [`project`]: definition files and components from disk, bound to each other
+//! - [`describe`]: what a component takes and gives, for people and programs
+//! - [`materialize`]: published feature rows into the online store
+//! - [`lookup`]: what the online store has for entities, as statuses and columns
+//! - [`server`]: the HTTP server
+//! - [`parity`]: asks a server for rows of a batch and compares bits
+//! - [`cli`], [`commands`], [`output`]: the command line; `output` alone prints
+//! - [`error`]: what can go wrong, exit codes and hints
+
+pub mod cli;
+pub mod commands;
+pub mod describe;
+pub mod error;
+pub mod lookup;
+pub mod materialize;
+pub mod output;
+pub mod parity;
+pub mod project;
+pub mod server;
+
+pub use error::Error;

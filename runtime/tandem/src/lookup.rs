@@ -1,0 +1,127 @@
+//! What the online store has for entities, as statuses and columns: the same for the server and for `tandem get`.
+
+use arrow_array::ArrayRef;
+use tandem_core::canonical::{decode_rows, schema_fingerprint};
+use tandem_core::key::{KeyEncoder, KeyError};
+use tandem_core::model::{BoundView, JoinKey};
+use tandem_core::status::{Qualification, Status, is_known, qualifies};
+use tandem_core::time::Timestamp;
+use tandem_core::types::Field;
+use tandem_online::{Lookup, OnlineError, Record, Store, ViewId};
+
+/// Why a lookup as a whole failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// Keys that are not the view's.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Online(#[from] OnlineError),
+}
+
+/// One entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Served {
+    /// What its row is served as. A feature of a `PRESENT` row is `NULL_VALUE` where its value is null.
+    pub status: Status,
+    /// Its row: where the status is `PRESENT` or `OUTSIDE_MAX_AGE`.
+    pub record: Option<Record>,
+}
+
+/// Entities in the order in which they were asked for.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// One for each entity.
+    pub rows: Vec<Served>,
+    /// One column for each output of the signature; null where the status is not `PRESENT`.
+    pub features: Vec<ArrayRef>,
+    /// Rows that could not be read, with the reason, for the log.
+    pub corrupt: Vec<(usize, String)>,
+}
+
+/// Looks entities up in one read transaction. `keys`: one column for each join key of the view. Blocking.
+///
+/// An entity with a null or NaN key is `NOT_FOUND`. A row that cannot be read is that entity's `CORRUPT` and nobody else's.
+pub fn lookup(
+    store: &Store,
+    id: ViewId,
+    view: &BoundView,
+    keys: &[ArrayRef],
+    as_of: Timestamp,
+) -> Result<Found, LookupError> {
+    let join_keys: Vec<JoinKey> = view.view.join_keys().cloned().collect();
+    let encoder = KeyEncoder::new(&join_keys, keys)?;
+    let encoded: Vec<_> = (0..encoder.rows()).map(|row| encoder.encode(row)).collect();
+    let asked: Vec<_> = encoded.iter().flatten().collect();
+    let mut lookups = store.get_many(id, &asked)?.into_iter();
+    let lookups =
+        encoded.iter().map(|key| key.as_ref().and_then(|_| lookups.next()).unwrap_or(Lookup::NotFound)).collect();
+    Ok(found(view, lookups, as_of))
+}
+
+/// What lookups mean for a view at an instant.
+pub fn found(view: &BoundView, lookups: Vec<Lookup>, as_of: Timestamp) -> Found {
+    let fingerprint = schema_fingerprint(&view.signature.outputs);
+    let mut corrupt = Vec::new();
+    let mut rows = Vec::with_capacity(lookups.len());
+    for (row, lookup) in lookups.into_iter().enumerate() {
+        rows.push(match read(lookup, fingerprint) {
+            Ok(None) => Served { status: Status::NotFound, record: None },
+            Ok(Some(record)) => serve(view, record, as_of),
+            Err(reason) => {
+                corrupt.push((row, reason));
+                Served { status: Status::Corrupt, record: None }
+            }
+        });
+    }
+    let features = columns(&view.signature.outputs, &mut rows, &mut corrupt);
+    Found { rows, features, corrupt }
+}
+
+fn read(lookup: Lookup, fingerprint: u64) -> Result<Option<Record>, String> {
+    match lookup {
+        Lookup::NotFound => Ok(None),
+        Lookup::Corrupt(corruption) => Err(corruption.to_string()),
+        Lookup::Found(record) if record.schema_fingerprint != fingerprint => Err(format!(
+            "its schema fingerprint is {:016x}, the view's is {fingerprint:016x}",
+            record.schema_fingerprint
+        )),
+        Lookup::Found(record) => Ok(Some(record)),
+    }
+}
+
+fn serve(view: &BoundView, record: Record, as_of: Timestamp) -> Served {
+    let view = &view.view;
+    match qualifies(record.event_time, as_of, view.as_of, view.ttl) {
+        Qualification::Expired => Served { status: Status::OutsideMaxAge, record: Some(record) },
+        Qualification::Qualifies if is_known(view.known_by, record.created_time, record.published_time, as_of) => {
+            Served { status: Status::Present, record: Some(record) }
+        }
+        // The store has the newest row alone; which one was the newest at an earlier instant it does not know.
+        Qualification::Qualifies | Qualification::Future => Served { status: Status::NotFound, record: None },
+    }
+}
+
+/// One column for each output. A row whose bytes are malformed under a right checksum is a defect of whoever wrote it; it becomes corrupt.
+fn columns(outputs: &[Field], rows: &mut [Served], corrupt: &mut Vec<(usize, String)>) -> Vec<ArrayRef> {
+    let bytes = |served: &Served| match (served.status, &served.record) {
+        (Status::Present, Some(record)) => Some(record.row.clone()),
+        _ => None,
+    };
+    loop {
+        let encoded: Vec<Option<Vec<u8>>> = rows.iter().map(bytes).collect();
+        if let Ok(columns) = decode_rows(outputs, encoded.iter().map(Option::as_deref)) {
+            return columns;
+        }
+        // Each row is looked at alone; at least one goes, so this ends.
+        for (row, encoded) in encoded.iter().enumerate() {
+            if let Some(encoded) = encoded
+                && let Err(error) = decode_rows(outputs, [Some(&encoded[..])].into_iter())
+            {
+                corrupt.push((row, error.to_string()));
+                rows[row] = Served { status: Status::Corrupt, record: None };
+            }
+        }
+    }
+}

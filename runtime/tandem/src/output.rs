@@ -1,0 +1,147 @@
+//! The only module that prints. Data goes to stdout; progress, notes, warnings and errors go to stderr.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place")]
+
+mod progress;
+
+use std::fmt::Display;
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use serde_json::Value;
+use tracing_subscriber::EnvFilter;
+
+pub use progress::ProgressBar;
+
+use crate::error::Error;
+
+/// Where a command's words go.
+pub struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// `json`: data as JSON.
+    pub fn new(json: bool) -> Output {
+        Output { json }
+    }
+
+    /// Whether data is wanted as JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Data, as text or as JSON, whichever was asked for.
+    pub fn data(&self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) {
+        let mut text = if self.json { format!("{:#}", json()) } else { text() };
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            // The reader has seen enough (`| head`): not an error of ours.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) => {
+                eprintln!("error: cannot write to stdout: {error}");
+                std::process::exit(1);
+            }
+            Ok(()) => {}
+        }
+    }
+
+    /// A line for people, beside the data.
+    pub fn note(&self, text: impl Display) {
+        eprintln!("{text}");
+    }
+
+    /// Something that should be looked at.
+    pub fn warning(&self, text: impl Display) {
+        let label = if colour() { "\x1b[1;33mwarning\x1b[0m" } else { "warning" };
+        eprintln!("{label}: {text}");
+    }
+
+    /// What went wrong, and what to do.
+    pub fn error(&self, error: &Error) {
+        // Diagnostics of definition files begin with their own `error:`, with file and line.
+        if let Error::Definitions(diagnostics) = error {
+            eprintln!("{diagnostics}");
+            return;
+        }
+        let (label, hint) =
+            if colour() { ("\x1b[1;31merror\x1b[0m", "\x1b[1;36mhint\x1b[0m") } else { ("error", "hint") };
+        eprintln!("{label}: {error}");
+        if let Some(text) = error.hint() {
+            eprintln!("{hint}: {text}");
+        }
+    }
+
+    /// A progress display on stderr; silent where that is no terminal.
+    pub fn progress(&self, what: &str) -> ProgressBar {
+        ProgressBar::new(what)
+    }
+}
+
+fn colour() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Starts the log on stderr: warnings, and for a server what it does.
+pub fn start_log(filter: Option<&str>, json: bool, server: bool) {
+    // The build of the standard library takes a minute: silence would look like a hang.
+    let default = if server { "warn,tandem=info" } else { "warn,tandem_build=info" };
+    let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or(default));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        builder.json().flatten_event(true).init();
+    } else {
+        builder.with_ansi(colour()).with_target(false).init();
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `31744` as `31.0 KiB`.
+pub fn bytes(number: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = number as f64 / 1024.0;
+    let mut unit = 0;
+    if number < 1024 {
+        return format!("{number} B");
+    }
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", units[unit])
+}
+
+/// Rows in a second, for people.
+pub fn rate(rows: u64, elapsed: std::time::Duration) -> String {
+    let seconds = elapsed.as_secs_f64().max(1e-9);
+    format!("{} rows/s", grouped((rows as f64 / seconds) as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(31_744), "31.0 KiB");
+        assert_eq!(bytes(3 << 20), "3.0 MiB");
+        assert_eq!(rate(10, std::time::Duration::from_secs(2)), "5 rows/s");
+    }
+}

@@ -1,0 +1,203 @@
+//! A running server, asked as any client would.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::StreamWriter;
+use arrow_schema::{Field as ArrowField, Schema};
+use serde_json::Value;
+use tandem_core::json::{ColumnWriter, decode_column};
+use tandem_core::model::{BoundView, InputSource};
+use tandem_core::types::{AS_OF, DataType, Field};
+
+use crate::error::Error;
+
+/// What travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// JSON columns.
+    Json,
+    /// An Arrow IPC stream.
+    Arrow,
+}
+
+/// A server's address and the format to speak.
+pub struct Server {
+    url: String,
+    format: Format,
+    agent: ureq::Agent,
+}
+
+/// Features of the rows asked for, and which of them failed, by increasing row.
+pub struct Answer {
+    /// One column for each output of the signature.
+    pub outputs: RecordBatch,
+    /// Rows without a value.
+    pub failed: Vec<u32>,
+}
+
+/// How long an answer may take.
+const ANSWER_SECONDS_MAX: u64 = 60;
+
+/// Bytes of an answer.
+const ANSWER_BYTES_MAX: u64 = 1 << 30;
+
+impl Server {
+    /// `url`: such as `http://127.0.0.1:8080`.
+    pub fn new(url: &str, format: Format) -> Server {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(ANSWER_SECONDS_MAX)))
+            .build();
+        Server { url: url.trim_end_matches('/').to_owned(), format, agent: config.into() }
+    }
+
+    /// Asks for the rows of `inputs`, each as of its event time. Blocking.
+    pub fn ask(&self, view: &BoundView, inputs: &RecordBatch, event_times: &ArrayRef) -> Result<Answer, Error> {
+        if inputs.num_rows() == 0 {
+            return Ok(Answer { outputs: RecordBatch::new_empty(view.signature.output_schema()), failed: Vec::new() });
+        }
+        let url = format!("{}/v1/transforms/{}@{}", self.url, view.view.name, view.view.version);
+        let fail = |reason: String| Error::Http { url: url.clone(), reason };
+        let columns = given_columns(view, inputs, event_times);
+        let (content_type, body) = match self.format {
+            Format::Json => ("application/json", json_body(&columns, inputs.num_rows())),
+            Format::Arrow => ("application/vnd.apache.arrow.stream", arrow_body(&columns)),
+        };
+        let body = body.map_err(&fail)?;
+        let mut response = self
+            .agent
+            .post(&url)
+            .header("content-type", content_type)
+            .send(&body[..])
+            .map_err(|error| fail(error.to_string()))?;
+        let status = response.status();
+        let answer = response
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_vec()
+            .map_err(|error| fail(error.to_string()))?;
+        if !status.is_success() {
+            return Err(fail(format!("{status}: {}", problem(&answer))));
+        }
+        let digest = response.headers().get("tandem-digest").and_then(|digest| digest.to_str().ok());
+        if digest != Some(&view.digest.to_string()) {
+            let served = digest.unwrap_or("none");
+            return Err(fail(format!("the server runs component {served}, the project has {}", view.digest)));
+        }
+        match self.format {
+            Format::Json => json_answer(view, inputs.num_rows(), &answer),
+            Format::Arrow => arrow_answer(view, &answer),
+        }
+        .map_err(fail)
+    }
+}
+
+/// The columns that a caller gives: what the runtime binds to the instant travels once, as `as_of`.
+fn given_columns(view: &BoundView, inputs: &RecordBatch, event_times: &ArrayRef) -> Vec<(String, DataType, ArrayRef)> {
+    let fields = &view.signature.inputs;
+    let bound_to_instant = |field: &Field| view.view.input_source(&field.name) == InputSource::AsOf;
+    let mut columns: Vec<_> = std::iter::zip(fields, inputs.columns())
+        .filter(|(field, _)| !bound_to_instant(field))
+        .map(|(field, array)| (field.name.clone(), field.data_type, Arc::clone(array)))
+        .collect();
+    if fields.iter().any(bound_to_instant) {
+        columns.push((AS_OF.to_owned(), DataType::Timestamp, Arc::clone(event_times)));
+    }
+    columns
+}
+
+fn json_body(columns: &[(String, DataType, ArrayRef)], rows: usize) -> Result<Vec<u8>, String> {
+    let mut body = b"{\"columns\":{".to_vec();
+    for (index, (name, data_type, array)) in columns.iter().enumerate() {
+        let writer = ColumnWriter::new(array, *data_type).map_err(|error| error.to_string())?;
+        let separator = if index == 0 { "" } else { "," };
+        body.extend_from_slice(format!("{separator}{}:[", Value::from(name.as_str())).as_bytes());
+        for row in 0..rows {
+            if row > 0 {
+                body.push(b',');
+            }
+            writer.write(row, &mut body);
+        }
+        body.push(b']');
+    }
+    body.extend_from_slice(b"}}");
+    Ok(body)
+}
+
+fn arrow_body(columns: &[(String, DataType, ArrayRef)]) -> Result<Vec<u8>, String> {
+    let text = |error: arrow_schema::ArrowError| error.to_string();
+    let fields: Vec<_> =
+        columns.iter().map(|(name, data_type, _)| ArrowField::new(name, data_type.to_arrow(), true)).collect();
+    let schema = Arc::new(Schema::new(fields));
+    let arrays = columns.iter().map(|(_, _, array)| Arc::clone(array)).collect();
+    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).map_err(text)?;
+    let mut writer = StreamWriter::try_new(Vec::new(), &schema).map_err(text)?;
+    writer.write(&batch).map_err(text)?;
+    writer.into_inner().map_err(text)
+}
+
+fn json_answer(view: &BoundView, rows: usize, answer: &[u8]) -> Result<Answer, String> {
+    let answer: Value = serde_json::from_slice(answer).map_err(|error| format!("the answer is not JSON: {error}"))?;
+    let outputs = &view.signature.outputs;
+    let mut arrays = Vec::with_capacity(outputs.len());
+    for field in outputs {
+        let values = answer["columns"][field.name.as_str()].as_array();
+        let values = values.filter(|values| values.len() == rows);
+        let values = values.ok_or_else(|| format!("the answer has not {rows} values of `{}`", field.name))?;
+        let field = Field { nullable: true, ..field.clone() };
+        let array = decode_column(&field, values.iter().map(Some)).map_err(|error| error.to_string())?;
+        arrays.push(array);
+    }
+    let failed = answer["failed_rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let failed = failed
+        .iter()
+        .map(|failed| failed["row"].as_u64().and_then(|row| u32::try_from(row).ok()))
+        .collect::<Option<Vec<_>>>()
+        .ok_or("the answer's failed_rows have no row numbers")?;
+    Ok(Answer { outputs: batch(view, arrays)?, failed })
+}
+
+fn arrow_answer(view: &BoundView, answer: &[u8]) -> Result<Answer, String> {
+    let text = |error: arrow_schema::ArrowError| format!("the answer is not an Arrow stream: {error}");
+    let reader = StreamReader::try_new(answer, None).map_err(text)?;
+    let schema = reader.schema();
+    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(text)?;
+    let together = arrow_select::concat::concat_batches(&schema, &batches).map_err(text)?;
+    let column = |name: &str| together.column_by_name(name).ok_or_else(|| format!("the answer has no column `{name}`"));
+    let arrays = view
+        .signature
+        .outputs
+        .iter()
+        .map(|field| column(&field.name).map(Arc::clone))
+        .collect::<Result<Vec<_>, _>>()?;
+    let errors = column("__error")?;
+    let errors = errors.as_string_opt::<i32>().ok_or("the answer's column `__error` is not of strings")?;
+    let failed = (0..errors.len() as u32).filter(|row| errors.is_valid(*row as usize)).collect();
+    Ok(Answer { outputs: batch(view, arrays)?, failed })
+}
+
+/// The columns under the signature's names, all nullable: a failed row is null.
+fn batch(view: &BoundView, arrays: Vec<ArrayRef>) -> Result<RecordBatch, String> {
+    let outputs = view.signature.outputs.iter();
+    let fields: Vec<_> = outputs.map(|field| ArrowField::new(&field.name, field.data_type.to_arrow(), true)).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|error| error.to_string())
+}
+
+/// What a problem body says, or the start of whatever came instead.
+fn problem(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let Ok(problem) = serde_json::from_str::<Value>(&text) else {
+        return text.chars().take(200).collect();
+    };
+    let part = |name: &str| problem[name].as_str().map(str::to_owned);
+    let detail = part("detail").or_else(|| part("title")).unwrap_or_else(|| text.chars().take(200).collect());
+    match part("hint") {
+        Some(hint) => format!("{detail}; hint: {hint}"),
+        None => detail,
+    }
+}

@@ -1,0 +1,109 @@
+//! The HTTP server: transforms on demand and features from the online store.
+//!
+//! The only module that names axum and HTTP. `docs/reference/http.md` describes every route. In the order in which a request travels:
+//!
+//! - `connections`: accepts, bounds and drains connections
+//! - `guard`: what holds for every request: its id, its slot, its deadline, its line in the log, the body of its problem
+//! - `body`: the body within its limits, media types
+//! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
+//! - `transforms`, `features`, `views`: the routes
+//! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
+
+mod as_of;
+mod body;
+mod connections;
+mod features;
+mod guard;
+mod json;
+mod names;
+mod problem;
+mod state;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod transforms;
+mod views;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tandem_core::definition::ServerSettings;
+use tandem_core::model::BoundView;
+use tandem_core::time::Timestamp;
+use tandem_engine::{OnDemand, Workers};
+use tandem_online::{Store, ViewId};
+
+use problem::{Kind, Problem};
+use state::Server;
+
+/// Work on bodies up to this size, in bytes, is done where the request is; larger ones go to a worker, so that parsing
+/// never holds up other requests.
+const INLINE_BYTES_MAX: usize = 64 << 10;
+
+/// A version of a view, as it is served.
+pub struct ServedView {
+    /// The view and its component's signature.
+    pub bound: Arc<BoundView>,
+    /// Its transform, ready to be called.
+    pub on_demand: OnDemand,
+    /// Its number in the online store; where it is None, the store is asked at each request, so that a view that is
+    /// materialized later is served without a restart.
+    pub store_view: Option<ViewId>,
+}
+
+/// What is served, and with which limits.
+pub struct ServerState {
+    /// The views; several versions of a name are possible.
+    pub views: Vec<ServedView>,
+    /// The online store, if there is one.
+    pub store: Option<Arc<Store>>,
+    /// Limits and rights.
+    pub settings: ServerSettings,
+    /// The clock that `as_of` is read from.
+    pub clock: fn() -> Timestamp,
+    /// Threads for calls, lookups and large bodies.
+    pub workers: Workers,
+}
+
+/// All routes.
+pub fn router(state: ServerState) -> Router {
+    let server = Arc::new(Server::new(state));
+    Router::new()
+        .route("/v1/transforms/{name}", post(transforms::transform))
+        .route("/v1/features", post(features::features))
+        .route("/v1/views", get(views::list))
+        .route("/v1/views/{name}", get(views::one))
+        .route(guard::HEALTH, get(views::health))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&server), guard::guard))
+        .with_state(server)
+}
+
+/// Serves until `shutdown` resolves; then accepts no more, and waits for requests under way up to `shutdown_seconds_max`.
+///
+/// # Errors
+/// The listener has no address.
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    state: ServerState,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let limits = connections::Limits::of(&state.settings);
+    tracing::debug!(address = %listener.local_addr()?, views = state.views.len(), "listening");
+    connections::serve(listener, router(state), limits, shutdown).await;
+    Ok(())
+}
+
+async fn no_route(method: axum::http::Method) -> Problem {
+    Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, GET /v1/views, GET /v1/views/{name} and GET /health")
+}
+
+async fn no_method(method: axum::http::Method) -> Problem {
+    Problem::new(Kind::MethodNotAllowed, format!("the route does not take {method}"))
+        .hint("the header Allow names the methods that it takes")
+}

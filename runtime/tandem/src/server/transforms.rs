@@ -1,0 +1,144 @@
+//! `POST /v1/transforms/{name}`: a view's transform over values that the request gives.
+
+mod arrow;
+mod encode;
+mod expansion;
+mod json;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use axum::Extension;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::Response;
+use serde_json::{Value, json};
+use tandem_core::time::Timestamp;
+use tandem_engine::{EngineError, RowFailure};
+use tokio::time::timeout_at;
+
+use super::body::{self, Media};
+use super::guard::{self, Deadline};
+use super::json::Form;
+use super::problem::{Kind, Problem};
+use super::state::{Server, View};
+
+pub(super) use encode::{separate, write_string};
+pub(super) use plan::InputPlan;
+
+/// Failures that a problem lists.
+const FAILURES_SHOWN_MAX: usize = 10;
+
+/// Header of the component's digest.
+const DIGEST: HeaderName = HeaderName::from_static("tandem-digest");
+
+/// Header of the view's version.
+const VERSION: HeaderName = HeaderName::from_static("tandem-version");
+
+/// Header of the instant that was asked for, where it is one for all rows.
+const AS_OF: HeaderName = HeaderName::from_static("tandem-as-of");
+
+/// A request, decoded: what the transform takes.
+#[derive(Debug)]
+struct Decoded {
+    inputs: RecordBatch,
+    form: Form,
+    /// None where each row has its own.
+    as_of: Option<Timestamp>,
+}
+
+/// Bounds of decoding.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    rows_max: usize,
+    body_bytes_max: u64,
+}
+
+pub(super) async fn transform(
+    State(server): State<Arc<Server>>,
+    Extension(Deadline(deadline)): Extension<Deadline>,
+    name: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let Path(name) = name.map_err(|_| Problem::new(Kind::InvalidPath, "the view's name is not UTF-8"))?;
+    let view = server.view(&name)?;
+    let (head, body) = request.into_parts();
+    let media = Media::of_body(&head.headers, &[Media::Json, Media::ArrowStream])?;
+    let answer_media = Media::of_answer(&head.headers, media)?;
+    let body = body::read(&head.headers, body, &server.settings, deadline).await?;
+
+    let answered = timeout_at(deadline, answer(&server, &view, media, answer_media, body)).await;
+    answered.unwrap_or_else(|_| Err(too_late(server.settings.request_seconds_max)))
+}
+
+/// The problem of an answer that is not there in time.
+pub(super) fn too_late(seconds: u64) -> Problem {
+    Problem::new(Kind::DeadlineExceeded, format!("the answer was not there after {seconds} seconds"))
+        .with("limit", "request_seconds_max")
+        .with("max", seconds)
+        .hint("send fewer rows at once")
+}
+
+async fn answer(
+    server: &Server,
+    view: &View,
+    media: Media,
+    answer_media: Media,
+    body: axum::body::Bytes,
+) -> Result<Response, Problem> {
+    let (plan, clock) = (Arc::clone(&view.plan), server.clock());
+    let bounds = Bounds { rows_max: server.settings.rows_max, body_bytes_max: server.settings.body_bytes_max };
+    let Decoded { inputs, form, as_of } = match media {
+        Media::Json => server.compute(body.len(), move || json::decode(&body, &plan, clock, bounds)).await??,
+        // Arrow's reader may panic on hostile bytes, which must not unwind through the executor.
+        Media::ArrowStream => server.on_worker(move || arrow::decode_guarded(&body, &plan, clock, bounds)).await??,
+    };
+
+    let rows = inputs.num_rows();
+    let outcome = view.on_demand.apply(inputs).await.map_err(|error| engine_problem(&error))?;
+
+    let (bound, bytes) = (Arc::clone(&view.bound), outcome.outputs.get_array_memory_size());
+    let encoded = server
+        .compute(bytes, move || match answer_media {
+            Media::Json => encode::json(&bound, &outcome, form).map_err(|error| error.to_string()),
+            Media::ArrowStream => encode::arrow(&bound, &outcome).map_err(|error| error.to_string()),
+        })
+        .await?
+        .map_err(|error| Problem::internal("outputs cannot be encoded", &error))?;
+
+    let mut response = guard::ok(encoded, answer_media.as_str(), rows);
+    let headers = response.headers_mut();
+    headers.insert(VERSION, HeaderValue::from(view.bound.view.version));
+    for (name, value) in [(DIGEST, Some(view.bound.digest.to_string())), (AS_OF, as_of.map(|as_of| as_of.to_string()))]
+    {
+        headers.extend(value.and_then(|value| HeaderValue::from_str(&value).ok()).map(|value| (name, value)));
+    }
+    Ok(response)
+}
+
+/// What a client is told about an error of the engine.
+fn engine_problem(error: &EngineError) -> Problem {
+    match error {
+        EngineError::InstancesExhausted { max } => {
+            tracing::warn!(max, "all instances are in use");
+            Problem::new(Kind::Overloaded, "all instances of transforms are in use").hint("try again later")
+        }
+        EngineError::TooManyFailures { failures, max } => {
+            let shown: Vec<Value> = failures.iter().take(FAILURES_SHOWN_MAX).map(failure).collect();
+            let detail = format!("at least {} rows failed; the first of them are in `failed_rows`", failures.len());
+            Problem::new(Kind::TooManyFailures, detail)
+                .with("limit", "failed_rows_max")
+                .with("max", *max)
+                .with("failed_rows", shown)
+        }
+        other => Problem::internal("a transform cannot be called", other),
+    }
+}
+
+fn failure(failure: &RowFailure) -> Value {
+    json!({ "row": failure.row, "status": tandem_core::status::Status::TransformError.as_str(), "message": failure.message })
+}

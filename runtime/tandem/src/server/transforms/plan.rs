@@ -1,0 +1,118 @@
+//! What a request may give a view's transform, and how the columns that it gives become the transform's inputs.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, new_null_array};
+use arrow_schema::SchemaRef;
+use tandem_core::model::{BoundView, InputSource};
+use tandem_core::time::Timestamp;
+use tandem_core::types::{AS_OF, DataType, Field};
+
+use super::Bounds;
+use crate::server::as_of;
+use crate::server::problem::{Kind, Problem};
+
+/// Times by which null rows of vectors, which take the room of all their values, may make a request larger than
+/// `body_bytes_max`. As text a value takes two bytes or more and as f32 four, so requests without nulls stay within it.
+const VECTOR_EXPANSION_MAX: u64 = 4;
+
+/// The inputs of a view's transform, and which columns a request may give for them.
+#[derive(Debug)]
+pub(in crate::server) struct InputPlan {
+    /// Columns that a request may give: the inputs that are not bound to `as_of`, and at the end `as_of` itself.
+    pub(super) given: Vec<Field>,
+    /// For each input its column in `given`; those bound to `as_of` have the last.
+    sources: Vec<usize>,
+    inputs: Vec<Field>,
+    schema: SchemaRef,
+}
+
+/// `as_of` of a request.
+pub(super) enum AsOf {
+    /// One for all rows.
+    Instant(Timestamp),
+    /// Each row's own.
+    Column(ArrayRef),
+}
+
+impl InputPlan {
+    pub(in crate::server) fn new(bound: &BoundView) -> Self {
+        let inputs = bound.signature.inputs.clone();
+        let is_as_of = |field: &Field| bound.view.input_source(&field.name) == InputSource::AsOf;
+        let mut given: Vec<Field> = inputs.iter().filter(|field| !is_as_of(field)).cloned().collect();
+        given.push(as_of::field());
+        let mut next = 0;
+        let sources = inputs
+            .iter()
+            .map(|field| {
+                if is_as_of(field) {
+                    return given.len() - 1;
+                }
+                next += 1;
+                next - 1
+            })
+            .collect();
+        InputPlan { given, sources, inputs, schema: bound.signature.input_schema() }
+    }
+
+    /// Names of the columns that a request may give, with `as_of` at the end.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.given.iter().map(|field| field.name.as_str()).collect()
+    }
+
+    /// The given columns without `as_of`.
+    pub(super) fn columns(&self) -> &[Field] {
+        &self.given[..self.given.len() - 1]
+    }
+
+    /// The problem of a column that is not there and must be.
+    pub(super) fn missing(field: &Field) -> Problem {
+        Problem::new(Kind::MissingInput, format!("the input `{}` ({}) is missing", field.name, field.data_type))
+            .with("input", field.name.as_str())
+            .hint("the input is not nullable")
+    }
+
+    /// A column that was not given: nulls where they may be.
+    pub(super) fn absent(field: &Field, rows: usize) -> Result<ArrayRef, Problem> {
+        if field.nullable { Ok(new_null_array(&field.data_type.to_arrow(), rows)) } else { Err(Self::missing(field)) }
+    }
+
+    /// Refuses vectors whose null rows would take far more room than the body.
+    pub(super) fn check_vectors(&self, rows: usize, bounds: Bounds) -> Result<(), Problem> {
+        let width = |field: &Field| match field.data_type {
+            DataType::Float32Vector(width) => u64::from(width),
+            _ => 0,
+        };
+        let bytes = self.inputs.iter().map(width).sum::<u64>().saturating_mul(4).saturating_mul(rows as u64);
+        let max = bounds.body_bytes_max.saturating_mul(VECTOR_EXPANSION_MAX);
+        if bytes <= max {
+            return Ok(());
+        }
+        Err(Problem::new(Kind::BodyTooLarge, format!("the vectors of {rows} rows take {bytes} bytes, nulls included"))
+            .with("limit", "body_bytes_max")
+            .with("max", max)
+            .hint("send fewer rows at once"))
+    }
+
+    /// The transform's inputs from `columns`, which has one for each of [`InputPlan::columns`].
+    pub(super) fn batch(&self, columns: Vec<ArrayRef>, as_of: &AsOf, rows: usize) -> Result<RecordBatch, Problem> {
+        let mut columns = columns;
+        columns.push(match as_of {
+            AsOf::Instant(instant) => {
+                Arc::new(TimestampMicrosecondArray::from_value(instant.0, rows).with_timezone("UTC"))
+            }
+            AsOf::Column(column) => Arc::clone(column),
+        });
+        let inputs = self.sources.iter().map(|source| Arc::clone(&columns[*source])).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), inputs, &options)
+            .map_err(|error| Problem::internal("decoded inputs make no batch", &error))
+    }
+
+    /// The problem of an `as_of` for all rows beside one for each.
+    pub(super) fn two_instants() -> Problem {
+        Problem::new(Kind::InvalidRequest, "`as_of` is given for the whole request and for each row")
+            .with("input", AS_OF)
+            .hint("leave one of them out")
+    }
+}

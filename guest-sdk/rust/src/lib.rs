@@ -1,8 +1,8 @@
 //! Write a feature once, as a plain Rust function; run it offline and online.
 //!
 //! A *transform* computes features from the columns of rows. Its author writes a function and two structs, and compiles
-//! them to a WebAssembly component. The Tandem runtime runs that one component over a training set, in a nightly batch and
-//! for a request, so the three cannot disagree. Names, types and docs are read from the component: they are written once, in
+//! them to a WebAssembly component. The Tandem runtime runs that one component in batch, over historical
+//! Parquet, and for a request, so the two cannot disagree. Names, types and docs are read from the component: they are written once, in
 //! the code.
 //!
 //! # Example
@@ -304,7 +304,7 @@
 //!
 //! The runtime may split, reorder, join and repeat calls, so a row's result must depend on that row and on the parameters
 //! alone. Most ways out are closed: a component has no clock, no randomness, no environment, no files and no network, and its
-//! instances do not live on. What remains is up to the author, and checked by `tandem verify` before a version goes live:
+//! instances do not live on. What remains is up to the author:
 //!
 //! - No state in statics, thread locals or caches: a later row must not see an earlier one.
 //! - Do not let the order of a `HashMap` or `HashSet` reach a value (in a sum of floats, or by taking the first). In the

@@ -159,3 +159,6 @@ impl Target<'_> {
 fn valid_rows(array: &dyn Array) -> impl Iterator<Item = usize> + '_ {
     (0..array.len()).filter(|row| array.is_valid(*row))
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use crate::transform::RowFailure;
 pub enum EngineError {
     /// The engine could not be set up on this machine.
     #[error(
-        "the WebAssembly engine does not start: {0}; hint: where address space is limited, set `allocation = \"on_demand\"` or a lower `instances_max`"
+        "the WebAssembly engine does not start: {0}; hint: where address space is limited, set a lower `engine.instances_max`"
     )]
     Start(String),
     /// Bytes that are no component.

@@ -19,6 +19,9 @@ pub struct Settings {
     pub name: String,
     /// `project.features`: folder whose `*.toml` files are the feature files. Default `features`.
     pub features: PathBuf,
+    /// `project.max_future`: rows and events whose event time lies further in the future than this are set aside and counted, on every way in: a
+    /// wrong clock must not hide true values for a year. Default 5 minutes.
+    pub max_future: Duration,
     /// `[storage]`: where data is kept.
     pub storage: StorageSettings,
     /// `[server]`: the HTTP server and its limits.
@@ -47,8 +50,6 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// `allow_replay`: whether callers may give `as_of` themselves. Default false.
     pub allow_replay: bool,
-    /// `max_future`: rows and events further in the future than this are quarantined, on every way in. Default 5 minutes.
-    pub max_future: Duration,
     /// `body_bytes_max`: body of one request, in bytes. Default 16 MiB.
     pub body_bytes_max: u64,
     /// `rows_max`: rows in one request. Default 100,000.
@@ -105,7 +106,6 @@ impl Default for ServerSettings {
         ServerSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allow_replay: false,
-            max_future: Duration::from_micros(5 * 60 * 1_000_000),
             body_bytes_max: 16 << 20,
             rows_max: 100_000,
             request_seconds_max: 30,
@@ -135,12 +135,15 @@ impl Default for BatchSettings {
 
 /// Tables of `tandem.toml`.
 pub(super) const TABLES: &[&str] = &["project", "storage", "server", "engine", "batch"];
-pub(super) const PROJECT_KEYS: &[&str] = &["name", "features"];
+pub(super) const PROJECT_KEYS: &[&str] = &["name", "features", "max_future"];
+
+/// `max_future` where `tandem.toml` names none.
+const MAX_FUTURE_DEFAULT: Duration = Duration::from_micros(5 * 60 * 1_000_000);
+
 pub(super) const STORAGE_KEYS: &[&str] = &["offline", "online", "cache"];
 pub(super) const SERVER_KEYS: &[&str] = &[
     "listen",
     "allow_replay",
-    "max_future",
     "body_bytes_max",
     "rows_max",
     "request_seconds_max",
@@ -159,7 +162,7 @@ const BYTES_MAX: u64 = 1 << 40;
 pub(super) fn read<'a>(place: Place<'a>, tree: &'a DeTable<'a>, root: &Path) -> Option<Settings> {
     refuse_unknown_tables(place, tree);
     let project = section(place, tree, "project", PROJECT_KEYS);
-    let (name, features) = match &project {
+    let (name, features, max_future) = match &project {
         Some(project) => {
             let name = project.required("name", "`name = \"...\"`").and_then(|value| {
                 let name = project.text("name", value)?;
@@ -171,18 +174,20 @@ pub(super) fn read<'a>(place: Place<'a>, tree: &'a DeTable<'a>, root: &Path) -> 
                 fits.then(|| name.to_owned())
             });
             let features = project.get("features").and_then(|value| project.path("features", value, root));
-            (name, features)
+            let max_future = project.get("max_future").and_then(|value| project.duration("max_future", value));
+            (name, features, max_future)
         }
         None if !tree.contains_key("project") => {
             let hint = "add `[project]` with `name = \"...\"`".to_owned();
             place.error(0..0, format!("{} has no `[project]`", place.file.name), hint);
-            (None, None)
+            (None, None, None)
         }
-        None => (None, None),
+        None => (None, None, None),
     };
     let settings = Settings {
         name: String::new(),
         features: features.unwrap_or_else(|| root.join(FEATURES_DEFAULT)),
+        max_future: max_future.unwrap_or(MAX_FUTURE_DEFAULT),
         storage: section(place, tree, "storage", STORAGE_KEYS)
             .map_or_else(|| StorageSettings::defaults(root), |table| storage(&table, root)),
         server: section(place, tree, "server", SERVER_KEYS)
@@ -247,10 +252,6 @@ fn server(table: &Table<'_>) -> ServerSettings {
     ServerSettings {
         listen: listen.unwrap_or(defaults.listen),
         allow_replay: table.boolean_or("allow_replay", defaults.allow_replay),
-        max_future: table
-            .get("max_future")
-            .and_then(|value| table.duration("max_future", value))
-            .unwrap_or(defaults.max_future),
         body_bytes_max: table.integer_or("body_bytes_max", defaults.body_bytes_max, 1, BYTES_MAX),
         rows_max: table.count_or("rows_max", defaults.rows_max, 1, u32::MAX),
         request_seconds_max: table.integer_or("request_seconds_max", defaults.request_seconds_max, 1, SECONDS_MAX),

@@ -225,6 +225,8 @@ fn read_limits(view: &Table<'_>) -> TransformLimits {
     let table = Table::open(view.place, format!("`limits` of {}", view.what), value.span(), entries, LIMIT_KEYS);
     // TOML's integers end at 2^63 - 1.
     const ANY: u64 = i64::MAX as u64;
+    // What a slot of the engine's pool has room for.
+    const TABLE_ELEMENTS_MAX: u64 = 100_000;
     // A transform has 32-bit memory.
     const MEMORY_BYTES_MAX: u64 = 1 << 32;
     TransformLimits {
@@ -232,7 +234,7 @@ fn read_limits(view: &Table<'_>) -> TransformLimits {
         fuel_per_row: table.integer_or("fuel_per_row", defaults.fuel_per_row, 0, ANY),
         call_seconds_max: table.integer_or("call_seconds_max", defaults.call_seconds_max, 1, 86_400),
         memory_bytes_max: table.integer_or("memory_bytes_max", defaults.memory_bytes_max, 1 << 16, MEMORY_BYTES_MAX),
-        table_elements_max: table.integer_or("table_elements_max", defaults.table_elements_max, 0, ANY),
+        table_elements_max: table.integer_or("table_elements_max", defaults.table_elements_max, 0, TABLE_ELEMENTS_MAX),
         output_bytes_max: table.integer_or("output_bytes_max", defaults.output_bytes_max, 1, MEMORY_BYTES_MAX),
         message_bytes_max: table.integer_or("message_bytes_max", defaults.message_bytes_max, 0, 1 << 20),
         fields_max: table.integer_or("fields_max", defaults.fields_max, 1, 1 << 20),

@@ -41,7 +41,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             partitions_in_flight: settings.batch.partitions_in_flight,
             calls_in_flight: settings.batch.calls_in_flight,
             row_group_rows: settings.batch.row_group_rows,
-            max_future: settings.server.max_future,
+            max_future: settings.max_future,
         },
     };
     let progress = context.output.progress(&arguments.view);

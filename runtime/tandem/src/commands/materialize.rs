@@ -32,7 +32,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         offline_root: settings.storage.offline.clone(),
         range,
         now: now(),
-        max_future: settings.server.max_future,
+        max_future: settings.max_future,
     };
     let started = Instant::now();
     let progress = context.output.progress(&arguments.view);

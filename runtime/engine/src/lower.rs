@@ -39,20 +39,12 @@ struct Bytes {
     data: Buffer,
 }
 
-/// Lowers a column of the canonical Arrow type of `field`.
+/// Lowers a column of the canonical Arrow type of `field`, as the session has checked it to be.
 ///
 /// # Errors
 ///
-/// Another type, or null items in a vector or sequence.
+/// Null items in a vector or sequence.
 pub(crate) fn lower(field: &Field, array: &ArrayRef) -> Result<LoweredColumn, EngineError> {
-    if DataType::from_arrow(array.data_type()) != Some(field.data_type) {
-        return Err(EngineError::Inputs(format!(
-            "input `{}` is a {}, the column has Arrow's {}",
-            field.name,
-            field.data_type,
-            array.data_type()
-        )));
-    }
     let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
     let values = match field.data_type {
         DataType::Boolean => {

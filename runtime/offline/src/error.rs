@@ -246,6 +246,14 @@ pub enum OfflineError {
         /// Why.
         source: ParquetError,
     },
+    /// A file, of no view, that cannot be read to its end.
+    #[error("{} cannot be read: {source}", .file.display())]
+    ReadFile {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: ParquetError,
+    },
     /// DataFusion or Arrow refused something that is not about one file.
     #[error(transparent)]
     DataFusion(#[from] DataFusionError),

@@ -10,6 +10,7 @@
 //! - `bind`, `transform_exec`: source rows to inputs, through the engine, to feature rows; a physical operator
 //! - `staged`, `publish`: Parquet files written beside their target and renamed over it, under a lock
 //! - [`batch`]: all of it for the partitions of a range, several at a time; [`report`] says what came of it
+//! - [`rows`]: the rows of one file, of no view
 //! - [`published`]: what was published, read back; [`inputs`]: what the transform was given for it
 
 pub mod batch;
@@ -23,6 +24,7 @@ pub mod options;
 mod publish;
 pub mod published;
 pub mod report;
+pub mod rows;
 mod scan;
 mod staged;
 #[cfg(test)]
@@ -38,3 +40,4 @@ pub use options::BatchOptions;
 pub use publish::{FORMAT_VERSION, view_folder};
 pub use published::{PublishedBatch, PublishedRows};
 pub use report::{BatchReport, PartitionReport, Progress, RowCounts};
+pub use rows::{FileRows, read_rows};

@@ -41,8 +41,12 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make the folder of a new Rust transform
+    New(commands::new::Arguments),
     /// Build the component of a Rust transform
     Build(commands::build::Arguments),
+    /// Run a transform over sample rows
+    Test(commands::test::Arguments),
     /// Print what a component takes and gives
     Describe(commands::describe::Arguments),
     /// Check the definition files and the components they name
@@ -76,7 +80,7 @@ impl RangeArguments {
         if self.from.is_none() && self.to.is_none() {
             return Ok(None);
         }
-        let range = DayRange { from: self.from.unwrap_or(Day(i32::MIN)), to: self.to.unwrap_or(Day(i32::MAX)) };
+        let range = DayRange { from: self.from.unwrap_or(Day::MIN), to: self.to.unwrap_or(Day::MAX) };
         if range.is_empty() {
             let reason = format!("{range} holds no day; --to is the day after the last");
             return Err(Error::Argument { what: "--from, --to".to_owned(), reason });
@@ -120,7 +124,9 @@ pub fn main() -> ExitCode {
     crate::output::start_log(cli.global.log.as_deref(), cli.global.log_json, matches!(cli.command, Command::Serve(_)));
     let context = Context { output, project: cli.global.project };
     let result = match cli.command {
+        Command::New(arguments) => commands::new::run(&context, &arguments),
         Command::Build(arguments) => commands::build::run(&context, &arguments),
+        Command::Test(arguments) => commands::test::run(&context, &arguments),
         Command::Describe(arguments) => commands::describe::run(&context, &arguments),
         Command::Check(arguments) => commands::check::run(&context, &arguments),
         Command::Batch(arguments) => commands::batch::run(&context, &arguments),

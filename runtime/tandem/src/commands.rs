@@ -6,5 +6,7 @@ pub mod check;
 pub mod describe;
 pub mod get;
 pub mod materialize;
+pub mod new;
 pub mod parity;
 pub mod serve;
+pub mod test;

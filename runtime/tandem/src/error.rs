@@ -8,6 +8,8 @@ use tandem_engine::EngineError;
 use tandem_offline::OfflineError;
 use tandem_online::OnlineError;
 
+use crate::rows::RowsFault;
+
 /// An error of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -109,6 +111,54 @@ pub enum Error {
     /// Values that do not fit each other, of published files or of answers.
     #[error("{0}")]
     Data(String),
+    /// A name that no crate can have.
+    #[error("`{name}` cannot name a transform: {reason}")]
+    CrateName {
+        /// The name.
+        name: String,
+        /// Why.
+        reason: &'static str,
+        /// One like it that can.
+        suggestion: Option<String>,
+    },
+    /// A folder that cannot be made, because something is there.
+    #[error("{} {by}", .folder.display())]
+    FolderTaken {
+        /// The folder.
+        folder: PathBuf,
+        /// What is there, as the rest of a sentence.
+        by: &'static str,
+    },
+    /// A folder that is not an SDK.
+    #[error("{} is not the SDK: {reason}", .folder.display())]
+    NotAnSdk {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
+    /// No rows to run a transform over.
+    #[error("no sample rows in {}", .folder.display())]
+    NoSamples {
+        /// Where they were looked for.
+        folder: PathBuf,
+    },
+    /// A file of rows that cannot be taken.
+    #[error("{}: {fault}", .file.display())]
+    Rows {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        fault: Box<RowsFault>,
+    },
+    /// Rows that the transform failed, where none should.
+    #[error("{failed} of {rows} rows failed")]
+    RowsFailed {
+        /// How many failed.
+        failed: u64,
+        /// Of how many.
+        rows: u64,
+    },
 }
 
 impl Error {
@@ -128,7 +178,8 @@ impl Error {
             Error::Offline(error) => error.hint().map(str::to_owned),
             Error::Online(error) => error.hint().map(str::to_owned),
             Error::Io { action: "read the component", path, .. } => {
-                Some(format!("build it: tandem build {}", path.parent().unwrap_or(path).display()))
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                Some(format!("build it: tandem build {}", folder.map_or(".".into(), |folder| folder.display().to_string())))
             }
             Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another program has the port; choose one with --listen".to_owned())
@@ -138,6 +189,14 @@ impl Error {
                 "has the definition, the component or the source changed since the batch? re-run `tandem batch`, and restart the server"
                     .to_owned(),
             ),
+            Error::CrateName { suggestion, .. } => suggestion.as_ref().map(|name| format!("name it {name}")),
+            Error::FolderTaken { .. } => Some("name a folder that is not there yet: --path DIR".to_owned()),
+            Error::NotAnSdk { .. } => Some("the SDK is guest-sdk/rust of a checkout; without --sdk the new folder gets its own".to_owned()),
+            Error::NoSamples { .. } => {
+                Some(format!("name a file with --rows, or put one there: {}", crate::rows::SAMPLE_FILES.join(", ")))
+            }
+            Error::Rows { fault, .. } => fault.hint().map(str::to_owned),
+            Error::RowsFailed { .. } => Some("if they should fail: --allow-failures".to_owned()),
             _ => None,
         }
     }
@@ -149,7 +208,11 @@ impl Error {
             | Error::Definitions(_)
             | Error::UnknownView { .. }
             | Error::Argument { .. }
-            | Error::Bind { .. } => 2,
+            | Error::Bind { .. }
+            | Error::CrateName { .. }
+            | Error::FolderTaken { .. }
+            | Error::NotAnSdk { .. }
+            | Error::NoSamples { .. } => 2,
             Error::Parity { .. } => 3,
             _ => 1,
         }

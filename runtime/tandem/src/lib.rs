@@ -2,8 +2,11 @@
 //!
 //! What the command line orchestrates lives here as library functions, so that other fronts can call them. In the order in which data flows:
 //!
+//! - [`scaffold`]: a new transform's folder, with the SDK in it
 //! - [`project`]: definition files and components from disk, bound to each other
 //! - [`describe`]: what a component takes and gives, for people and programs
+//! - [`rows`]: rows of a file (Parquet, CSV, JSON) as a transform's inputs
+//! - [`bench`](mod@bench): what a transform costs a row
 //! - [`materialize`]: published feature rows into the online store
 //! - [`lookup`]: what the online store has for entities, as statuses and columns
 //! - [`server`]: the HTTP server
@@ -11,6 +14,7 @@
 //! - [`cli`], [`commands`], [`output`]: the command line; `output` alone prints
 //! - [`error`]: what can go wrong, exit codes and hints
 
+pub mod bench;
 pub mod cli;
 pub mod commands;
 pub mod describe;
@@ -20,6 +24,8 @@ pub mod materialize;
 pub mod output;
 pub mod parity;
 pub mod project;
+pub mod rows;
+pub mod scaffold;
 pub mod server;
 
 pub use error::Error;

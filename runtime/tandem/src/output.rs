@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place")]
 
 mod progress;
+mod table;
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -10,6 +11,7 @@ use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
 pub use progress::ProgressBar;
+pub use table::{Column, Table, plain, width};
 
 use crate::error::Error;
 

@@ -11,6 +11,11 @@ use super::{MICROS_PER_DAY, TimeError, Timestamp, cut};
 pub struct Day(pub i32);
 
 impl Day {
+    /// The first day there is; as the start of a range: no bound.
+    pub const MIN: Day = Day(i32::MIN);
+    /// The last day there is; as the end of a range: no bound.
+    pub const MAX: Day = Day(i32::MAX);
+
     /// Reads `YYYY-MM-DD`.
     pub fn parse(text: &str) -> Result<Self, TimeError> {
         let refuse = |reason| TimeError::Day { text: cut(text), reason };
@@ -86,16 +91,31 @@ impl DayRange {
     }
 }
 
-/// `2024-05-01..2024-05-31`, where the last day is not in the range.
+/// `2024-05-01..2024-05-31`, where the last day is not in the range; an end without a bound is left out.
 impl fmt::Display for DayRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}..{}", self.from, self.to)
+        if self.from != Day::MIN {
+            write!(f, "{}", self.from)?;
+        }
+        f.write_str("..")?;
+        if self.to != Day::MAX {
+            write!(f, "{}", self.to)?;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn open_ranges_show_their_bound_alone() {
+        let day = Day::parse("2024-05-01").unwrap();
+        let shown =
+            [(day, day.next()), (day, Day::MAX), (Day::MIN, day)].map(|(from, to)| DayRange { from, to }.to_string());
+        assert_eq!(shown, ["2024-05-01..2024-05-02", "2024-05-01..", "..2024-05-01"]);
+    }
     use proptest::prelude::*;
 
     #[test]

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use futures::executor::block_on;
 use serde_json::Value;
 use tandem_core::definition::{File, parse_parameters};
 use tandem_core::hash::Digest;
 use tandem_core::limits::TransformLimits;
-use tandem_core::model::NanMode;
+use tandem_core::model::{FeatureView, NanMode};
 use tandem_core::parameter::Parameters;
 use tandem_core::types::Signature;
-use tandem_engine::{Allocation, Engine, EngineOptions};
+use tandem_engine::{Allocation, Engine, EngineOptions, Transform, Workers};
 
 use crate::cli::Context;
 use crate::error::{Error, io};
@@ -70,32 +71,59 @@ pub(super) fn json(described: &Described) -> Value {
     crate::describe::json(&described.signature, described.digest, described.size_bytes)
 }
 
-/// Loads the component and binds it: to the parameters given, else to those of the view that uses it in the project around it, else to none.
+/// A component, bound.
+pub(super) struct Bound {
+    pub(super) digest: Digest,
+    pub(super) size_bytes: u64,
+    pub(super) transform: Transform,
+    /// The view that uses it in the project around it.
+    pub(super) view: Option<FeatureView>,
+    /// A thread for its calls.
+    pub(super) workers: Workers,
+}
+
+/// What [`bind`] finds out, without the transform.
 pub(super) fn describe(
     context: &Context,
     component: &Path,
     arguments: &ParameterArguments,
 ) -> Result<Described, Error> {
-    let code = std::fs::read(component).map_err(io("read the component", component))?;
-    let view = if arguments.parameters.is_empty() { view_of(context, component) } else { None };
-    let (parameters, limits) = match view {
-        Some(view) => view,
-        None => (arguments.parse()?, TransformLimits::default()),
-    };
-    let fail = |source| Error::Component { component: component.to_owned(), source };
-    let options = EngineOptions { allocation: Allocation::OnDemand, ..EngineOptions::default() };
-    let loaded = Engine::new(options)?.load(&code, NanMode::Boundary).map_err(fail)?;
-    let transform = loaded.bind(&parameters, &limits).map_err(fail)?;
-    Ok(Described { digest: loaded.digest(), size_bytes: code.len() as u64, signature: transform.signature().clone() })
+    let bound = bind(context, component, arguments, Allocation::OnDemand)?;
+    let signature = bound.transform.signature().clone();
+    Ok(Described { digest: bound.digest, size_bytes: bound.size_bytes, signature })
 }
 
-/// Parameters and limits of the newest view that names this file as its component. A project with mistakes does not keep a component from
-/// being described.
-fn view_of(context: &Context, component: &Path) -> Option<(Parameters, TransformLimits)> {
+/// Loads the component and binds it: to the parameters given, else to those of the view that uses it in the project around it, else to none.
+/// The view's other settings hold in any case.
+pub(super) fn bind(
+    context: &Context,
+    component: &Path,
+    arguments: &ParameterArguments,
+    allocation: Allocation,
+) -> Result<Bound, Error> {
+    let code = std::fs::read(component).map_err(io("read the component", component))?;
+    let view = view_of(context, component);
+    let parameters = match &view {
+        Some(view) if arguments.parameters.is_empty() => view.parameters.clone(),
+        _ => arguments.parse()?,
+    };
+    let nan = view.as_ref().map_or(NanMode::Boundary, |view| view.nan);
+    let limits = view.as_ref().map_or_else(TransformLimits::default, |view| view.limits.clone());
+    let size_bytes = code.len() as u64;
+    let engine = Engine::new(EngineOptions { allocation, ..EngineOptions::default() })?;
+    let workers = Workers::start(1);
+    // On a worker: `describe` is user code, and a worker's stack has room for the deepest recursion.
+    let bind = move || engine.load(&code, nan)?.bind(&parameters, &limits);
+    let transform = block_on(workers.run(bind)).map_err(|panic| Error::Engine(panic.into()))?;
+    let transform = transform.map_err(|source| Error::Component { component: component.to_owned(), source })?;
+    Ok(Bound { digest: transform.digest(), size_bytes, transform, view, workers })
+}
+
+/// The newest view that names this file as its component. A project with mistakes does not keep a component from being used.
+fn view_of(context: &Context, component: &Path) -> Option<FeatureView> {
     let file = component.canonicalize().ok()?;
     let root = context.find_root(file.parent()?).ok()?;
     let project = project::read(&root).ok()?;
     let uses = |path: &Path| path.canonicalize().is_ok_and(|path| path == file);
-    let view = project.views.iter().rfind(|view| uses(&view.component))?;
-    Some((view.parameters.clone(), view.limits.clone()))
+    project.views.iter().rfind(|view| uses(&view.component)).cloned()
 }

@@ -169,17 +169,20 @@ async fn slow_senders_are_told_or_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_beyond_the_slots_are_refused_at_once() {
     let server = start(ServerSettings { concurrent_requests_max: 1, ..ServerSettings::default() }).await;
-    // It has the slot while its body is awaited.
-    let mut slow = TcpStream::connect(server.address).await.unwrap();
     let head =
         format!("POST /v1/features HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{JSON}content-length: 2\r\n\r\n{{");
-    slow.write_all(head.as_bytes()).await.unwrap();
-    let refused = loop {
+    // A request has the slot while its body is awaited. Asking too early would take the slot away from it, so each try begins anew.
+    let mut tries = 0;
+    let (mut slow, refused) = loop {
+        let mut slow = TcpStream::connect(server.address).await.unwrap();
+        slow.write_all(head.as_bytes()).await.unwrap();
+        sleep(Duration::from_millis(200)).await;
         let answer = server.request("GET", "/v1/views", "", "").await;
         if answer.status != 200 {
-            break answer;
+            break (slow, answer);
         }
-        sleep(Duration::from_millis(5)).await;
+        tries += 1;
+        assert!(tries < 20, "the slow request never has the slot");
     };
     assert_eq!((refused.status, refused.problem().as_str()), (503, "overloaded"));
     assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);

@@ -1,0 +1,8 @@
+//! Components through the engine.
+
+mod cache;
+mod hostile;
+mod on_demand;
+mod refused;
+mod values;
+mod wat_guests;

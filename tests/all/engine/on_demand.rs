@@ -1,0 +1,62 @@
+//! Requests that wait together share a call, and none can tell.
+
+use futures::executor::block_on;
+use futures::future::join_all;
+use misbehaving_guest::mode;
+use tandem_core::limits::TransformLimits;
+use tandem_engine::{OnDemand, OnDemandOptions, Workers};
+
+use super::hostile::modes;
+use crate::harness::guests::Guest;
+use crate::harness::rows::{Dirt, batch, fixed_rows};
+
+#[test]
+fn requests_together_get_what_each_gets_alone() {
+    let limits = TransformLimits { fuel_base: 20_000_000, ..TransformLimits::default() };
+    let transform = Guest::Misbehaving.bind(&limits);
+    // One worker and many requests: all but the first wait together. Some trap, some are empty, one is larger than a shared call may be.
+    let requests: Vec<Vec<i64>> = (0..60)
+        .map(|request: i64| match request % 6 {
+            0 => vec![request + 100],
+            1 => vec![mode::PANIC],
+            2 => (0..request).map(|row| row + 200).collect(),
+            3 => vec![],
+            4 => vec![300, mode::NOT_UTF8, 301, mode::LONG_MESSAGE],
+            _ => vec![mode::STRAY_NAN; 20],
+        })
+        .collect();
+    for shared_rows_max in [1, 16, 4096] {
+        let on_demand = OnDemand::new(transform.clone(), Workers::start(1), OnDemandOptions { shared_rows_max });
+        let answers = block_on(join_all(requests.iter().map(|request| on_demand.apply(modes(request)))));
+        for (request, answer) in std::iter::zip(&requests, answers) {
+            let (answer, alone) = (answer.unwrap(), transform.apply(&modes(request)).unwrap());
+            assert_eq!(answer.outputs, alone.outputs, "{request:?}");
+            assert_eq!(answer.failures, alone.failures, "{request:?}");
+        }
+    }
+}
+
+#[test]
+fn a_shared_call_that_fails_as_a_whole_is_called_request_by_request() {
+    let limits = TransformLimits { failed_rows_max: 2, ..TransformLimits::default() };
+    let transform = Guest::Misbehaving.bind(&limits);
+    let on_demand = OnDemand::new(transform.clone(), Workers::start(1), OnDemandOptions::default());
+    // Together four rows trap, which is more than may; alone the first request is within the limit, the third is not.
+    let requests = [vec![mode::PANIC, 100], vec![101], vec![mode::PANIC; 3]];
+    let answers = block_on(join_all(requests.iter().map(|request| on_demand.apply(modes(request)))));
+    let failed: Vec<_> =
+        answers.iter().map(|answer| answer.as_ref().ok().map(|outcome| outcome.failures.len())).collect();
+    assert_eq!(failed, [Some(1), Some(0), None]);
+}
+
+#[test]
+fn every_type_is_the_same_shared_or_alone() {
+    let transform = Guest::EveryType.bind(&TransformLimits::default());
+    let inputs = batch(transform.signature(), &fixed_rows(120), Dirt::default());
+    let on_demand = OnDemand::new(transform.clone(), Workers::start(2), OnDemandOptions::default());
+    let whole = transform.apply(&inputs).unwrap().outputs;
+    let answers = block_on(join_all((0..40).map(|request| on_demand.apply(inputs.slice(request * 3, 3)))));
+    for (request, answer) in answers.into_iter().enumerate() {
+        assert_eq!(answer.unwrap().outputs, whole.slice(request * 3, 3));
+    }
+}

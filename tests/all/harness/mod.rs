@@ -1,0 +1,8 @@
+//! What tests share.
+
+pub(crate) mod guests;
+pub(crate) mod native;
+pub(crate) mod program;
+pub(crate) mod project;
+pub(crate) mod rows;
+pub(crate) mod server;

@@ -1,0 +1,22 @@
+//! The integration tests: components that are really built, through everything that Tandem is.
+//!
+//! - `harness`: guests, generated rows, projects, the program
+//! - `edges`: who may use whom, read from manifests and sources
+//! - `engine`: components through the engine, well-behaved and hostile ones
+//! - `parity`: batch, HTTP and online store give the same bits
+//! - `examples`, `flights`: the examples, one of them on real data
+//! - `crash`: batches that are killed
+//! - `cli`: what the program says
+//! - `authors`: `tandem new`, `tandem test`
+//! - `docs`: the book holds together
+
+mod authors;
+mod cli;
+mod crash;
+mod docs;
+mod edges;
+mod engine;
+mod examples;
+mod flights;
+mod harness;
+mod parity;

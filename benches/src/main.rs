@@ -1,0 +1,110 @@
+//! What Tandem costs: every figure beside its baseline, measured in the same run, as Markdown.
+//!
+//! ```text
+//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http]
+//! ```
+//!
+//! In the order of the table:
+//!
+//! - `machine`: what it ran on
+//! - `transforms`: 65,536 rows through three transforms, against the same functions compiled natively (`native`)
+//! - `crossing`: calls, instances, and what each type costs on its way in and out
+//! - `batch`: Parquet through a transform to Parquet, against DataFusion copying the files (`copy`)
+//! - `http`: one row on demand over HTTP, against a bare axum route (`echo`), asked by `load`
+//!
+//! What they share: `race` times contenders in turns, `guests` builds and loads components, `columns` makes rows, `project` lays the quickstart
+//! out at several sizes, `child` measures in a process of its own, `markdown` writes tables.
+
+mod batch;
+mod child;
+mod columns;
+mod copy;
+mod crossing;
+mod echo;
+mod guests;
+mod http;
+mod load;
+mod machine;
+mod markdown;
+mod native;
+mod project;
+mod race;
+mod transforms;
+
+use std::error::Error;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+/// An error of any kind: a bench stops at the first.
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Measures Tandem beside its baselines and prints Markdown.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 120)]
+struct Arguments {
+    /// What to measure [default: everything]
+    sections: Vec<Section>,
+    /// Fewer and shorter rounds: shows that everything runs, not what it costs
+    #[arg(long)]
+    quick: bool,
+    /// Rows of the smaller batch; the larger has ten times as many
+    #[arg(long, value_name = "ROWS", default_value_t = 800_000)]
+    batch_rows: usize,
+    /// What a process of its own is to do; this program gives it to itself
+    #[command(flatten)]
+    child: child::Arguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// 65,536 rows through three transforms
+    Transforms,
+    /// Calls, instances and crossing
+    Crossing,
+    /// Parquet to Parquet
+    Batch,
+    /// One row over HTTP
+    Http,
+}
+
+impl Section {
+    const ALL: [Section; 4] = [Section::Transforms, Section::Crossing, Section::Batch, Section::Http];
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.child.task {
+        Some(task) => child::run(task, &arguments.child),
+        None => measure(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}"); // nobody is left to tell if stderr is closed
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &Arguments) -> Result<(), Failure> {
+    let sections = if arguments.sections.is_empty() { &Section::ALL[..] } else { &arguments.sections[..] };
+    print(&machine::describe(arguments.quick))?;
+    for section in sections {
+        // Each as soon as it is there: the whole takes minutes.
+        print(&match section {
+            Section::Transforms => transforms::run(arguments.quick)?,
+            Section::Crossing => crossing::run(arguments.quick)?,
+            Section::Batch => batch::run(arguments.quick, arguments.batch_rows)?,
+            Section::Http => http::run(arguments.quick)?,
+        })?;
+    }
+    Ok(())
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}

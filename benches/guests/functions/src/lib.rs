@@ -47,8 +47,8 @@ pub fn haversine_km<M: Libm>(from: (f64, f64), to: (f64, f64)) -> f64 {
     let (from_latitude, to_latitude) = (from.0.to_radians(), to.0.to_radians());
     let half_latitude = M::sin((to_latitude - from_latitude) / 2.0);
     let half_longitude = M::sin((to.1 - from.1).to_radians() / 2.0);
-    let h = half_latitude * half_latitude
-        + M::cos(from_latitude) * M::cos(to_latitude) * half_longitude * half_longitude;
+    let h =
+        half_latitude * half_latitude + M::cos(from_latitude) * M::cos(to_latitude) * half_longitude * half_longitude;
     // Rounding may bring antipodes a little above 1.
     2.0 * EARTH_RADIUS_KM * M::asin(h.min(1.0).sqrt())
 }

@@ -88,10 +88,11 @@ pub(crate) fn run(quick: bool, rows: usize) -> Result<String, Failure> {
         let [small, large] = [&sizes[0], &sizes[1]];
         writeln!(
             text,
-            "- {}: 10 × the rows take {:.2} × the time (min {:.2}) and {:.2} × the peak memory on {threads} threads; {threads} threads are {:.2} × as fast as one processor (min {:.2}), at 10 × the rows.",
+            "- {}: 10 × the rows take {:.2} × the time (min {:.2}), {:.2} × the processor time and {:.2} × the peak memory on {threads} threads; {threads} threads are {:.2} × as fast as one processor (min {:.2}), at 10 × the rows.",
             runner.name,
             large[at].wall.median() / small[at].wall.median(),
             large[at].wall.min() / small[at].wall.min(),
+            large[at].cpu.median() / small[at].cpu.median(),
             large[at].peak.median() / small[at].peak.median(),
             large[at - on_all].wall.median() / large[at].wall.median(),
             large[at - on_all].wall.min() / large[at].wall.min(),

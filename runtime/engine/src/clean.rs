@@ -5,6 +5,8 @@ use arrow_buffer::{ArrowNativeType, Buffer, NullBuffer, ScalarBuffer};
 
 /// A float that may be NaN.
 pub(crate) trait Float: ArrowNativeType {
+    /// Whether it is a NaN.
+    fn is_nan(self) -> bool;
     /// Whether it is a NaN with other bits than the canonical one.
     fn is_stray_nan(self) -> bool;
     /// The canonical NaN: quiet, positive, no payload.
@@ -12,6 +14,10 @@ pub(crate) trait Float: ArrowNativeType {
 }
 
 impl Float for f64 {
+    fn is_nan(self) -> bool {
+        f64::is_nan(self)
+    }
+
     fn is_stray_nan(self) -> bool {
         self.is_nan() && self.to_bits() != Self::NAN.to_bits()
     }
@@ -19,6 +25,10 @@ impl Float for f64 {
 }
 
 impl Float for f32 {
+    fn is_nan(self) -> bool {
+        f32::is_nan(self)
+    }
+
     fn is_stray_nan(self) -> bool {
         self.is_nan() && self.to_bits() != <f32 as Float>::NAN.to_bits()
     }
@@ -27,8 +37,9 @@ impl Float for f32 {
 
 /// The values with canonical NaNs; copied only where one is not.
 pub(crate) fn canonical_nans<T: Float>(values: ScalarBuffer<T>) -> ScalarBuffer<T> {
-    // No early exit: the loop over all values vectorises, and a stray NaN is rare.
-    if !values.iter().fold(false, |stray, value| stray | value.is_stray_nan()) {
+    // No early exit, and nothing but a comparison of each value with itself: so the loop vectorises. NaN is rare, a stray one more so.
+    let any_nan = values.iter().fold(false, |nan, value| nan | value.is_nan());
+    if !any_nan || !values.iter().any(|value| value.is_stray_nan()) {
         return values;
     }
     values.iter().map(|value| if value.is_stray_nan() { T::NAN } else { *value }).collect()

@@ -184,6 +184,9 @@ impl Error {
             Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another program has the port; choose one with --listen".to_owned())
             }
+            Error::Engine(EngineError::Cache { .. }) => {
+                Some("`storage.cache` in tandem.toml names the folder; it must be this user's own and writable".to_owned())
+            }
             Error::NotMaterialized { view, .. } => Some(format!("tandem materialize {view}")),
             Error::Parity { .. } => Some(
                 "has the definition, the component or the source changed since the batch? re-run `tandem batch`, and restart the server"

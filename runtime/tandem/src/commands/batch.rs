@@ -61,13 +61,19 @@ pub(super) fn now() -> Timestamp {
 fn warn(context: &Context, report: &BatchReport) {
     let rows = report.rows();
     let counts = [
-        (rows.quarantined, "rows were set aside; see the folder _quarantine of the output"),
-        (rows.quarantined_future, "of them have an event time too far in the future"),
-        (rows.misplaced, "rows have an event time outside the day of their partition"),
-        (rows.null_keys, "rows have a null key and match nothing"),
+        (rows.quarantined, "rows set aside, in the folder _quarantine of the output"),
+        (rows.quarantined_future, "of them with an event time too far in the future"),
+        (rows.misplaced, "rows with an event time outside the day of their partition"),
+        (rows.null_keys, "rows with a null key, which match nothing"),
     ];
     for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
-        context.output.warning(format!("{} {what}", grouped(*count)));
+        context.output.warning(format!("{what}: {}", grouped(*count)));
+    }
+    if rows.null_created_times > 0 {
+        let count = grouped(rows.null_created_times);
+        context
+            .output
+            .note(format!("note: rows without a created time, known only from when they are published: {count}"));
     }
     if !report.orphaned.is_empty() {
         let names: Vec<_> = report.orphaned.iter().map(ToString::to_string).collect();

@@ -42,11 +42,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     progress.finish();
     let elapsed = started.elapsed();
     for (count, what) in [
-        (report.null_keys, "rows have a null key and were left out"),
-        (report.future, "rows have an event time too far in the future and were left out"),
+        (report.null_keys, "rows with a null key, left out"),
+        (report.future, "rows with an event time too far in the future, left out"),
     ] {
         if count > 0 {
-            context.output.warning(format!("{} {what}", grouped(count)));
+            context.output.warning(format!("{what}: {}", grouped(count)));
         }
     }
     context.output.data(

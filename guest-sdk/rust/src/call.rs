@@ -100,56 +100,88 @@ impl<C: OutputColumns, E: Into<CallError>> ColumnsResult for Result<(C, FailedRo
     }
 }
 
-/// `describe` of the everyday form. The function is there for its types and is not called.
+/// What the runtime asks of a transform.
 #[doc(hidden)]
-pub fn describe_rows<'a, I: Input<'a>, R: RowResult>(_: impl Fn(I) -> R, doc: &str) -> Signature {
-    signature::<I::Columns, <R::Output as Output>::Columns>(doc)
+pub trait Call<'a> {
+    type Answer;
+
+    fn rows<I: Input<'a>, R: RowResult>(self, transform: impl Fn(I) -> R) -> Self::Answer;
+    fn columns<I: InputColumns<'a>, R: ColumnsResult>(self, transform: impl Fn(usize, I) -> R) -> Self::Answer;
 }
 
-/// `describe` of the columnar form. The function is there for its types and is not called.
+/// Calls a function of the everyday form. `describe` and `apply` both come through here: two functions with these bounds would
+/// have the compiler tell twice which type is wrong.
 #[doc(hidden)]
-pub fn describe_columns<'a, I: InputColumns<'a>, R: ColumnsResult>(_: impl Fn(usize, I) -> R, doc: &str) -> Signature {
-    signature::<I, R::Columns>(doc)
+pub fn rows<'a, I: Input<'a>, R: RowResult, C: Call<'a>>(call: C, transform: impl Fn(I) -> R) -> C::Answer {
+    call.rows(transform)
+}
+
+/// Calls a function of the columnar form.
+#[doc(hidden)]
+pub fn columns<'a, I: InputColumns<'a>, R: ColumnsResult, C: Call<'a>>(
+    call: C,
+    transform: impl Fn(usize, I) -> R,
+) -> C::Answer {
+    call.columns(transform)
+}
+
+/// `describe`. The function is there for its types and is not called.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Describe {
+    pub doc: &'static str,
+}
+
+impl<'a> Call<'a> for Describe {
+    type Answer = Signature;
+
+    fn rows<I: Input<'a>, R: RowResult>(self, _: impl Fn(I) -> R) -> Signature {
+        signature::<I::Columns, <R::Output as Output>::Columns>(self.doc)
+    }
+
+    fn columns<I: InputColumns<'a>, R: ColumnsResult>(self, _: impl Fn(usize, I) -> R) -> Signature {
+        signature::<I, R::Columns>(self.doc)
+    }
+}
+
+/// `apply`.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Apply<'a> {
+    pub rows: u32,
+    pub inputs: &'a [Column],
+}
+
+impl<'a> Call<'a> for Apply<'a> {
+    type Answer = Result<Outcome, CallError>;
+
+    fn rows<I: Input<'a>, R: RowResult>(self, transform: impl Fn(I) -> R) -> Self::Answer {
+        let rows = self.rows as usize;
+        let inputs = I::Columns::from_columns(rows, self.inputs)?;
+        let mut outputs = <R::Output as Output>::Columns::with_capacity(rows);
+        let mut failed = FailedRows::new();
+        for row in 0..rows {
+            match transform(I::read(&inputs, row)).into_row() {
+                Ok(output) => output.push(&mut outputs),
+                Err(error) => {
+                    outputs.push_empty();
+                    failed.push(row, error);
+                }
+            }
+        }
+        outcome(rows, outputs, failed)
+    }
+
+    fn columns<I: InputColumns<'a>, R: ColumnsResult>(self, transform: impl Fn(usize, I) -> R) -> Self::Answer {
+        let rows = self.rows as usize;
+        let inputs = I::from_columns(rows, self.inputs)?;
+        let (outputs, failed) = transform(rows, inputs).into_columns()?;
+        outcome(rows, outputs, failed)
+    }
 }
 
 fn signature<'a, I: InputColumns<'a>, O: OutputColumns>(doc: &str) -> Signature {
     Signature { inputs: I::fields(), outputs: O::fields(), doc: doc.to_owned() }
-}
-
-/// `apply` of the everyday form.
-#[doc(hidden)]
-pub fn apply_rows<'a, I: Input<'a>, R: RowResult>(
-    rows: u32,
-    inputs: &'a [Column],
-    transform: impl Fn(I) -> R,
-) -> Result<Outcome, CallError> {
-    let rows = rows as usize;
-    let inputs = I::Columns::from_columns(rows, inputs)?;
-    let mut outputs = <R::Output as Output>::Columns::with_capacity(rows);
-    let mut failed = FailedRows::new();
-    for row in 0..rows {
-        match transform(I::read(&inputs, row)).into_row() {
-            Ok(output) => output.push(&mut outputs),
-            Err(error) => {
-                outputs.push_empty();
-                failed.push(row, error);
-            }
-        }
-    }
-    outcome(rows, outputs, failed)
-}
-
-/// `apply` of the columnar form.
-#[doc(hidden)]
-pub fn apply_columns<'a, I: InputColumns<'a>, R: ColumnsResult>(
-    rows: u32,
-    inputs: &'a [Column],
-    transform: impl Fn(usize, I) -> R,
-) -> Result<Outcome, CallError> {
-    let rows = rows as usize;
-    let inputs = I::from_columns(rows, inputs)?;
-    let (outputs, failed) = transform(rows, inputs).into_columns()?;
-    outcome(rows, outputs, failed)
 }
 
 fn outcome(rows: usize, outputs: impl OutputColumns, failed: FailedRows) -> Result<Outcome, CallError> {

@@ -175,3 +175,6 @@ pub fn read<'a, T: InputValue<'a>>(column: T::Column, row: usize) -> T {
 
 #[doc(hidden)]
 pub fn assert_as_of<T: AsOf>() {}
+
+#[doc(hidden)]
+pub fn assert_value<T: InputValue<'static>>() {}

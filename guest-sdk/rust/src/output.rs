@@ -142,3 +142,6 @@ pub fn into_column(name: &str, rows: usize, column: impl OutputColumn) -> Result
     }
     column.into_column().map_err(|error| error.on(format_args!("output `{name}`")))
 }
+
+#[doc(hidden)]
+pub fn assert_value<T: OutputValue>() {}

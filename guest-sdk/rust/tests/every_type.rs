@@ -136,3 +136,71 @@ identity!(
     DataType::Sequence(ItemType::String),
     vec![vec![], vec!["".into(), "é".into()], vec!["€uro".into()]]
 );
+
+/// Types that the macros cannot know by their names: an alias, and one whose traits are implemented here. The transforms are called
+/// as what the macro's code has for locals.
+mod own_types {
+    use tandem_sdk::{Transform, input::InputType, output::OutputType, prelude::*, testing::Call};
+
+    type Embedding = [f32; 2];
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    struct Cents(i64);
+
+    impl<'a> InputType<'a> for Cents {
+        type Column = &'a [i64];
+
+        fn from_item(item: i64) -> Self {
+            Self(item)
+        }
+    }
+
+    impl OutputType for Cents {
+        type Column = Vec<i64>;
+
+        fn push(self, column: &mut Vec<i64>) {
+            column.push(self.0);
+        }
+    }
+
+    #[derive(Input)]
+    struct Row {
+        embedding: Option<Embedding>,
+        price: Cents,
+    }
+
+    #[derive(Output)]
+    struct Features {
+        embedding: Option<Embedding>,
+        price: Cents,
+    }
+
+    #[transform]
+    fn rows(row: Row) -> Features {
+        Features { embedding: row.embedding, price: row.price }
+    }
+
+    #[transform(columns)]
+    fn columns(_: usize, input: RowColumns<'_>) -> FeaturesColumns {
+        FeaturesColumns {
+            embedding: input.embedding.iter().map(|embedding| embedding.copied()).collect(),
+            price: input.price.to_vec(),
+        }
+    }
+
+    fn check<T: Transform>() {
+        let results = Call::<T>::new()
+            .input("embedding", [Some([0.5_f32, 1.0]), None])
+            .input("price", [7_i64, 9])
+            .apply()
+            .unwrap();
+        assert_eq!(results.output::<Embedding>("embedding"), [Some([0.5, 1.0]), None]);
+        assert_eq!(results.output::<i64>("price"), [Some(7), Some(9)]);
+    }
+
+    #[test]
+    fn are_fields_in_both_forms() {
+        check::<rows>();
+        check::<columns>();
+    }
+}

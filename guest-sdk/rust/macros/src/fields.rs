@@ -3,11 +3,14 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{
-    Attribute, Data, DeriveInput, Error, Fields, GenericParam, Generics, Ident, Lifetime, LitStr, Result, Type,
+    Attribute, Data, DeriveInput, Error, Fields, GenericParam, Generics, Ident, Lifetime, LitStr, Meta, Result, Type,
     Visibility, ext::IdentExt, spanned::Spanned,
 };
 
-use crate::{doc, types};
+use crate::{doc, reserved, types};
+
+/// Most bytes of a name; the runtime's `FIELD_NAME_BYTES_MAX`.
+const NAME_BYTES_MAX: usize = 128;
 
 /// What the struct stands for, for messages.
 #[derive(Clone, Copy, PartialEq)]
@@ -59,6 +62,12 @@ impl Struct {
             Data::Union(data) => return Err(not_a_struct(data.union_token.span, role)),
         };
         let mut problems = Problems(None);
+        if let Some(attribute) = item.attrs.iter().find(|attribute| attribute.path().is_ident("tandem")) {
+            problems.add(Error::new(
+                attribute.span(),
+                "the struct itself has no name in the contract\nhelp: `#[tandem(name = \"...\")]` stands above a field",
+            ));
+        }
         let lifetime = problems.take(lifetime(&item.generics, role)).flatten();
         let fields = match fields {
             Fields::Named(fields) => fields.named,
@@ -69,7 +78,10 @@ impl Struct {
             }
         };
         if fields.is_empty() && role != Role::Parameters {
-            problems.add(Error::new(item.ident.span(), format!("{} has at least one field", role.subject())));
+            problems.add(Error::new(
+                item.ident.span(),
+                format!("{} has at least one field\nhelp: `struct Name {{ amount: f64 }}`", role.subject()),
+            ));
         }
         let fields: Vec<Field> =
             fields.into_iter().filter_map(|field| problems.take(Field::parse(field, role))).collect();
@@ -77,7 +89,12 @@ impl Struct {
             if fields[..index].iter().any(|before| before.name == field.name) {
                 problems.add(Error::new(
                     field.ident.span(),
-                    format!("there is {} `{}` already; names are unique", role.member(), field.name),
+                    format!(
+                        "there is {} `{}` already\nhelp: names are unique; `#[tandem(name = \"...\")]` gives the field another \
+                         one",
+                        role.member(),
+                        field.name
+                    ),
                 ));
             }
         }
@@ -124,21 +141,23 @@ impl Field {
                 span,
                 format!(
                     "`{name}` cannot be the name of {}: lower-case letters, digits and underscores, not starting with a \
-                     digit\nhelp: `#[tandem(name = \"{}\")]` gives the field another name",
+                     digit, at most {NAME_BYTES_MAX} bytes\nhelp: `#[tandem(name = \"{}\")]` gives the field another name",
                     role.member(),
                     suggestion(&name)
                 ),
             ));
         }
+        reserved::check(&name, span, &field.ty, role)?;
         types::check(&field.ty, role)?;
         let doc = doc::text(&field.attrs);
         Ok(Self { vis: field.vis, ident, ty: field.ty, name, doc })
     }
 }
 
-/// `[a-z_][a-z0-9_]*`
+/// `[a-z_][a-z0-9_]*`, at most 128 bytes: what the runtime takes for a name.
 fn is_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+    name.len() <= NAME_BYTES_MAX
+        && name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
@@ -156,8 +175,10 @@ fn suggestion(name: &str) -> String {
             _ => suggested.push('_'),
         }
     }
+    suggested.truncate(NAME_BYTES_MAX);
     if !is_name(&suggested) {
         suggested.insert(0, '_');
+        suggested.truncate(NAME_BYTES_MAX);
     }
     suggested
 }
@@ -166,14 +187,22 @@ fn suggestion(name: &str) -> String {
 fn rename(attributes: &[Attribute]) -> Result<Option<LitStr>> {
     let mut name = None;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("tandem")) {
+        if !matches!(attribute.meta, Meta::List(_)) {
+            return Err(Error::new(attribute.span(), "nothing is said here\nhelp: `#[tandem(name = \"...\")]`"));
+        }
         attribute.parse_nested_meta(|meta| {
             if !meta.path.is_ident("name") {
-                return Err(meta.error("unknown; there is `#[tandem(name = \"...\")]`"));
+                return Err(meta.error(
+                    "unknown attribute\nhelp: there is `#[tandem(name = \"...\")]`, which gives the field another name",
+                ));
             }
-            let given: LitStr = meta.value()?.parse()?;
+            let given: LitStr = meta
+                .value()
+                .and_then(|value| value.parse())
+                .map_err(|error| Error::new(error.span(), "a name is a text\nhelp: `#[tandem(name = \"...\")]`"))?;
             match name.replace(given) {
                 None => Ok(()),
-                Some(_) => Err(meta.error("the name is given twice")),
+                Some(_) => Err(meta.error("the name is given twice\nhelp: leave one of them")),
             }
         })?;
     }
@@ -182,7 +211,7 @@ fn rename(attributes: &[Attribute]) -> Result<Option<LitStr>> {
 
 fn lifetime(generics: &Generics, role: Role) -> Result<Option<Lifetime>> {
     if let Some(clause) = &generics.where_clause {
-        return Err(Error::new(clause.span(), format!("{} has no `where` clause", role.subject())));
+        return Err(Error::new(clause.span(), format!("{} has no `where` clause\nhelp: remove it", role.subject())));
     }
     let mut parameters = generics.params.iter();
     match (parameters.next(), parameters.next(), role) {
@@ -192,12 +221,12 @@ fn lifetime(generics: &Generics, role: Role) -> Result<Option<Lifetime>> {
         }
         (Some(_), _, Role::Parameters) => Err(Error::new(
             generics.span(),
-            "a parameters struct is not generic: it owns its values (`String`, `Vec<f64>`)",
+            "a parameters struct is not generic\nhelp: it owns its values (`String`, `Vec<f64>`): `struct Settings`",
         )),
         (Some(_), _, Role::Input | Role::Output) => Err(Error::new(
             generics.span(),
             format!(
-                "{} has no generic parameter but one lifetime, for what it borrows: `struct Name<'a>`",
+                "{} has no generic parameter but one lifetime\nhelp: `struct Name<'a>`, with `'a` in all that it borrows",
                 role.subject()
             ),
         )),
@@ -208,7 +237,7 @@ fn not_a_struct(span: Span, role: Role) -> Error {
     Error::new(
         span,
         format!(
-            "{} is a struct with named fields, each of which is {}: `struct Name {{ amount: f64 }}`",
+            "{} is a struct with named fields, each of which is {}\nhelp: `struct Name {{ amount: f64 }}`",
             role.subject(),
             role.member()
         ),
@@ -266,8 +295,7 @@ mod tests {
 
     #[test]
     fn what_is_no_row_is_refused() {
-        let named =
-            "an input row is a struct with named fields, each of which is an input: `struct Name { amount: f64 }`";
+        let named = "an input row is a struct with named fields, each of which is an input\nhelp: `struct Name { amount: f64 }`";
         assert_eq!(
             problems(
                 parse_quote!(
@@ -304,9 +332,9 @@ mod tests {
                 ),
                 Role::Output
             ),
-            ["an output row has at least one field"]
+            ["an output row has at least one field\nhelp: `struct Name { amount: f64 }`"]
         );
-        let generic = "an input row has no generic parameter but one lifetime, for what it borrows: `struct Name<'a>`";
+        let generic = "an input row has no generic parameter but one lifetime\nhelp: `struct Name<'a>`, with `'a` in all that it borrows";
         assert_eq!(
             problems(
                 parse_quote!(
@@ -339,7 +367,10 @@ mod tests {
                 ),
                 Role::Parameters
             ),
-            ["a parameters struct is not generic: it owns its values (`String`, `Vec<f64>`)"]
+            [
+                "a parameters struct is not generic\nhelp: it owns its values (`String`, `Vec<f64>`): `struct Settings`",
+                "a parameter cannot hold `&'a str`\nhelp: parameters own their values: `String`, `Vec<i64>`, `Vec<f64>`, `Vec<String>`",
+            ]
         );
         assert!(
             problems(
@@ -370,11 +401,11 @@ mod tests {
             problems(item, Role::Input),
             [
                 "`merchantName` cannot be the name of an input: lower-case letters, digits and underscores, not starting \
-                 with a digit\nhelp: `#[tandem(name = \"merchant_name\")]` gives the field another name",
+                 with a digit, at most 128 bytes\nhelp: `#[tandem(name = \"merchant_name\")]` gives the field another name",
                 "`2nd` cannot be the name of an input: lower-case letters, digits and underscores, not starting with a \
-                 digit\nhelp: `#[tandem(name = \"_2nd\")]` gives the field another name",
-                "unknown; there is `#[tandem(name = \"...\")]`",
-                "there is an input `amount` already; names are unique",
+                 digit, at most 128 bytes\nhelp: `#[tandem(name = \"_2nd\")]` gives the field another name",
+                "unknown attribute\nhelp: there is `#[tandem(name = \"...\")]`, which gives the field another name",
+                "there is an input `amount` already\nhelp: names are unique; `#[tandem(name = \"...\")]` gives the field another one",
             ]
         );
     }

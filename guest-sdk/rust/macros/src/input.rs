@@ -6,7 +6,7 @@ use syn::{DeriveInput, Lifetime, Result, spanned::Spanned};
 
 use crate::{
     fields::{Role, Struct},
-    lifetimes,
+    lifetimes, reserved, types,
 };
 
 pub(crate) fn derive(item: DeriveInput) -> Result<TokenStream> {
@@ -35,23 +35,32 @@ pub(crate) fn derive(item: DeriveInput) -> Result<TokenStream> {
         let (ident, ty) = (&field.ident, &field.ty);
         quote_spanned!(ty.span()=> #ident: ::tandem_sdk::__private::input::read::<#ty>(columns.#ident, row))
     });
-    let as_of = row.fields.iter().filter(|field| field.name == "as_of").map(|field| {
+    let as_of = row.fields.iter().filter(|field| field.name == reserved::AS_OF).map(|field| {
         let ty = lifetimes::replaced(&field.ty, "'static");
         quote_spanned!(ty.span()=> const _: fn() = ::tandem_sdk::__private::input::assert_as_of::<#ty>;)
     });
 
+    // A type that only the compiler knows is asserted once, at its field. Everything else takes it as given: each use would
+    // repeat the one error otherwise.
+    let unknown: Vec<_> = row.fields.iter().map(|field| &field.ty).filter(|ty| !types::is_known(ty)).collect();
+    let asserted = unknown.iter().map(|ty| {
+        let ty = lifetimes::replaced(ty, "'static");
+        quote_spanned!(ty.span()=> const _: fn() = ::tandem_sdk::__private::input::assert_value::<#ty>;)
+    });
+    let given = (!unknown.is_empty())
+        .then(|| quote!(where #(for<'tandem_any> #unknown: ::tandem_sdk::input::InputValue<#lifetime>),*));
     let used = row.used();
 
     Ok(quote! {
         #[doc = #title]
         #[derive(Clone, Copy)]
         #[allow(missing_docs, missing_debug_implementations, dead_code, non_snake_case)]
-        #vis struct #columns<#lifetime> {
+        #vis struct #columns<#lifetime> #given {
             #(#declared,)*
         }
 
         #[automatically_derived]
-        impl<#lifetime> ::tandem_sdk::input::InputColumns<#lifetime> for #columns<#lifetime> {
+        impl<#lifetime> ::tandem_sdk::input::InputColumns<#lifetime> for #columns<#lifetime> #given {
             fn fields() -> ::std::vec::Vec<::tandem_sdk::contract::Field> {
                 ::std::vec![#(#described),*]
             }
@@ -68,7 +77,7 @@ pub(crate) fn derive(item: DeriveInput) -> Result<TokenStream> {
         }
 
         #[automatically_derived]
-        impl<#lifetime> ::tandem_sdk::input::Input<#lifetime> for #ident #arguments {
+        impl<#lifetime> ::tandem_sdk::input::Input<#lifetime> for #ident #arguments #given {
             type Columns = #columns<#lifetime>;
 
             #[inline]
@@ -80,6 +89,8 @@ pub(crate) fn derive(item: DeriveInput) -> Result<TokenStream> {
         }
 
         #(#as_of)*
+
+        #(#asserted)*
 
         #used
     })

@@ -6,6 +6,7 @@ mod input;
 mod lifetimes;
 mod output;
 mod parameters;
+mod reserved;
 mod transform;
 mod types;
 

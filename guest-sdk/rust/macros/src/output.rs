@@ -6,7 +6,7 @@ use syn::{DeriveInput, Result, spanned::Spanned};
 
 use crate::{
     fields::{Role, Struct},
-    lifetimes,
+    lifetimes, types,
 };
 
 pub(crate) fn derive(item: DeriveInput) -> Result<TokenStream> {
@@ -29,17 +29,25 @@ pub(crate) fn derive(item: DeriveInput) -> Result<TokenStream> {
         quote_spanned!(ty.span()=> ::tandem_sdk::__private::output::field::<#ty>(#name, #doc))
     });
 
+    // As for inputs: one error at the field, none at the uses.
+    let unknown: Vec<_> = types.iter().filter(|ty| !types::is_known(ty)).collect();
+    let asserted = unknown
+        .iter()
+        .map(|ty| quote_spanned!(ty.span()=> const _: fn() = ::tandem_sdk::__private::output::assert_value::<#ty>;));
+    // Bound to a lifetime, or the compiler would report a bound that does not hold at each of these items.
+    let given =
+        (!unknown.is_empty()).then(|| quote!(where #(for<'tandem_any> #unknown: ::tandem_sdk::output::OutputValue),*));
     let used = row.used();
 
     Ok(quote! {
         #[doc = #title]
         #[allow(missing_docs, missing_debug_implementations, non_snake_case)]
-        #vis struct #columns {
+        #vis struct #columns #given {
             #(#declared,)*
         }
 
         #[automatically_derived]
-        impl ::tandem_sdk::output::OutputColumns for #columns {
+        impl ::tandem_sdk::output::OutputColumns for #columns #given {
             fn fields() -> ::std::vec::Vec<::tandem_sdk::contract::Field> {
                 ::std::vec![#(#described),*]
             }
@@ -65,7 +73,7 @@ pub(crate) fn derive(item: DeriveInput) -> Result<TokenStream> {
         }
 
         #[automatically_derived]
-        impl #generics ::tandem_sdk::output::Output for #ident #generics {
+        impl #generics ::tandem_sdk::output::Output for #ident #generics #given {
             type Columns = #columns;
 
             #[inline]
@@ -73,6 +81,8 @@ pub(crate) fn derive(item: DeriveInput) -> Result<TokenStream> {
                 #(::tandem_sdk::output::OutputValue::push(self.#idents, &mut columns.#idents);)*
             }
         }
+
+        #(#asserted)*
 
         #used
     })

@@ -1,7 +1,7 @@
 //! `#[transform]`
 
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::{Error, FnArg, GenericParam, Ident, ItemFn, Result, ReturnType, Type, spanned::Spanned};
 
 use crate::{doc, lifetimes};
@@ -23,25 +23,32 @@ struct Arguments {
 
 pub(crate) fn expand(form: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let form = Form::parse(form)?;
-    let function: ItemFn =
-        syn::parse2(item).map_err(|error| Error::new(error.span(), "`#[transform]` stands above a function"))?;
+    let function: ItemFn = syn::parse2(item).map_err(|error| {
+        Error::new(
+            error.span(),
+            "`#[transform]` stands above a function\nhelp: `fn features(row: Transaction<'_>) -> Features`",
+        )
+    })?;
     check(&function)?;
     let Arguments { input, settings, output } = form.arguments(&function)?;
 
     let (vis, ident) = (&function.vis, &function.sig.ident);
     let doc = doc::text(&function.attrs);
+    // Locals are hygienic: the author's function may be called `rows` or `settings` too.
+    let local = |name| Ident::new(name, Span::mixed_site());
+    let (parameters, values, rows, inputs) = (local("parameters"), local("settings"), local("rows"), local("inputs"));
     let parse = match &settings {
-        None => quote!(<() as ::tandem_sdk::parameters::Parameters>::from_parameters(parameters)?;),
+        None => quote!(<() as ::tandem_sdk::parameters::Parameters>::from_parameters(#parameters)?;),
         Some(ty) => quote_spanned! {ty.span()=>
-            let settings = <#ty as ::tandem_sdk::parameters::Parameters>::from_parameters(parameters)?;
+            let #values = <#ty as ::tandem_sdk::parameters::Parameters>::from_parameters(#parameters)?;
         },
     };
-    let pass = settings.map(|_| quote!(, &settings));
-    let (describe, apply, closure) = match form {
-        Form::Rows => ("describe_rows", "apply_rows", quote!(|row| #ident(row #pass))),
-        Form::Columns => ("describe_columns", "apply_columns", quote!(|rows, columns| #ident(rows, columns #pass))),
+    let pass = settings.map(|_| quote!(, &#values));
+    let (form, closure) = match form {
+        Form::Rows => (quote!(rows), quote!(|#inputs| #ident(#inputs #pass))),
+        Form::Columns => (quote!(columns), quote!(|#rows, #inputs| #ident(#rows, #inputs #pass))),
     };
-    let (describe, apply) = (format_ident!("{describe}"), format_ident!("{apply}"));
+    let call = quote!(::tandem_sdk::__private::#form::<#input, #output, _>);
 
     Ok(quote! {
         #function
@@ -54,19 +61,19 @@ pub(crate) fn expand(form: TokenStream, item: TokenStream) -> Result<TokenStream
         #[automatically_derived]
         impl ::tandem_sdk::Transform for #ident {
             fn describe(
-                parameters: &[::tandem_sdk::contract::Parameter],
+                #parameters: &[::tandem_sdk::contract::Parameter],
             ) -> ::std::result::Result<::tandem_sdk::contract::Signature, ::tandem_sdk::CallError> {
                 #parse
-                ::std::result::Result::Ok(::tandem_sdk::__private::#describe::<#input, #output>(#closure, #doc))
+                ::std::result::Result::Ok(#call(::tandem_sdk::__private::Describe { doc: #doc }, #closure))
             }
 
             fn apply(
-                parameters: &[::tandem_sdk::contract::Parameter],
-                rows: u32,
-                inputs: &[::tandem_sdk::contract::Column],
+                #parameters: &[::tandem_sdk::contract::Parameter],
+                #rows: u32,
+                #inputs: &[::tandem_sdk::contract::Column],
             ) -> ::std::result::Result<::tandem_sdk::contract::Outcome, ::tandem_sdk::CallError> {
                 #parse
-                ::tandem_sdk::__private::#apply::<#input, #output>(rows, inputs, #closure)
+                #call(::tandem_sdk::__private::Apply { rows: #rows, inputs: #inputs }, #closure)
             }
         }
 
@@ -84,7 +91,7 @@ impl Form {
             Ok(ident) if ident == "columns" => Ok(Self::Columns),
             _ => Err(Error::new(
                 form.span(),
-                "the forms are `#[transform]`, for a function over a row, and `#[transform(columns)]`, for one over columns",
+                "unknown form\nhelp: `#[transform]` stands above a function over a row, `#[transform(columns)]` above one over columns",
             )),
         }
     }
@@ -112,7 +119,8 @@ impl Form {
                 FnArg::Receiver(receiver) => {
                     return Err(Error::new(
                         receiver.span(),
-                        "a transform is a plain function, not a method: nothing lives on from one row to the next",
+                        "a transform is a plain function, not a method: nothing lives on from one row to the next\nhelp: what is \
+                         set for all rows comes as `settings: &Settings`, a struct with `#[derive(Parameters)]`",
                     ));
                 }
             }
@@ -158,7 +166,7 @@ fn referenced(ty: &Type) -> Result<Type> {
         Type::Reference(reference) if reference.mutability.is_none() => Ok((*reference.elem).clone()),
         _ => Err(Error::new(
             ty.span(),
-            "parameters are taken by reference, as they are the same for all rows: `settings: &Settings`",
+            "parameters are taken by reference, as they are the same for all rows\nhelp: `settings: &Settings`",
         )),
     }
 }
@@ -166,16 +174,23 @@ fn referenced(ty: &Type) -> Result<Type> {
 fn check(function: &ItemFn) -> Result<()> {
     let signature = &function.sig;
     if let Some(asyncness) = &signature.asyncness {
-        return Err(Error::new(asyncness.span, "a transform is not `async`: it computes, and has nothing to wait for"));
+        return Err(Error::new(
+            asyncness.span,
+            "a transform is not `async`: it computes, and has nothing to wait for\nhelp: remove `async`",
+        ));
     }
     if let Some(abi) = &signature.abi {
-        return Err(Error::new(abi.span(), "a transform is a plain function, without `extern`"));
+        return Err(Error::new(
+            abi.span(),
+            "a transform is a plain function, without `extern`\nhelp: remove it; the crate exports the transform by itself",
+        ));
     }
     let generic = signature.generics.params.iter().find(|parameter| !matches!(parameter, GenericParam::Lifetime(_)));
     if let Some(generic) = generic {
         return Err(Error::new(
             generic.span(),
-            "a transform is not generic: its types are the columns of its signature",
+            "a transform is not generic: its types are the columns of its signature\nhelp: name the struct of the rows and \
+             that of the features",
         ));
     }
     Ok(())
@@ -229,7 +244,7 @@ mod tests {
                 quote!(
                     fn f(row: Row) -> Out {}
                 ),
-                "the forms are",
+                "unknown form",
             ),
             (
                 quote!(),

@@ -1,0 +1,24 @@
+//! Parameters without `#[derive(Parameters)]`.
+
+use tandem_sdk::prelude::*;
+
+#[derive(Input)]
+struct Transaction {
+    amount: f64,
+}
+
+#[derive(Output)]
+struct Features {
+    large: bool,
+}
+
+struct Settings {
+    limit: f64,
+}
+
+#[transform]
+fn features(row: Transaction, settings: &Settings) -> Features {
+    Features { large: row.amount > settings.limit }
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! A `Result` of a struct without `#[derive(Output)]`.
+
+use tandem_sdk::prelude::*;
+
+#[derive(Input)]
+struct Transaction {
+    amount: f64,
+}
+
+struct Features {
+    amount: f64,
+}
+
+#[transform]
+fn features(row: Transaction) -> Result<Features, RowError> {
+    Ok(Features { amount: row.amount })
+}
+
+fn main() {}

@@ -8,6 +8,7 @@
 //! - `crash`: batches that are killed
 //! - `cli`: what the program says
 //! - `authors`: `tandem new`, `tandem test`
+//! - `verify`: proof before going live, against guests that cheat
 //! - `docs`: the book holds together
 
 mod authors;
@@ -20,3 +21,4 @@ mod examples;
 mod flights;
 mod harness;
 mod parity;
+mod verify;

@@ -91,6 +91,9 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
+    /// Golden vectors that cannot be replayed.
+    #[error("the golden vectors cannot be replayed: {0}")]
+    Golden(String),
     /// A worker thread is gone.
     #[error("a worker thread panicked: {0}")]
     Worker(#[from] crate::workers::WorkerPanic),

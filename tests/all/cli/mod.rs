@@ -106,6 +106,27 @@ fn what_goes_wrong_is_told() {
 }
 
 #[test]
+fn proofs() {
+    let project = project();
+    fs::copy(Guest::Cheating.path(), project.path().join("cheating.wasm")).unwrap();
+    let cheat = |name: &str| format!("cheat={name:?}");
+    let (honest, counter, age) = (cheat("none"), cheat("counter"), cheat("age"));
+    let mut transcript = Transcript::new(project.path());
+    transcript.run(&["verify", "--view", "spend"], 0);
+    transcript.run(&["verify", "cheating.wasm", "--param", &counter], 1);
+    transcript.run(&["verify", "cheating.wasm", "--param", &age], 1);
+    transcript.run(&["verify", "cheating.wasm", "--param", &counter, "--no-interpreter", "--seed", "9", "--json"], 1);
+    transcript.run(&["verify", "cheating.wasm", "--param", &honest, "--generate", "0"], 1);
+    transcript.run(&["verify", "cheating.wasm", "--param", &honest, "--record", "golden"], 0);
+    transcript.run(&["verify", "cheating.wasm", "--param", &honest, "--golden", "golden", "--json"], 0);
+    transcript.run(&["verify", "cheating.wasm", "--param", &cheat("address"), "--golden", "golden"], 1);
+    transcript.run(&["verify", "columnar.wasm", "--golden", "golden"], 1);
+    transcript.run(&["verify", "--view", "spnd"], 2);
+    transcript.run(&["verify"], 2);
+    transcript.assert("proofs");
+}
+
+#[test]
 fn outside_of_a_project() {
     let folder = tempfile::tempdir().unwrap();
     let output = crate::harness::program::tandem(folder.path(), &["check"]).output().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tandem_core::definition::{self, File, Sources};
 use tandem_core::model::{BoundView, FeatureView, Project, parse_view_reference};
-use tandem_engine::{Engine, EngineOptions, Transform, Workers};
+use tandem_engine::{Engine, EngineError, EngineOptions, Transform, Workers};
 
 use crate::error::{Error, io};
 
@@ -50,6 +50,16 @@ fn read_file(path: &Path) -> Result<File, Error> {
     let text = std::fs::read_to_string(path).map_err(io("read", path))?;
     let name = path.strip_prefix("./").unwrap_or(path).display().to_string();
     Ok(File { name, text })
+}
+
+/// The bytes of a component; of one that is over the limit not one is read.
+pub fn read_component(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
+    let bytes = std::fs::metadata(path).map_err(io("read the component", path))?.len();
+    if bytes > bytes_max {
+        let source = EngineError::ComponentTooLarge { bytes, max: bytes_max };
+        return Err(Error::Component { component: path.to_owned(), source });
+    }
+    std::fs::read(path).map_err(io("read the component", path))
 }
 
 /// A project with the engine that runs its transforms.
@@ -106,7 +116,7 @@ impl Opened {
     /// Loads the component of a view and binds both. Blocking: the first time a component is seen it is compiled.
     pub fn bind(&self, view: &FeatureView) -> Result<ViewTransform, Error> {
         let component = &view.component;
-        let bytes = std::fs::read(component).map_err(io("read the component", component))?;
+        let bytes = read_component(component, self.engine.options().component_bytes_max)?;
         let fail = |source| Error::Component { component: component.clone(), source };
         let bind = {
             let (engine, nan) = (self.engine.clone(), view.nan);

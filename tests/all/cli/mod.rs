@@ -100,6 +100,9 @@ fn what_goes_wrong_is_told() {
     transcript.run(&["materialize", "spend"], 1);
     transcript.run(&["get", "spend", "user=1"], 2);
     transcript.run(&["describe", "tandem.toml"], 1);
+    // A gigabyte that takes no room on the disk, and is not read.
+    File::create(project.path().join("large.wasm")).unwrap().set_len(1 << 30).unwrap();
+    transcript.run(&["describe", "large.wasm"], 1);
     fs::write(project.path().join("features/spend.toml"), FEATURES.replace("ttl = \"30d\"", "tll = \"30d\"")).unwrap();
     transcript.run(&["check"], 2);
     transcript.assert("what_goes_wrong_is_told");

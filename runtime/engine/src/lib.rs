@@ -13,6 +13,7 @@
 //! This is the only crate that names wasmtime.
 
 mod bindings;
+mod bits;
 mod cache;
 mod call;
 mod clean;
@@ -27,6 +28,7 @@ mod on_demand;
 mod options;
 mod signature;
 mod transform;
+mod trial;
 mod workers;
 
 pub use cache::CacheEvent;
@@ -37,4 +39,5 @@ pub use error::EngineError;
 pub use on_demand::{OnDemand, OnDemandOptions};
 pub use options::{Allocation, EngineOptions};
 pub use transform::{Outcome, RowFailure, Session, Transform};
-pub use workers::{WorkerPanic, Workers};
+pub use trial::TrialOptions;
+pub use workers::{STACK_BYTES, WorkerPanic, Workers};

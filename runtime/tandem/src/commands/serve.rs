@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tandem_engine::{OnDemand, OnDemandOptions};
+use tandem_engine::{OnDemand, OnDemandOptions, TrialOptions};
 use tandem_online::{Store, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +32,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     settings.allow_replay |= arguments.allow_replay;
     let path = &opened.project.settings.storage.online;
     let store = Store::open(path, StoreOptions::default())?;
+    // The threads of the runtime have a worker's stack.
+    let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
     let mut views = Vec::new();
     for definition in &opened.project.views {
         let view = opened.bind(definition)?;
@@ -51,7 +53,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             definition = %view.bound.definition_hash,
             "view served"
         );
-        let on_demand = OnDemand::new(view.transform, opened.workers.clone(), OnDemandOptions::default());
+        let on_demand = OnDemand::new(view.transform, opened.workers.clone(), options);
         views.push(ServedView { bound: view.bound, on_demand, store_view: store_view.map(|stored| stored.id) });
     }
     let listen = settings.listen;

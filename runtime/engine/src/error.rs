@@ -90,6 +90,8 @@ pub enum EngineError {
         path: PathBuf,
         /// Why.
         reason: String,
+        /// The system's error, where it was one.
+        source: Option<std::io::Error>,
     },
     /// A worker thread is gone.
     #[error("a worker thread panicked: {0}")]

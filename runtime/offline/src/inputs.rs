@@ -69,7 +69,10 @@ impl InputRows {
             let first = first_row;
             first_row += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
             async move {
-                let batch = batch.map_err(OfflineError::from_stream)?;
+                let batch = batch.map_err(|source| {
+                    let (file, row) = binding.checked().locate(first);
+                    file.unreadable(row, source)
+                })?;
                 workers.run(move || binding.inputs(&batch, first)).await?
             }
         });

@@ -80,7 +80,7 @@ impl ConvertError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             ConvertError::Type { hint: None, .. } => {
-                "write the column in a type that converts without loss (docs/reference/types.md), or read another column"
+                "write the column in a type that converts to it without loss; docs/reference/types.md names them"
             }
             ConvertError::Value { .. } => "correct the value: what would lose something is refused, never rounded",
             ConvertError::UnknownZone { .. } => {

@@ -305,7 +305,7 @@ impl OfflineError {
                 "the writer was cut off, most likely: write the file again, or hide it with a leading `_` or `.`"
             }
             OfflineError::MissingColumn { .. } => {
-                "map the input to the right column in the view's `inputs`, or the key in its `key_columns`"
+                "`inputs` of the view maps an input to another column, `key_columns` a key; the time columns are named in the source"
             }
             OfflineError::ColumnType { .. } => "write the files of a partition with one type",
             OfflineError::Convert { source, .. } => return source.hint(),
@@ -317,6 +317,7 @@ impl OfflineError {
             }
             OfflineError::Locked { .. } => "wait for the other run; its lock goes with its process",
             OfflineError::DefinitionChanged { .. } => "raise `version`: what a version means never changes",
+            OfflineError::NotOurs { .. } => "move the file away, and run `tandem batch` for the view again",
             OfflineError::NotPublished { .. } => "run `tandem batch` for the view first",
             _ => return None,
         })
@@ -328,6 +329,16 @@ impl OfflineError {
         move |source| match source.kind() {
             io::ErrorKind::NotFound => OfflineError::Vanished { path, source },
             _ => OfflineError::Io { action, path, source },
+        }
+    }
+
+    /// For `map_err`: as what a file that should be a source's is refused, for one that should be published.
+    pub(crate) fn published(error: OfflineError) -> OfflineError {
+        match error {
+            OfflineError::Footer { file: path, source } => {
+                OfflineError::NotOurs { path, reason: format!("it is not a whole Parquet file: {source}") }
+            }
+            other => other,
         }
     }
 

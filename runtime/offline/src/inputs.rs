@@ -119,7 +119,7 @@ pub async fn published_partitions(
         let partitions = check_published(&view, &folder)?.into_iter().filter(in_range);
         let describe = |partition: listing::PartitionFiles| {
             let rows = partition.files.iter().map(|file| {
-                let footer = footers::read(&file.path)?;
+                let footer = footers::read(&file.path).map_err(OfflineError::published)?;
                 Ok(footer.metadata().file_metadata().num_rows().max(0) as u64)
             });
             let rows = rows.sum::<Result<u64, OfflineError>>()?;

@@ -180,6 +180,7 @@ impl Error {
             Error::Component { source: EngineError::Describe(_), .. } => Some(
                 "parameters come from [feature_view.parameters] of the view, or from --param name=value".to_owned(),
             ),
+            Error::Component { source, .. } => source.hint().map(str::to_owned),
             Error::Build(error) => error.hint().map(|hint| hint.to_string()),
             Error::Offline(error) => error.hint().map(str::to_owned),
             Error::Online(error) => error.hint().map(str::to_owned),

@@ -92,12 +92,11 @@ impl Server {
             Format::Arrow => ("application/vnd.apache.arrow.stream", arrow_body(&columns)),
         };
         let body = body.map_err(&broken)?;
-        let mut response = self
-            .agent
-            .post(&url)
-            .header("content-type", content_type)
-            .send(&body[..])
-            .map_err(|error| fail(plain(&error), Some(NO_SERVER)))?;
+        let mut response =
+            self.agent.post(&url).header("content-type", content_type).send(&body[..]).map_err(|error| {
+                let hint = if matches!(error, ureq::Error::Protocol(_)) { NOT_TANDEM } else { NO_SERVER };
+                fail(plain(&error), Some(hint))
+            })?;
         let status = response.status();
         let answer = response
             .body_mut()

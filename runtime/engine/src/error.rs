@@ -93,6 +93,9 @@ pub enum EngineError {
         /// The system's error, where it was one.
         source: Option<std::io::Error>,
     },
+    /// Golden vectors that cannot be replayed.
+    #[error("the golden vectors cannot be replayed: {0}")]
+    Golden(String),
     /// A worker thread is gone.
     #[error("a worker thread panicked: {0}")]
     Worker(#[from] crate::workers::WorkerPanic),

@@ -7,6 +7,7 @@
 //! - [`Component`]: a loaded component; [`Component::bind`] gives it its parameters
 //! - [`Transform`], [`Session`]: record batches through it, rows at fault isolated
 //! - [`convert`]: any Arrow array to the canonical type of an input, losslessly or not at all
+//! - [`mod@verify`]: that a component computes row by row, and the same bits however it is called
 //! - [`Workers`], [`OnDemand`]: threads for the blocking calls, and requests that share one
 //!
 //! No statics. Threads are started by [`Engine::new`] (one, which ticks the clock behind deadlines) and [`Workers::start`], and by nothing else.
@@ -29,6 +30,7 @@ mod options;
 mod signature;
 mod transform;
 mod trial;
+pub mod verify;
 mod workers;
 
 pub use cache::CacheEvent;

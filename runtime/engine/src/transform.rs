@@ -16,7 +16,8 @@ use crate::component::{Component, LoweredParameters};
 use crate::error::EngineError;
 use crate::instance::Instance;
 use crate::lift::lift;
-use crate::lower::lower;
+use crate::lower::{LoweredColumn, lower};
+use crate::signature;
 
 /// A component with its parameters: the function from input columns to features. Cheap to clone.
 #[derive(Clone)]
@@ -91,6 +92,11 @@ impl Transform {
         self.shared.component.digest()
     }
 
+    /// What runs it: see [`crate::Engine::fingerprint`].
+    pub fn fingerprint(&self) -> String {
+        self.shared.component.shared.engine.fingerprint()
+    }
+
     /// The features as Arrow has them, all nullable.
     pub fn output_schema(&self) -> SchemaRef {
         Arc::clone(&self.shared.output_schema)
@@ -99,6 +105,14 @@ impl Transform {
     /// The limits of its calls.
     pub fn limits(&self) -> &TransformLimits {
         &self.shared.limits
+    }
+
+    /// A fresh instance, to ask it for its signature more than once.
+    pub(crate) fn instance(&self) -> Result<Described<'_>, EngineError> {
+        Ok(Described {
+            bound: &self.shared,
+            instance: Instance::new(&self.shared.component.shared, &self.shared.limits)?,
+        })
     }
 
     /// A session: its instance lives from call to call. One partition at most should go through it.
@@ -114,6 +128,35 @@ impl Transform {
     pub fn apply(&self, inputs: &RecordBatch) -> Result<Outcome, EngineError> {
         self.session().apply(inputs)
     }
+}
+
+/// An instance that is asked for its signature.
+pub(crate) struct Described<'a> {
+    bound: &'a Bound,
+    instance: Instance,
+}
+
+impl Described<'_> {
+    /// The signature, as at binding.
+    pub(crate) fn describe(&mut self) -> Result<Signature, EngineError> {
+        let limits = &self.bound.limits;
+        let described =
+            self.instance.describe(&self.bound.parameters.borrow(), limits).map_err(EngineError::Describe)?;
+        signature::lift(described, limits)
+    }
+
+    /// A call whose answer nobody needs; whether it fails does not matter.
+    pub(crate) fn apply(mut self, inputs: &RecordBatch) -> Result<Option<Self>, EngineError> {
+        let columns = lower_all(self.bound, inputs)?;
+        let columns: Vec<_> = columns.iter().map(LoweredColumn::borrow).collect();
+        let (parameters, limits) = (self.bound.parameters.borrow(), &self.bound.limits);
+        let done = self.instance.apply(&parameters, inputs.num_rows() as u32, &columns, limits);
+        Ok(done.is_ok().then_some(self))
+    }
+}
+
+fn lower_all(bound: &Bound, inputs: &RecordBatch) -> Result<Vec<LoweredColumn>, EngineError> {
+    std::iter::zip(&bound.signature.inputs, inputs.columns()).map(|(field, array)| lower(field, array)).collect()
 }
 
 /// Calls that may share an instance.
@@ -236,7 +279,13 @@ impl Session {
 
     fn divide_from(&mut self, inputs: &RecordBatch, first: usize, division: &mut Division) -> Result<(), EngineError> {
         let rows = inputs.num_rows();
-        let error = match self.call(inputs)? {
+        let used = self.instance.is_some();
+        let mut called = self.call(inputs)?;
+        if rows == 1 && used && called.is_err() {
+            // Whether a row fails may depend on nothing but the row: what the instance went through before has no say.
+            called = self.call(inputs)?;
+        }
+        let error = match called {
             Ok((columns, failures, fuel)) => {
                 division.pieces.push(columns);
                 division
@@ -271,10 +320,8 @@ impl Session {
     ) -> Result<Result<(Vec<ArrayRef>, Vec<RowFailure>, u64), CallError>, EngineError> {
         let bound = &*self.transform.shared;
         let rows = inputs.num_rows();
-        let lowered = std::iter::zip(&bound.signature.inputs, inputs.columns())
-            .map(|(field, array)| lower(field, array))
-            .collect::<Result<Vec<_>, _>>()?;
-        let columns: Vec<_> = lowered.iter().map(|column| column.borrow()).collect();
+        let lowered = lower_all(bound, inputs)?;
+        let columns: Vec<_> = lowered.iter().map(LoweredColumn::borrow).collect();
         // Taken out: only an instance whose call succeeded is put back.
         let mut instance = match self.instance.take() {
             Some(instance) => instance,

@@ -153,6 +153,23 @@ pub enum Error {
         /// Why.
         fault: Box<RowsFault>,
     },
+    /// A transform that is no function of its row.
+    #[error("not proved: a row does not always come to the same, or the signature does not")]
+    NotProved,
+    /// A transform of which nothing was seen.
+    #[error("not proved: none of {rows} sample rows has a value, so nothing could be compared")]
+    NothingProved {
+        /// How many rows were tried.
+        rows: usize,
+    },
+    /// Golden vectors that come to something else.
+    #[error("{different} of {rows} recorded rows come to something else")]
+    Golden {
+        /// How many differ.
+        different: u64,
+        /// Of how many.
+        rows: u64,
+    },
     /// Rows that the transform failed, where none should.
     #[error("{failed} of {rows} rows failed")]
     RowsFailed {
@@ -213,6 +230,11 @@ impl Error {
                 Some(format!("name a file with --rows, or put one there: {}", crate::rows::SAMPLE_FILES.join(", ")))
             }
             Error::Rows { fault, .. } => fault.hint().map(str::to_owned),
+            Error::NotProved => {
+                Some("the result of a row may depend on that row and on the parameters alone: no statics, no neighbours, no order of a hash map, no bits of a NaN".to_owned())
+            }
+            Error::NothingProved { .. } => Some("give rows that the transform takes: --rows FILE".to_owned()),
+            Error::Golden { .. } => Some("an engine that gives other bits is no upgrade but a new version of the view".to_owned()),
             Error::RowsFailed { .. } => Some("if they should fail: --allow-failures".to_owned()),
             _ => None,
         }

@@ -11,12 +11,17 @@
 mod bind;
 mod diagnostic;
 mod entity;
+mod graph;
+mod locate;
 mod names;
 mod parameters;
 mod project;
 mod reader;
+mod references;
+mod service;
 mod settings;
 mod source;
+mod upstream;
 mod view;
 
 #[cfg(test)]
@@ -24,6 +29,7 @@ mod tests;
 
 pub use bind::{BindError, bind};
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
+pub use locate::{Key, Mistake, locate};
 pub use project::{File, Sources, features_folder, parse_parameters, parse_project, parse_settings};
 pub use reader::DURATION_DAYS_MAX;
 pub use settings::{BatchSettings, EngineSettings, ServerSettings, Settings, StorageSettings};

@@ -134,7 +134,7 @@ impl OutputLock {
 
 /// The partitions that are published in `folder`, every one checked against `view` as it is defined now. Blocking.
 pub(crate) fn check_published(view: &BoundView, folder: &Path) -> Result<Vec<listing::PartitionFiles>, OfflineError> {
-    let listing = listing::list_folder(folder, view.view.source.partition.as_deref(), None)?;
+    let listing = listing::list_folder(folder, view.view.source.partition(), None)?;
     for file in listing.partitions.iter().flat_map(|partition| &partition.files) {
         check_metadata(view, &file.path, footers::read(&file.path)?.metadata().file_metadata())?;
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::limits::TransformLimits;
-use crate::model::{AsOf, InputSource, KnownBy, NanMode, OnError, Project, SourceKind};
+use crate::model::{AsOf, InputSource, KnownBy, NanMode, OnError, Project, SourceKind, ViewVersion};
 use crate::parameter::ParameterValue;
 use crate::time::{Duration, Timestamp};
 use crate::types::DataType;
@@ -138,10 +138,11 @@ fn versions_of_a_view_live_side_by_side_and_files_have_no_order() {
     let second = VIEW.replace("version = 1", "version = 2\nttl = \"1d12h\"");
     let project = parse(&[VIEW, CARD, &second, TRANSACTIONS]).unwrap();
     assert_eq!(project.views.len(), 2);
-    assert_eq!(project.view("card_risk", None).unwrap().ttl, Some(Duration::from_micros(36 * 3_600_000_000)));
-    assert_eq!(project.view("card_risk", Some(1)).unwrap().ttl, None);
-    assert_eq!(project.view("card_risk", Some(3)), None);
-    assert_eq!(project.view("card", None), None);
+    let view = |reference: &str| project.view(&reference.parse().unwrap());
+    assert_eq!(view("card_risk").unwrap().ttl, Some(Duration::from_micros(36 * 3_600_000_000)));
+    assert_eq!(view("card_risk@1").unwrap().ttl, None);
+    assert_eq!(view("card_risk@3"), None);
+    assert_eq!(view("card"), None);
     assert_eq!(parse(&[TRANSACTIONS, &second, CARD, VIEW]), Ok(project.clone()));
     assert_eq!(parse(&[&[second.as_str(), TRANSACTIONS, VIEW, CARD].concat()]), Ok(project));
 }
@@ -156,13 +157,14 @@ fn defaults_follow_the_source() {
         (OnError::Fail, NanMode::Boundary, &TransformLimits::default())
     );
     assert_eq!(view.component, Path::new("root/card.wasm"));
-    assert_eq!(view.source.path, Path::new("root/data/transactions"));
-    assert!(Arc::ptr_eq(&view.source, &project.sources[0]));
+    let source = view.source.files().unwrap();
+    assert_eq!(source.path, Path::new("root/data/transactions"));
+    assert!(Arc::ptr_eq(source, &project.sources[0]));
 
     let state = TRANSACTIONS.replace("\"events\"", "\"state\"") + "created_time = \"loaded_at\"\n";
     let view = VIEW.replace("as_of = \"before\"\n", "");
     let project = parse(&[CARD, &state, &view]).unwrap();
-    assert_eq!(project.views[0].source.kind, SourceKind::State);
+    assert_eq!(project.views[0].source.kind(), Some(SourceKind::State));
     assert_eq!((project.views[0].as_of, project.views[0].known_by), (AsOf::AtOrBefore, KnownBy::Created));
     let published = parse(&[CARD, &state, &(view + "known_by = \"published\"\n")]).unwrap();
     assert_eq!(published.views[0].known_by, KnownBy::Published);
@@ -262,7 +264,7 @@ fn the_examples_of_the_reference_are_read() {
         project.entities[0].join_keys.iter().map(|key| &key.name).collect::<Vec<_>>(),
         ["origin", "destination"]
     );
-    let view = project.view("transaction_risk", Some(1)).expect("the example's view");
+    let view = project.version(&ViewVersion::new("transaction_risk", 1)).expect("the example's view");
     assert_eq!(view.limits, TransformLimits::default());
     assert_eq!(view.join_keys().map(|key| key.data_type).collect::<Vec<_>>(), [DataType::Int64]);
     assert_eq!(view.key_column("user_id"), "customer");
@@ -283,6 +285,11 @@ fn every_key_is_in_the_reference_and_in_its_examples() {
         entity::JOIN_KEY_KEYS,
         source::SOURCE_KEYS,
         view::VIEW_KEYS,
+        view::DEPRECATED_KEYS,
+        view::SOURCE_VIEW_KEYS,
+        view::INPUT_KEYS,
+        service::SERVICE_KEYS,
+        service::ALIAS_KEYS,
         view::LIMIT_KEYS,
     ];
     let examples = reference_blocks().concat();

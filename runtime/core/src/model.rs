@@ -237,6 +237,25 @@ pub struct PublishedRows {
     pub partition: Option<String>,
 }
 
+impl PublishedRows {
+    /// The rows that `view` publishes; None if it is computed on demand.
+    pub fn of(view: &FeatureView) -> Option<Self> {
+        let timezone = match &view.source {
+            ViewSource::Files(source) => source.timezone.clone(),
+            ViewSource::View(rows) => rows.timezone.clone(),
+            ViewSource::Request => None,
+        };
+        Some(PublishedRows {
+            view: view.id(),
+            kind: view.source.kind()?,
+            created_time: view.source.has_created_time(),
+            sequence: view.source.has_sequence(),
+            timezone,
+            partition: view.source.partition().map(str::to_owned),
+        })
+    }
+}
+
 impl ViewSource {
     /// The files, if it is files.
     pub fn files(&self) -> Option<&Arc<Source>> {
@@ -282,11 +301,11 @@ impl ViewSource {
         }
     }
 
-    /// Its name in messages: "source `transactions`", "the rows of feature view `spend@1`", "the request".
+    /// Its name in messages: "source `transactions`", "feature view `spend@1`", "the request".
     pub fn what(&self) -> String {
         match self {
             ViewSource::Files(source) => format!("source `{}`", source.name),
-            ViewSource::View(rows) => format!("the rows of feature view `{}`", rows.view),
+            ViewSource::View(rows) => format!("feature view `{}`", rows.view),
             ViewSource::Request => "the request".to_owned(),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tandem_core::definition::{self, File, Key, Mistake, Sources};
+use tandem_core::definition::{self, Defined, File, Key, Mistake, Sources};
 use tandem_core::model::{BoundView, FeatureView, Project, ViewReference, ViewVersion};
 use tandem_engine::{Engine, EngineError, EngineOptions, Transform, Workers};
 
@@ -129,7 +129,7 @@ impl Opened {
                 Err(Unbound::Component(source)) => {
                     return Err(Error::Component { component: view.component.clone(), source });
                 }
-                Err(Unbound::Mistakes(mistakes)) => return Err(self.mistaken([(view, mistakes)])),
+                Err(Unbound::Mistakes(mistakes)) => return Err(self.mistaken([(Defined::View(view), mistakes)])),
             };
             known.insert(view.id(), Arc::clone(&bound.bound));
             last = Some(bound);
@@ -137,8 +137,8 @@ impl Opened {
         last.ok_or_else(|| Error::UnknownView { reference: view.id().to_string(), known: Vec::new() })
     }
 
-    /// All views, bound, sorted by name and version. All mistakes of all views are reported at once; of a view that reads a mistaken one
-    /// nothing is said.
+    /// All views, bound, sorted by name and version. All mistakes of all views and feature services are reported at once; of one that
+    /// uses a mistaken view nothing is said.
     pub fn bind_all(&self) -> Result<Vec<ViewTransform>, Error> {
         let mut known = BTreeMap::new();
         let mut views = BTreeMap::new();
@@ -156,16 +156,26 @@ impl Opened {
                 Err(Unbound::Component(source)) => {
                     let error = Error::Component { component: view.component.clone(), source };
                     let (message, hint) = (error.to_string(), error.hint());
-                    mistaken.push((view, vec![Mistake { key: Key::of("component"), message, hint }]));
+                    mistaken.push((Defined::View(view), vec![Mistake { key: Key::of("component"), message, hint }]));
                 }
-                Err(Unbound::Mistakes(mistakes)) => mistaken.push((view, mistakes)),
+                Err(Unbound::Mistakes(mistakes)) => mistaken.push((Defined::View(view), mistakes)),
+            }
+        }
+        let signatures: BTreeMap<_, _> =
+            known.iter().map(|(id, bound): (_, &Arc<BoundView>)| (id.clone(), &bound.signature)).collect();
+        for service in &self.project.services {
+            // Of a service over a mistaken view nothing is said.
+            if service.features.iter().all(|one| signatures.contains_key(&one.view))
+                && let Err(errors) = definition::bind_service(service, &signatures)
+            {
+                mistaken.push((Defined::Service(service), errors.iter().map(Mistake::from).collect()));
             }
         }
         if mistaken.is_empty() { Ok(views.into_values().collect()) } else { Err(self.mistaken(mistaken)) }
     }
 
-    /// Mistakes of views at their places in the feature files; at least one.
-    pub fn mistaken<'a>(&self, mistakes: impl IntoIterator<Item = (&'a FeatureView, Vec<Mistake>)>) -> Error {
+    /// Mistakes at their places in the feature files; at least one.
+    pub fn mistaken<'a>(&self, mistakes: impl IntoIterator<Item = (Defined<'a>, Vec<Mistake>)>) -> Error {
         match definition::locate(&self.files, mistakes) {
             Some(diagnostics) => Error::Definitions(diagnostics),
             None => Error::Data("a mistake in the definitions has no place in the feature files".to_owned()),

@@ -169,7 +169,7 @@ impl BindError {
             BindError::AsOfInput { .. } => Some("such an input must be a timestamp that is not nullable"),
             BindError::FeatureIsJoinKey { .. } => Some("a row has both, so rename one of them"),
             BindError::UpstreamNotBound { .. } => Some("correct that view first"),
-            BindError::InputType { .. } => Some("declare the input with that type: nothing is converted between views"),
+            BindError::InputType { .. } => Some("declare the input with that type: nothing is converted on the way"),
             BindError::InputNotNullable { .. } => {
                 Some("declare it nullable: an entity may have no row, or only one that is too old")
             }

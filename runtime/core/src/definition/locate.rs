@@ -8,44 +8,52 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::project::File;
-use crate::model::{FeatureView, ViewSource, ViewVersion};
+use crate::model::{FeatureService, FeatureView, ViewSource, ViewVersion};
 
-/// A key of a view's definition, or of the definition of its source: the place of a mistake.
+/// A key of the definition of a view, of its source, or of a feature service: the place of a mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     table: Table,
     path: Vec<String>,
+    /// Position in an array.
+    item: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Table {
-    View,
+    /// The view, or the service.
+    Own,
     Source,
 }
 
 impl Key {
     /// A key of the view.
     pub fn of(key: &str) -> Self {
-        Key { table: Table::View, path: vec![key.to_owned()] }
+        Key { table: Table::Own, path: vec![key.to_owned()], item: None }
     }
 
     /// Where an input is mapped.
     pub fn input(input: &str) -> Self {
-        Key { table: Table::View, path: vec!["inputs".to_owned(), input.to_owned()] }
+        Key { table: Table::Own, path: vec!["inputs".to_owned(), input.to_owned()], item: None }
     }
 
     /// Where a join key is mapped.
     pub fn join_key(join_key: &str) -> Self {
-        Key { table: Table::View, path: vec!["key_columns".to_owned(), join_key.to_owned()] }
+        Key { table: Table::Own, path: vec!["key_columns".to_owned(), join_key.to_owned()], item: None }
+    }
+
+    /// One of the features of a service, from 0.
+    pub fn service_feature(index: usize) -> Self {
+        Key { table: Table::Own, path: vec!["features".to_owned()], item: Some(index) }
     }
 
     /// A key of the source from which the view's rows come.
     pub fn of_source(key: &str) -> Self {
-        Key { table: Table::Source, path: vec![key.to_owned()] }
+        Key { table: Table::Source, path: vec![key.to_owned()], item: None }
     }
 }
 
-/// A mistake in the definition of a view, to be shown at its place.
+/// A mistake in the definition of a view or a feature service, to be shown at its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// The key that is at fault. Where it is not written, the nearest of what is: the key above it, then for an input or a
@@ -57,19 +65,31 @@ pub struct Mistake {
     pub hint: Option<String>,
 }
 
-/// The mistakes of views at their places in `files`, which they were read from: file by file, from top to bottom. None if there
-/// are none.
+/// What a mistake is in.
+#[derive(Debug, Clone, Copy)]
+pub enum Defined<'a> {
+    /// A view, or the source of its rows.
+    View(&'a FeatureView),
+    /// A feature service.
+    Service(&'a FeatureService),
+}
+
+/// Mistakes at their places in `files`, which the definitions were read from: file by file, from top to bottom. None if there are none.
 ///
 /// A mistake in a source that several views use is shown once.
 pub fn locate<'a>(
     files: &[File],
-    mistakes: impl IntoIterator<Item = (&'a FeatureView, Vec<Mistake>)>,
+    mistakes: impl IntoIterator<Item = (Defined<'a>, Vec<Mistake>)>,
 ) -> Option<Diagnostics> {
     let trees: Vec<_> = files.iter().map(|file| DeTable::parse_recoverable(&file.text).0).collect();
     let mut found: Vec<(usize, Diagnostic)> = Vec::new();
-    for (view, mistakes) in mistakes {
+    for (defined, mistakes) in mistakes {
         for Mistake { key, message, hint } in mistakes {
-            let (index, span) = place(&trees, view, &key).unwrap_or_default();
+            let place = match defined {
+                Defined::View(view) => place(&trees, view, &key),
+                Defined::Service(service) => place_in_service(&trees, service, &key),
+            };
+            let (index, span) = place.unwrap_or_default();
             let Some(file) = files.get(index) else { continue };
             let diagnostic = Diagnostic::new(&file.name, &file.text, span, message, hint);
             if !found.iter().any(|(_, known)| *known == diagnostic) {
@@ -89,7 +109,7 @@ fn place(trees: &[Tree<'_>], view: &FeatureView, key: &Key) -> Option<Place> {
     let source = view.source.files().map(|source| source.name.as_str());
     let in_source = match key.table {
         Table::Source => find(trees, "source", |table| text(table, "name") == source),
-        Table::View => None,
+        Table::Own => None,
     };
     if let Some((index, table)) = in_source {
         return Some((index, span(table, &key.path).or_else(|| span(table, &["name".to_owned()]))?));
@@ -104,6 +124,13 @@ fn place(trees: &[Tree<'_>], view: &FeatureView, key: &Key) -> Option<Place> {
         .or_else(|| span(table, upper))
         .or_else(|| span(table, &["name".to_owned()]))
         .map(|span| (index, span))
+}
+
+fn place_in_service(trees: &[Tree<'_>], service: &FeatureService, key: &Key) -> Option<Place> {
+    let (index, table) = find(trees, "feature_service", |table| text(table, "name") == Some(&service.name))?;
+    let item = |position: usize| Some(table.get("features")?.get_ref().as_array()?.get(position)?.span());
+    let span = key.item.and_then(item).or_else(|| span(table, &key.path)).or_else(|| span(table, &["name".to_owned()]));
+    Some((index, span?))
 }
 
 /// The first table under `[[key]]` that is meant, with the index of its file.

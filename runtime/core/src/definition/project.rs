@@ -67,7 +67,7 @@ pub fn parse_settings(settings: &File, root: &Path) -> Result<Settings, Diagnost
 pub fn parse_project(sources: &Sources, root: &Path) -> Result<Project, Diagnostics> {
     let report = Report::default();
     let settings = read_settings(Place { report: &report, file: &sources.settings, index: 0 }, root);
-    let read = read_features(&report, &sources.features, root);
+    let read = read_features(&report, &sources.features, root, NamesOf::AllFiles);
     let Features { entities, sources, views, services, aliases } = read;
     report.finish(settings.map(|settings| Project { settings, entities, sources, views, services, aliases }))
 }
@@ -91,15 +91,18 @@ fn read_settings(place: Place<'_>, root: &Path) -> Option<Settings> {
     parsed.then(|| settings::read(place, tree.get_ref(), root)).flatten()
 }
 
-struct Features {
+/// What feature files say.
+pub(super) struct Features {
+    /// Empty where each file has its own.
     entities: Vec<Arc<Entity>>,
+    /// Empty where each file has its own.
     sources: Vec<Arc<Source>>,
-    views: Vec<FeatureView>,
-    services: Vec<FeatureService>,
-    aliases: Vec<Alias>,
+    pub(super) views: Vec<FeatureView>,
+    pub(super) services: Vec<FeatureService>,
+    pub(super) aliases: Vec<Alias>,
 }
 
-fn read_features(report: &Report, files: &[File], root: &Path) -> Features {
+pub(super) fn read_features(report: &Report, files: &[File], root: &Path, names: NamesOf) -> Features {
     // The settings come first in the report.
     let places = files.iter().enumerate().map(|(index, file)| Place { report, file, index: index + 1 });
     let parsed: Vec<_> = places.map(|place| (place, place.parse())).collect();
@@ -110,26 +113,14 @@ fn read_features(report: &Report, files: &[File], root: &Path) -> Features {
         refuse_unknown_keys(place, tree);
     }
 
-    let mut entities = Names::new("entity", "entities", incomplete);
-    for table in tables(&trees, "entity", "entity", entity::ENTITY_KEYS) {
-        if let Some(name) = read_name(&table) {
-            let entity = entity::read(&table, &name).map(Arc::new);
-            entities.add(&table, name, entity);
-        } else {
-            entity::read(&table, "");
+    let scopes = match names {
+        NamesOf::AllFiles => Scopes::One(Known::read(&trees, incomplete, root)),
+        NamesOf::EachFile => {
+            let each = trees.iter().map(|tree| (tree.0.index, Known::read(&[*tree], incomplete, root)));
+            Scopes::Each(each.collect())
         }
-    }
-    let mut sources = Names::new("source", "sources", incomplete);
-    for table in tables(&trees, "source", "source", source::SOURCE_KEYS) {
-        if let Some(name) = read_name(&table) {
-            let source = source::read(&table, &name, root).map(Arc::new);
-            sources.add(&table, name, source);
-        } else {
-            source::read(&table, "", root);
-        }
-    }
-    let known = Known { entities, sources };
-    let views = read_views(&trees, &known, incomplete, root);
+    };
+    let views = read_views(&trees, &scopes, incomplete, root);
     let mut services = Names::new("feature service", "feature services", incomplete);
     for table in tables(&trees, "feature_service", "feature service", service::SERVICE_KEYS) {
         let name = read_name(&table);
@@ -139,20 +130,67 @@ fn read_features(report: &Report, files: &[File], root: &Path) -> Features {
         }
     }
     let aliases = service::read_aliases(&tables(&trees, "alias", "alias", service::ALIAS_KEYS), &views);
-    Features {
-        entities: known.entities.into_values(),
-        sources: known.sources.into_values(),
-        views: views.into_values(),
-        services: services.into_values(),
-        aliases,
+    let (entities, sources) = match scopes {
+        Scopes::One(known) => (known.entities.into_values(), known.sources.into_values()),
+        Scopes::Each(_) => (Vec::new(), Vec::new()),
+    };
+    Features { entities, sources, views: views.into_values(), services: services.into_values(), aliases }
+}
+
+impl<'a> Known<'a> {
+    fn read(trees: &[Tree<'a>], incomplete: bool, root: &Path) -> Self {
+        let mut entities = Names::new("entity", "entities", incomplete);
+        for table in tables(trees, "entity", "entity", entity::ENTITY_KEYS) {
+            if let Some(name) = read_name(&table) {
+                let entity = entity::read(&table, &name).map(Arc::new);
+                entities.add(&table, name, entity);
+            } else {
+                entity::read(&table, "");
+            }
+        }
+        let mut sources = Names::new("source", "sources", incomplete);
+        for table in tables(trees, "source", "source", source::SOURCE_KEYS) {
+            if let Some(name) = read_name(&table) {
+                let source = source::read(&table, &name, root).map(Arc::new);
+                sources.add(&table, name, source);
+            } else {
+                source::read(&table, "", root);
+            }
+        }
+        Known { entities, sources }
+    }
+}
+
+/// Where the names of entities and sources are known.
+#[derive(Clone, Copy)]
+pub(super) enum NamesOf {
+    /// In all files.
+    AllFiles,
+    /// In their own file only.
+    EachFile,
+}
+
+/// Entities and sources, for all files or by the index of a file.
+enum Scopes<'a> {
+    One(Known<'a>),
+    Each(BTreeMap<usize, Known<'a>>),
+}
+
+impl<'a> Scopes<'a> {
+    fn of(&self, table: &Table<'a>) -> &Known<'a> {
+        match self {
+            Scopes::One(known) => known,
+            // Every file that has a table was read.
+            Scopes::Each(known) => &known[&table.place.index],
+        }
     }
 }
 
 /// A file whose syntax is right.
 type Tree<'a> = (Place<'a>, &'a Spanned<DeTable<'a>>);
 
-fn read_views(trees: &[Tree<'_>], known: &Known<'_>, incomplete: bool, root: &Path) -> Views {
-    let mut identified: BTreeMap<ViewVersion, Table<'_>> = BTreeMap::new();
+fn read_views<'a>(trees: &[Tree<'a>], scopes: &Scopes<'a>, incomplete: bool, root: &Path) -> Views {
+    let mut identified: BTreeMap<ViewVersion, Table<'a>> = BTreeMap::new();
     // Without a good name and version, or with those of another view: nothing can refer to them, but their mistakes count.
     let mut others = Vec::new();
     for table in tables(trees, "feature_view", "feature view", view::VIEW_KEYS) {
@@ -183,11 +221,12 @@ fn read_views(trees: &[Tree<'_>], known: &Known<'_>, incomplete: bool, root: &Pa
         report_circle(circle, &identified[&circle[0]]);
     }
     for id in order {
-        let view = view::read(&identified[&id], &id, known, &views, root);
+        let table = &identified[&id];
+        let view = view::read(table, &id, scopes.of(table), &views, root);
         views.add(id, view);
     }
     for (id, table) in others {
-        view::read(&table, &id, known, &views, root);
+        view::read(&table, &id, scopes.of(&table), &views, root);
     }
     views
 }

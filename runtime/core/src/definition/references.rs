@@ -53,7 +53,11 @@ impl Views {
             table.error(value, message, suggest::hint(&id.name, "feature views", &known));
         } else {
             let message = format!("feature view `{}` has no version {}, which {what} names", id.name, id.version);
-            table.error(value, message, format!("its versions are {}", versions.join(", ")));
+            let hint = match &versions[..] {
+                [only] => format!("its only version is {only}"),
+                _ => format!("its versions are {}", versions.join(", ")),
+            };
+            table.error(value, message, hint);
         }
         false
     }
@@ -74,25 +78,22 @@ impl Views {
                 return None;
             }
         };
-        let version = |greatest: Option<u32>| match greatest {
+        let version = || match self.versions(&reference.name).last() {
             Some(version) => format!("write `{}@{version}`", reference.name),
             None => "write the version behind an `@`".to_owned(),
         };
-        let greatest = self.versions(&reference.name).last();
         match &reference.selector {
             Selector::Version(number) => Some(ViewVersion::new(reference.name, *number)),
             Selector::Latest => {
                 let message = format!("`{key}` of {what} names feature view `{}` without a version", reference.name);
-                let hint =
-                    format!("a definition reads one version, so that its meaning never moves: {}", version(greatest));
+                let hint = format!("a definition reads one version, so that its meaning never moves: {}", version());
                 table.error(value, message, hint);
                 None
             }
             Selector::Alias(_) => {
                 let message =
                     format!("`{key}` of {what} names feature view `{}` by an alias, `{text}`", reference.name);
-                let hint =
-                    format!("an alias may move, and the meaning of a definition must not: {}", version(greatest));
+                let hint = format!("an alias may move, and the meaning of a definition must not: {}", version());
                 table.error(value, message, hint);
                 None
             }

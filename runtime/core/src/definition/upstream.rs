@@ -10,9 +10,7 @@ use super::graph::Edges;
 use super::reader::{Table, Value, check_name};
 use super::references::Views;
 use super::view::{INPUT_KEYS, Known, SOURCE_VIEW_KEYS, check_join_keys};
-use crate::model::{
-    Entity, FeatureView, InputSource, PublishedRows, Selector, Stage, ViewReference, ViewSource, ViewVersion,
-};
+use crate::model::{Entity, InputSource, PublishedRows, Selector, Stage, ViewReference, ViewSource, ViewVersion};
 use crate::types::AS_OF;
 
 const SOURCE_EXAMPLE: &str =
@@ -85,33 +83,16 @@ pub(super) fn read_source(
     let at = inner.required("view", "`view = \"user_spend@2\"`")?;
     let id = read_view(&inner, "view", at, views, stage)?;
     let upstream = views.get(&id)?;
-    if !upstream.is_stored() {
+    let rows = PublishedRows::of(upstream);
+    if rows.is_none() {
         let message =
             format!("feature view `{id}`, the source of {}, is computed on demand and has no rows", table.what);
         let hint = format!(
             "leave `source` out and read its features: `inputs = {{ x = {{ view = \"{id}\", feature = \"...\" }} }}`"
         );
         inner.error(at, message, hint);
-        return None;
     }
-    published_rows(upstream).map(|rows| ViewSource::View(Arc::new(rows)))
-}
-
-/// The rows of a stored view as a source.
-fn published_rows(view: &FeatureView) -> Option<PublishedRows> {
-    let timezone = match &view.source {
-        ViewSource::Files(source) => source.timezone.clone(),
-        ViewSource::View(rows) => rows.timezone.clone(),
-        ViewSource::Request => return None,
-    };
-    Some(PublishedRows {
-        view: view.id(),
-        kind: view.source.kind()?,
-        created_time: view.source.has_created_time(),
-        sequence: view.source.has_sequence(),
-        timezone,
-        partition: view.source.partition().map(str::to_owned),
-    })
+    Some(ViewSource::View(Arc::new(rows?)))
 }
 
 /// The version that `value` of `inner` pins, where a view of `stage` may read it.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 use tandem_core::hash::Digest;
+use tandem_core::model::ViewVersion;
 use tandem_engine::convert::ConvertError;
 use tandem_engine::{EngineError, WorkerPanic};
 
@@ -133,6 +134,20 @@ pub enum OfflineError {
         expected: Digest,
         /// The digest of the transform.
         found: Digest,
+    },
+    /// A view without rows of its own.
+    #[error("feature view `{view}` is computed on demand: it has no source whose rows could be computed or read back")]
+    OnDemand {
+        /// The view.
+        view: ViewVersion,
+    },
+    /// A view that was bound without the view whose rows it reads: a mistake of the caller.
+    #[error("feature view `{view}` reads the rows of `{upstream}`, which was not given with it")]
+    UpstreamMissing {
+        /// The view.
+        view: ViewVersion,
+        /// The view whose rows it reads.
+        upstream: ViewVersion,
     },
     /// Two columns of one name in the output.
     #[error("`{column}` would name two columns of the view's {of}")]
@@ -318,6 +333,7 @@ impl OfflineError {
             OfflineError::Locked { .. } => "wait for the other run; its lock goes with its process",
             OfflineError::DefinitionChanged { .. } => "raise `version`: what a version means never changes",
             OfflineError::NotOurs { .. } => "move the file away, and run `tandem batch` for the view again",
+            OfflineError::OnDemand { .. } => "ask the server for its features, or give the view a `source`",
             OfflineError::NotPublished { .. } => "run `tandem batch` for the view first",
             _ => return None,
         })

@@ -17,6 +17,7 @@ use crate::columns::feature_schema;
 use crate::error::OfflineError;
 use crate::listing::{self, FileEntry, PartitionFiles, PartitionId};
 use crate::publish::{check_metadata, view_folder};
+use crate::source;
 
 /// Feature rows of one partition.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +50,7 @@ impl PublishedRows {
         range: Option<DayRange>,
         batch_rows: usize,
     ) -> Result<Self, OfflineError> {
-        let source = &view.view.source;
+        let source = source::source_of(&view, offline_root)?;
         if range.is_some() && source.partition.is_none() {
             return Err(OfflineError::RangeWithoutPartition { source_name: source.name.clone() });
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tandem_build::BuildError;
-use tandem_core::definition::{BindError, Diagnostics};
+use tandem_core::definition::Diagnostics;
 use tandem_engine::EngineError;
 use tandem_offline::OfflineError;
 use tandem_online::OnlineError;
@@ -37,14 +37,6 @@ pub enum Error {
         what: String,
         /// Why.
         reason: String,
-    },
-    /// A view whose definition and component do not go together.
-    #[error("feature view `{view}` and its component do not go together:\n{}", .errors.iter().map(|error| format!("  - {error}")).collect::<Vec<_>>().join("\n"))]
-    Bind {
-        /// The view.
-        view: String,
-        /// All mistakes.
-        errors: Vec<BindError>,
     },
     /// A component that cannot be used.
     #[error("{}: {source}", .component.display())]
@@ -193,7 +185,6 @@ impl Error {
                 Some("the project defines no feature view; define one in its features folder".to_owned())
             }
             Error::UnknownView { known, .. } => Some(format!("the feature views are {}", known.join(", "))),
-            Error::Bind { errors, .. } => errors.iter().find_map(BindError::hint).map(str::to_owned),
             Error::Component { source: EngineError::Describe(_), .. } => Some(
                 "parameters come from [feature_view.parameters] of the view, or from --param name=value".to_owned(),
             ),
@@ -247,7 +238,6 @@ impl Error {
             | Error::Definitions(_)
             | Error::UnknownView { .. }
             | Error::Argument { .. }
-            | Error::Bind { .. }
             | Error::CrateName { .. }
             | Error::FolderTaken { .. }
             | Error::NotAnSdk { .. }

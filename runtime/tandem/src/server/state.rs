@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::http::HeaderValue;
 use tandem_core::definition::ServerSettings;
 use tandem_core::model::BoundView;
-use tandem_core::model::parse_view_reference;
+use tandem_core::model::{Selector, ViewReference};
 use tandem_core::time::Timestamp;
 use tandem_engine::{OnDemand, Workers};
 use tandem_online::{Store, ViewId};
@@ -113,8 +113,13 @@ impl View {
 
 /// The position of `name` or `name@version` among views sorted by name and version.
 fn find(served: &[(&str, u32)], text: &str) -> Result<usize, Problem> {
-    let found = parse_view_reference(text).and_then(|(asked, version)| {
-        served.iter().rposition(|(name, own)| *name == asked && version.is_none_or(|version| version == *own))
+    let found = text.parse::<ViewReference>().ok().and_then(|asked| {
+        let is_meant = |own: u32| match asked.selector {
+            Selector::Latest => true,
+            Selector::Version(version) => version == own,
+            Selector::Alias(_) => false,
+        };
+        served.iter().rposition(|(name, own)| *name == asked.name && is_meant(*own))
     });
     found.ok_or_else(|| {
         let (asked, version) = text.split_once('@').unwrap_or((text, ""));

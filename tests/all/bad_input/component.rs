@@ -26,8 +26,8 @@ fn what_is_no_transform() {
 
     said.note("the component is not there");
     fs::remove_file(project.component()).unwrap();
-    said.run(&["batch", "doubles"], 1);
-    said.run(&["serve"], 1);
+    said.run(&["batch", "doubles"], 2);
+    said.run(&["serve"], 2);
     said.run(&["test", "doubles.wasm", "--rows", "data/events/date=2024-03-02/a.parquet"], 1);
 
     let wasi =
@@ -51,7 +51,7 @@ fn what_is_no_transform() {
     fs::write(project.component(), wat_guests::component("i32.const 64", "", more)).unwrap();
     said.run(&["batch", "doubles"], 1);
     said.run(&["serve"], 1);
-    said.run(&["check"], 1);
+    said.run(&["check"], 2);
     assert_eq!(project.published(), []);
     said.assert("bad_input/components");
 }

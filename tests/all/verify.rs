@@ -64,7 +64,7 @@ fn cheats_within_a_call_are_caught_and_shown_small() {
         ("row_index", Check::Whole, 13),
         ("batch_size", Check::Whole, 8),
         ("bitmap", Check::Whole, 2),
-        ("uninitialised", Check::Whole, 2),
+        ("uninitialised", Check::Whole, 3),
         ("cache", Check::Whole, 2),
         ("address", Check::Whole, 2),
     ] {

@@ -8,7 +8,7 @@ use tandem_core::hash::Digest;
 use tandem_core::model::NanMode;
 use wasmtime::component::Component as WasmComponent;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Inlining, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use crate::cache::{Cache, CacheEvent};
 use crate::component::Component;
@@ -159,6 +159,7 @@ fn config(options: &EngineOptions, nan: NanMode) -> Config {
         .wasm_relaxed_simd(false) // not even its deterministic form: another engine could differ
         .wasm_memory64(false)
         .cranelift_opt_level(OptLevel::Speed)
+        .compiler_inlining(Inlining::Yes) // changes neither bits nor fuel, only time (docs/performance.md)
         .cranelift_nan_canonicalization(nan == NanMode::Strict)
         .consume_fuel(true)
         .epoch_interruption(true)

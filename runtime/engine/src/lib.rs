@@ -14,6 +14,7 @@
 //! This is the only crate that names wasmtime.
 
 mod bindings;
+mod bits;
 mod cache;
 mod call;
 mod clean;
@@ -28,6 +29,7 @@ mod on_demand;
 mod options;
 mod signature;
 mod transform;
+mod trial;
 pub mod verify;
 mod workers;
 
@@ -39,4 +41,5 @@ pub use error::EngineError;
 pub use on_demand::{OnDemand, OnDemandOptions};
 pub use options::{Allocation, CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, TABLES_MAX};
 pub use transform::{Outcome, RowFailure, Session, Transform};
-pub use workers::{WorkerPanic, Workers};
+pub use trial::TrialOptions;
+pub use workers::{STACK_BYTES, WorkerPanic, Workers};

@@ -27,7 +27,7 @@ pub struct Transform {
 
 struct Bound {
     component: Component,
-    parameters: LoweredParameters,
+    parameters: Arc<LoweredParameters>,
     signature: Signature,
     output_schema: SchemaRef,
     limits: TransformLimits,
@@ -64,7 +64,22 @@ impl Transform {
         let fields =
             signature.outputs.iter().map(|field| ArrowField::new(&field.name, field.data_type.to_arrow(), true));
         let output_schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let parameters = Arc::new(parameters);
         Transform { shared: Arc::new(Bound { component, parameters, signature, output_schema, limits }) }
+    }
+
+    /// The same function under other limits.
+    pub(crate) fn limited(&self, limits: TransformLimits) -> Transform {
+        let Bound { component, parameters, signature, output_schema, limits: _ } = &*self.shared;
+        Transform {
+            shared: Arc::new(Bound {
+                component: component.clone(),
+                parameters: Arc::clone(parameters),
+                signature: signature.clone(),
+                output_schema: Arc::clone(output_schema),
+                limits,
+            }),
+        }
     }
 
     /// What it takes and gives.
@@ -183,6 +198,17 @@ impl Session {
         let mut failures: Vec<_> = failures.chain(refused).collect();
         failures.sort_by_key(|failure| failure.row);
         Ok(Outcome { outputs, failures, fuel: outcome.fuel })
+    }
+
+    /// As [`Session::apply`], but with one call at most: None where anything is wrong with it, be it a row's fault or not.
+    pub(crate) fn apply_once(&mut self, inputs: &RecordBatch) -> Option<Outcome> {
+        self.check(inputs).ok()?;
+        let (kept, _) = self.refuse_nulls(inputs).ok()?;
+        if kept.is_some() {
+            return None;
+        }
+        let (columns, failures, fuel) = self.call(inputs).ok()?.ok()?;
+        Some(Outcome { outputs: self.batch(columns, inputs.num_rows()).ok()?, failures, fuel })
     }
 
     fn check(&self, inputs: &RecordBatch) -> Result<(), EngineError> {

@@ -26,6 +26,7 @@ pub mod published;
 pub mod report;
 pub mod rows;
 mod scan;
+mod source;
 mod staged;
 #[cfg(test)]
 mod testing;

@@ -152,6 +152,7 @@ pub(crate) fn async_runtime() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("tandem-async")
+        .thread_stack_size(tandem_engine::STACK_BYTES) // trials of small requests run here
         .build()
         .map_err(|error| Error::Engine(EngineError::Start(error.to_string())))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tandem_build::BuildError;
-use tandem_core::definition::{BindError, Diagnostics};
+use tandem_core::definition::Diagnostics;
 use tandem_engine::EngineError;
 use tandem_offline::OfflineError;
 use tandem_online::OnlineError;
@@ -37,14 +37,6 @@ pub enum Error {
         what: String,
         /// Why.
         reason: String,
-    },
-    /// A view whose definition and component do not go together.
-    #[error("feature view `{view}` and its component do not go together:\n{}", .errors.iter().map(|error| format!("  - {error}")).collect::<Vec<_>>().join("\n"))]
-    Bind {
-        /// The view.
-        view: String,
-        /// All mistakes.
-        errors: Vec<BindError>,
     },
     /// A component that cannot be used.
     #[error("{}: {source}", .component.display())]
@@ -91,6 +83,8 @@ pub enum Error {
         url: String,
         /// What came of it.
         reason: String,
+        /// What to do.
+        hint: Option<String>,
     },
     /// A view that the online store does not have, as it is defined now.
     #[error("the online store in {} has nothing of `{view}` as it is defined now", .store.display())]
@@ -181,16 +175,20 @@ pub enum Error {
 impl Error {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
+        self.own_hint().or_else(|| file_system_hint(self).map(str::to_owned))
+    }
+
+    fn own_hint(&self) -> Option<String> {
         match self {
             Error::NoProject { .. } => Some("run it in a project's folder, or name one with --project".to_owned()),
             Error::UnknownView { known, .. } if known.is_empty() => {
                 Some("the project defines no feature view; define one in its features folder".to_owned())
             }
             Error::UnknownView { known, .. } => Some(format!("the feature views are {}", known.join(", "))),
-            Error::Bind { errors, .. } => errors.iter().find_map(BindError::hint).map(str::to_owned),
             Error::Component { source: EngineError::Describe(_), .. } => Some(
                 "parameters come from [feature_view.parameters] of the view, or from --param name=value".to_owned(),
             ),
+            Error::Component { source, .. } => source.hint().map(str::to_owned),
             Error::Build(error) => error.hint().map(|hint| hint.to_string()),
             Error::Offline(error) => error.hint().map(str::to_owned),
             Error::Online(error) => error.hint().map(str::to_owned),
@@ -201,9 +199,16 @@ impl Error {
             Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another program has the port; choose one with --listen".to_owned())
             }
-            Error::Engine(EngineError::Cache { .. }) => {
+            Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrNotAvailable => {
+                Some("no network interface of this machine has the address; 127.0.0.1 is this machine alone, 0.0.0.0 all its interfaces".to_owned())
+            }
+            Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                Some("ports below 1024 are the system's; choose another one with --listen".to_owned())
+            }
+            Error::Engine(EngineError::Cache { source, .. }) if !source.as_ref().is_some_and(is_full) => {
                 Some("`storage.cache` in tandem.toml names the folder; it must be this user's own and writable".to_owned())
             }
+            Error::Http { hint, .. } => hint.clone(),
             Error::NotMaterialized { view, .. } => Some(format!("tandem materialize {view}")),
             Error::Parity { .. } => Some(
                 "has the definition, the component or the source changed since the batch? re-run `tandem batch`, and restart the server"
@@ -233,7 +238,6 @@ impl Error {
             | Error::Definitions(_)
             | Error::UnknownView { .. }
             | Error::Argument { .. }
-            | Error::Bind { .. }
             | Error::CrateName { .. }
             | Error::FolderTaken { .. }
             | Error::NotAnSdk { .. }
@@ -242,6 +246,31 @@ impl Error {
             _ => 1,
         }
     }
+}
+
+/// What to do about an error of the file system, wherever in the chain of causes it lies.
+fn file_system_hint(error: &Error) -> Option<&'static str> {
+    use std::io::ErrorKind;
+    let first: &(dyn std::error::Error + 'static) = error;
+    let mut causes = std::iter::successors(Some(first), |cause| cause.source());
+    let cause = causes.find_map(|cause| cause.downcast_ref::<std::io::Error>())?;
+    Some(match cause.kind() {
+        _ if is_full(cause) => "make room on the disk, and run it again; nothing half-written is left",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            "a file is where a folder should be: move it away, or name another folder"
+        }
+        ErrorKind::IsADirectory => "a folder is where a file should be: move it away, or name another file",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "this user may not do that there: name another place, or change its owner or mode"
+        }
+        _ => return None,
+    })
+}
+
+/// No room on the disk, in the quota, or in the largest file that a process may write.
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
 /// For `map_err`: names what was done, and to what.

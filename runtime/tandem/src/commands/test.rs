@@ -15,7 +15,7 @@ use tandem_engine::{Allocation, EngineError, Outcome, RowFailure, Transform};
 use super::describe::{self, Bound, ParameterArguments};
 use crate::bench::{Figures, measure};
 use crate::cli::Context;
-use crate::error::Error;
+use crate::error::{Error, io};
 use crate::output::{grouped, width};
 use crate::rows::{self, Mapping, SAMPLE_FILES};
 
@@ -53,7 +53,8 @@ pub struct Arguments {
 /// Builds if need be, runs the rows, shows what came of them.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let as_of = arguments.as_of.as_deref().map(instant).transpose()?;
-    let is_crate = arguments.transform.is_dir();
+    let found = std::fs::metadata(&arguments.transform).map_err(io("read the component", &arguments.transform))?;
+    let is_crate = found.is_dir();
     let folder = if is_crate { &*arguments.transform } else { arguments.transform.parent().unwrap_or(Path::new("")) };
     let file = match &arguments.rows {
         Some(file) => file.clone(),

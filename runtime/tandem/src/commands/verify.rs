@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
 use tandem_build::{BuildOptions, build};
-use tandem_core::model::{FeatureView, parse_view_reference};
+use tandem_core::model::FeatureView;
 use tandem_engine::verify::{Verdict, VerifyOptions, golden, verify};
 use tandem_engine::{Engine, EngineError, EngineOptions, Workers};
 
@@ -155,13 +155,6 @@ fn panicked(panic: tandem_engine::WorkerPanic) -> Error {
 
 /// The view of this name in the project.
 fn named_view(context: &Context, reference: &str) -> Result<FeatureView, Error> {
-    let (name, version) = parse_view_reference(reference).ok_or_else(|| Error::Argument {
-        what: reference.to_owned(),
-        reason: "write NAME or NAME@VERSION, with a number for the version".to_owned(),
-    })?;
     let project = project::read(&context.root()?)?;
-    project.view(name, version).cloned().ok_or_else(|| Error::UnknownView {
-        reference: reference.to_owned(),
-        known: project.views.iter().map(|view| format!("{}@{}", view.name, view.version)).collect(),
-    })
+    project::find_view(&project, reference).cloned()
 }

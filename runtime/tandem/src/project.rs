@@ -170,8 +170,7 @@ impl Opened {
                 }
                 Err(Unbound::Component(source)) => {
                     let error = Error::Component { component: view.component.clone(), source };
-                    let (message, hint) = (error.to_string(), error.hint());
-                    mistaken.push((Defined::View(view), vec![Mistake { key: Key::of("component"), message, hint }]));
+                    mistaken.push((Defined::View(view), vec![refused_component(view, &error)]));
                 }
                 Err(Unbound::Mistakes(mistakes)) => mistaken.push((Defined::View(view), mistakes)),
             }
@@ -227,6 +226,13 @@ impl Opened {
         let bound = futures::executor::block_on(self.workers.run(bind)).map_err(|panic| Error::Engine(panic.into()))?;
         let transform = match bound {
             Ok(transform) => transform,
+            // Not the definition's fault.
+            Err(
+                source @ (EngineError::Start(_)
+                | EngineError::InstancesExhausted { .. }
+                | EngineError::Cache { .. }
+                | EngineError::Worker(_)),
+            ) => return Err(Error::Component { component: component.clone(), source }),
             Err(error) => return Ok(Err(Unbound::Component(error))),
         };
         let bound = definition::bind(view.clone(), transform.signature().clone(), transform.digest(), known);
@@ -240,6 +246,18 @@ impl Opened {
     pub fn view(&self, reference: &str) -> Result<ViewTransform, Error> {
         self.bind(self.definition(reference)?)
     }
+}
+
+/// A component that the engine refuses, as a mistake of the view that names it.
+fn refused_component(view: &FeatureView, error: &Error) -> Mistake {
+    let text = error.to_string();
+    // Some of the engine's errors carry their hint.
+    let (message, hint) = match text.split_once("hint: ") {
+        Some((message, hint)) => (message.trim_end_matches(['.', ';', ' ']), Some(hint.to_owned())),
+        None => (&text[..], error.hint()),
+    };
+    let message = format!("the component of feature view `{}` is refused: {message}", view.name);
+    Mistake { key: Key::of("component"), message, hint }
 }
 
 /// Why a view is not bound.

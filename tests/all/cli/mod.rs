@@ -106,6 +106,76 @@ fn what_goes_wrong_is_told() {
     transcript.assert("cli/what_goes_wrong_is_told");
 }
 
+/// Three views, of which two feed on the first: one on its rows, one on its features.
+const FEEDING: &str = r#"
+[[feature_view]]
+name = "usage"
+version = 1
+source = { view = "spend@1" }
+entities = ["user"]
+component = "columnar.wasm"
+as_of = "at_or_before"
+on_error = "quarantine"
+inputs = { amount = "usage", limit = "net", discount = "discount_slot" }
+
+[[feature_view]]
+name = "checkout"
+version = 1
+component = "columnar.wasm"
+inputs = { discount = { view = "spend@1", feature = "net" } }
+
+[[alias]]
+view = "spend"
+name = "champion"
+version = 1
+"#;
+
+#[test]
+fn views_feed_on_views() {
+    let project = project();
+    fs::write(project.path().join("features/feeding.toml"), FEEDING).unwrap();
+    let mut transcript = Transcript::new(project.path());
+    transcript.run(&["check"], 0);
+    transcript.run(&["batch", "usage"], 1);
+    transcript.run(&["batch", "spend@champion"], 0);
+    transcript.run(&["batch", "usage"], 0);
+    transcript.run(&["materialize", "usage"], 0);
+    transcript.run(&["get", "usage", "user_id=1", "--as-of", "2024-03-10T00:00:00Z"], 0);
+    transcript.run(&["batch", "checkout"], 1);
+    transcript.run(&["materialize", "checkout"], 1);
+    transcript.run(&["get", "checkout", "user_id=1"], 1);
+    transcript.run(&["batch", "spend@challenger"], 2);
+    transcript.assert("views_feed_on_views");
+}
+
+#[test]
+fn mistakes_that_only_components_and_data_tell_have_their_place() {
+    let project = project();
+    let root = project.path();
+    let mut transcript = Transcript::new(root);
+    let wrong = FEEDING
+        .replace("limit = \"net\"", "limit = \"merchant\", fee = \"net\"")
+        .replace("feature = \"net\"", "feature = \"nett\"");
+    fs::write(root.join("features/feeding.toml"), wrong).unwrap();
+    let absent = FEATURES[FEATURES.find("[[feature_view]]").unwrap()..]
+        .replace("\"spend\"", "\"absent\"")
+        .replace("columnar.wasm", "target/absent.wasm");
+    fs::write(root.join("features/absent.toml"), &absent).unwrap();
+    transcript.run(&["check"], 2);
+    // One view alone is as exact.
+    transcript.run(&["batch", "absent"], 2);
+
+    fs::remove_file(root.join("features/feeding.toml")).unwrap();
+    fs::remove_file(root.join("features/absent.toml")).unwrap();
+    let wrong = FEATURES
+        .replace("event_time = \"at\"", "event_time = \"merchant\"")
+        .replace("\"int64\"", "\"string\"")
+        .replace("ttl", "inputs = { limit = \"limits\" }\nttl");
+    fs::write(root.join("features/spend.toml"), wrong).unwrap();
+    transcript.run(&["check"], 2);
+    transcript.assert("mistakes_that_only_components_and_data_tell_have_their_place");
+}
+
 #[test]
 fn proofs() {
     let project = project();

@@ -145,7 +145,7 @@ fn views_feed_on_views() {
     transcript.run(&["materialize", "checkout"], 1);
     transcript.run(&["get", "checkout", "user_id=1"], 1);
     transcript.run(&["batch", "spend@challenger"], 2);
-    transcript.assert("views_feed_on_views");
+    transcript.assert("cli/views_feed_on_views");
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn mistakes_that_only_components_and_data_tell_have_their_place() {
         .replace("ttl", "inputs = { limit = \"limits\" }\nttl");
     fs::write(root.join("features/spend.toml"), wrong).unwrap();
     transcript.run(&["check"], 2);
-    transcript.assert("mistakes_that_only_components_and_data_tell_have_their_place");
+    transcript.assert("cli/mistakes_that_only_components_and_data_tell_have_their_place");
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn proofs() {
     transcript.run(&["verify", "columnar.wasm", "--golden", "golden"], 1);
     transcript.run(&["verify", "--view", "spnd"], 2);
     transcript.run(&["verify"], 2);
-    transcript.assert("proofs");
+    transcript.assert("cli/proofs");
 }
 
 #[test]

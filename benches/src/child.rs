@@ -126,8 +126,9 @@ fn batch(runtime: &Runtime, project: &Path, view: &str, threads: usize) -> Resul
 }
 
 fn serve_views(runtime: &Runtime, project: &Path, threads: usize, views: &[&str]) -> Result<(), Failure> {
-    let opened = open(project, threads)?;
     // As `tandem serve` has it.
+    let mut opened = open(project, threads)?;
+    opened.workers = Workers::start_behind(threads);
     let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
     let served = |view: &&str| -> Result<ServedView, Failure> {
         let view = opened.view(view)?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use tandem_core::time::{Day, DayRange};
-use tandem_engine::EngineError;
+use tandem_engine::{COMPILE_ARGUMENT, EngineError};
 
 use crate::commands;
 use crate::error::Error;
@@ -63,6 +63,12 @@ enum Command {
     Serve(commands::serve::Arguments),
     /// Ask a server for rows of a batch and compare bits
     Parity(commands::parity::Arguments),
+    /// Compile a component from stdin for the process that called this one
+    #[command(name = COMPILE_ARGUMENT, hide = true)]
+    Compile {
+        #[arg(allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 /// Days to work on; the same for every command that takes them.
@@ -115,7 +121,7 @@ impl Context {
 
     /// The project, opened.
     pub fn open(&self) -> Result<project::Opened, Error> {
-        project::Opened::open(&self.root()?)
+        project::Opened::open_with(&self.root()?, compiler())
     }
 }
 
@@ -137,6 +143,7 @@ pub fn main() -> ExitCode {
         Command::Get(arguments) => commands::get::run(&context, &arguments),
         Command::Serve(arguments) => commands::serve::run(&context, &arguments),
         Command::Parity(arguments) => commands::parity::run(&context, &arguments),
+        Command::Compile { arguments } => context.output.compile(&arguments).map_err(Error::from),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -145,6 +152,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// This program, to compile components in a process of their own.
+pub(crate) fn compiler() -> Option<PathBuf> {
+    // On Linux a name for this very file, whatever lies under the program's path by now: an upgrade may have replaced it.
+    let own = Path::new("/proc/self/exe");
+    if own.exists() { Some(own.to_owned()) } else { std::env::current_exe().ok() }
 }
 
 /// A tokio runtime for commands that wait for files and sockets; user code runs on the engine's workers.

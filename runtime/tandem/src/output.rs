@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde_json::Value;
+use tandem_engine::{CompileFault, compile_for_parent};
 use tracing_subscriber::EnvFilter;
 
 pub use progress::ProgressBar;
@@ -47,6 +48,11 @@ impl Output {
             }
             Ok(()) => {}
         }
+    }
+
+    /// For the process that called this one: a component by stdin, its code by stdout.
+    pub fn compile(&self, arguments: &[String]) -> Result<(), CompileFault> {
+        compile_for_parent(arguments, std::io::stdin().lock(), std::io::stdout().lock())
     }
 
     /// A line for people, beside the data.

@@ -105,8 +105,13 @@ pub struct ViewTransform {
 }
 
 impl Opened {
-    /// Reads the project in `root` and starts engine and workers.
+    /// Reads the project in `root` and starts engine and workers. Components are compiled in this process.
     pub fn open(root: &Path) -> Result<Opened, Error> {
+        Opened::open_with(root, None)
+    }
+
+    /// The same, with the program that compiles components under limits ([`EngineOptions::compiler`]).
+    pub fn open_with(root: &Path, compiler: Option<PathBuf>) -> Result<Opened, Error> {
         let (project, files) = read_with_files(root)?;
         let settings = &project.settings.engine;
         let options = EngineOptions {
@@ -114,6 +119,9 @@ impl Opened {
             keep_resident_bytes: settings.keep_resident_bytes,
             stack_bytes_max: settings.stack_bytes_max,
             component_bytes_max: settings.component_bytes_max,
+            compiler,
+            compile_seconds_max: settings.compile_seconds_max,
+            compile_memory_bytes_max: settings.compile_memory_bytes_max,
             cache: Some(project.settings.storage.cache.clone()),
             ..EngineOptions::default()
         };
@@ -155,6 +163,11 @@ impl Opened {
     /// All views, bound, sorted by name and version. All mistakes of all views and feature services are reported at once; of one that
     /// uses a mistaken view nothing is said.
     pub fn bind_all(&self) -> Result<Vec<ViewTransform>, Error> {
+        self.bind_all_and(|_| Vec::new())
+    }
+
+    /// The same, with what `look` finds wrong with a view that is bound: its mistakes are reported among the others.
+    pub fn bind_all_and(&self, look: impl Fn(&BoundView) -> Vec<Mistake>) -> Result<Vec<ViewTransform>, Error> {
         let mut known = BTreeMap::new();
         let mut views = BTreeMap::new();
         let mut mistaken = Vec::new();
@@ -165,6 +178,10 @@ impl Opened {
             }
             match self.bind_one(view, &known)? {
                 Ok(bound) => {
+                    let mistakes = look(&bound.bound);
+                    if !mistakes.is_empty() {
+                        mistaken.push((Defined::View(view), mistakes));
+                    }
                     known.insert(view.id(), Arc::clone(&bound.bound));
                     views.insert(view.id(), bound);
                 }
@@ -231,6 +248,7 @@ impl Opened {
                 source @ (EngineError::Start(_)
                 | EngineError::InstancesExhausted { .. }
                 | EngineError::Cache { .. }
+                | EngineError::Compiler(_)
                 | EngineError::Worker(_)),
             ) => return Err(Error::Component { component: component.clone(), source }),
             Err(error) => return Ok(Err(Unbound::Component(error))),

@@ -10,7 +10,7 @@ use tandem_engine::{Engine, EngineError, EngineOptions, Workers};
 
 use super::describe::{ParameterArguments, Unbound, view_of};
 use super::test::{instant, samples_in};
-use crate::cli::Context;
+use crate::cli::{Context, compiler};
 use crate::error::{Error, io};
 use crate::output::grouped;
 use crate::rows::{self, Mapping};
@@ -82,7 +82,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let view = named.or_else(|| view_of(context, &component));
     let Unbound { code, view, parameters, nan, limits } = Unbound::read(&component, view, &arguments.parameters)?;
 
-    let engine = Engine::new(EngineOptions { instances_max: INSTANCES, ..EngineOptions::default() })?;
+    let engine =
+        Engine::new(EngineOptions { instances_max: INSTANCES, compiler: compiler(), ..EngineOptions::default() })?;
     let workers = Workers::start(1);
     let fail = |source| Error::Component { component: component.clone(), source };
     // On a worker: its stack has room for the deepest recursion of user code.

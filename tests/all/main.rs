@@ -9,6 +9,7 @@
 //! - `cli`: what the program says
 //! - `authors`: `tandem new`, `tandem test`
 //! - `docs`: the book holds together
+//! - `guide`: the guide and the README are run
 
 mod authors;
 mod cli;
@@ -18,5 +19,6 @@ mod edges;
 mod engine;
 mod examples;
 mod flights;
+mod guide;
 mod harness;
 mod parity;

@@ -1,6 +1,6 @@
 //! What the program says: transcripts beside this file. `TANDEM_UPDATE_TRANSCRIPTS=1` writes them anew.
 
-mod transcript;
+pub(crate) mod transcript;
 
 use std::fs::{self, File};
 use std::path::Path;

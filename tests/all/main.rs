@@ -10,6 +10,8 @@
 //! - `authors`: `tandem new`, `tandem test`
 //! - `docs`: the book holds together
 //! - `guide`: the guide and the README are run
+//! - `import`: `tandem import`
+//! - `limits`: the page of limits says what the code says
 
 mod authors;
 mod cli;
@@ -21,4 +23,6 @@ mod examples;
 mod flights;
 mod guide;
 mod harness;
+mod import;
+mod limits;
 mod parity;

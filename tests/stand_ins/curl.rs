@@ -15,6 +15,7 @@ struct Request {
     body: Option<String>,
     output: Option<String>,
     fail: bool,
+    silent: bool,
 }
 
 fn parse(arguments: impl Iterator<Item = String>) -> Result<Request, String> {
@@ -23,7 +24,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Request, String> {
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
-            "-s" | "--silent" => {}
+            "-s" | "--silent" => request.silent = true,
             "-f" | "--fail" => request.fail = true,
             "-o" | "--output" => request.output = Some(value()?),
             "-d" | "--data" => request.body = Some(value()?),
@@ -69,7 +70,9 @@ fn main() -> ExitCode {
     let (status, body) = match ask(&request) {
         Ok(answer) => answer,
         Err(error) => {
-            eprintln!("curl: {}: {error}", request.url);
+            if !request.silent {
+                eprintln!("curl: {}: {error}", request.url);
+            }
             return ExitCode::from(7);
         }
     };

@@ -39,7 +39,7 @@ new)
     done
     exit 0 ;;
 build | test) exec "@real@" "$@" --target-dir "@target@" ;;
-serve) set -- "$@" ; case "$*" in *--listen*) ;; *) set -- "$@" --listen @address@ ;; esac ;;
+serve) case "$*" in *--listen*) ;; *) set -- "$@" --listen @address@ ;; esac ;;
 parity) case "$*" in *--url*) ;; *) set -- "$@" --url http://@address@ ;; esac ;;
 esac
 exec "@real@" "$@"
@@ -206,7 +206,7 @@ fn free_address() -> SocketAddr {
     let mut port = 20_000 + (std::process::id() % 6_000) as u16;
     loop {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        // The sessions of this process must not meet either: a port is used by one, whose name is in the name of a file.
+        // The sessions of this process must not meet either, and none has bound its port yet.
         if claim(port) && TcpListener::bind(address).is_ok() {
             return address;
         }

@@ -23,6 +23,7 @@
 //! A block that has neither fails the test. `curl` is a stand-in (`tests/stand_ins/curl.rs`), so that pages run on machines without it.
 
 mod compare;
+mod http;
 mod page;
 mod session;
 

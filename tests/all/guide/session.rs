@@ -80,6 +80,11 @@ impl Session {
         &self.folder
     }
 
+    /// Where its server is.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Changes to a folder below the session's.
     pub(super) fn go(&mut self, path: &str) {
         self.here = self.folder.join(path);

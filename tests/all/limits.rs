@@ -8,7 +8,8 @@ use tandem_core::definition::{
     BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, ServerSettings, Settings, parse_settings,
 };
 use tandem_core::limits::TransformLimits;
-use tandem_engine::{EngineOptions, OnDemandOptions};
+use tandem_engine::verify::VerifyOptions;
+use tandem_engine::{EngineOptions, OnDemandOptions, TrialOptions};
 use tandem_online::StoreOptions;
 
 use crate::harness::guests::workspace;
@@ -23,11 +24,16 @@ fn rows(page: &str) -> Vec<Vec<String>> {
     rows.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect()).collect()
 }
 
+/// `1 and 2`, or `1; 2`: the values of limits that share a row.
+fn values(cell: &str) -> Vec<&str> {
+    cell.split(" and ").flat_map(|cell| cell.split("; ")).collect()
+}
+
 /// Names and defaults of the limits that have both, `fuel_base, fuel_per_row` as two.
 fn defaults(page: &str) -> BTreeMap<String, String> {
     let mut defaults = BTreeMap::new();
     for row in rows(page).into_iter().filter(|row| row.len() > 2) {
-        let (names, values): (Vec<_>, Vec<_>) = (row[0].split(", ").collect(), row[2].split(" and ").collect());
+        let (names, values): (Vec<_>, Vec<_>) = (row[0].split(", ").collect(), values(&row[2]));
         if names.iter().all(|name| name.contains('_') && !name.contains(' ')) || names == ["workers"] {
             assert_eq!(names.len(), values.len(), "{row:?}");
             for (name, value) in names.into_iter().zip(values) {
@@ -81,7 +87,10 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         component_bytes_max,
         cache: _,
     } = EngineOptions::default();
-    let OnDemandOptions { shared_rows_max } = OnDemandOptions::default();
+    let OnDemandOptions { shared_rows_max, trial } = OnDemandOptions::default();
+    assert_eq!(trial, None, "the server turns trials on, with these bounds");
+    let TrialOptions { rows_max: trial_rows_max, fuel: trial_fuel, memory_bytes_max: trial_memory_bytes_max } =
+        TrialOptions::default();
     let StoreOptions {
         map_bytes,
         map_bytes_max,
@@ -135,6 +144,9 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("stack_bytes_max", stack_bytes_max),
         ("component_bytes_max", component_bytes_max),
         ("shared_rows_max", shared_rows_max as u64),
+        ("trial_rows_max", trial_rows_max as u64),
+        ("trial_fuel", trial_fuel),
+        ("trial_memory_bytes_max", trial_memory_bytes_max),
         ("map_bytes", map_bytes as u64),
         ("map_bytes_max", map_bytes_max as u64),
         ("readers_max", u64::from(readers_max)),
@@ -170,6 +182,32 @@ fn every_default_is_that_of_the_code() {
     assert_eq!(names, code.keys().copied().collect());
     for (name, value) in code {
         assert!(shown(value).contains(&told[name]), "{name} is {value} in the code and {} on the page", told[name]);
+    }
+}
+
+#[test]
+fn every_default_of_verify_is_that_of_the_code() {
+    let VerifyOptions {
+        seed: _,
+        generated_rows,
+        given_rows_max,
+        calls,
+        interpreter_rows,
+        faulty_rows_max,
+        shrink_tries_max,
+    } = VerifyOptions::default();
+    let code = [
+        ("generated_rows)", generated_rows),
+        ("given_rows_max)", given_rows_max),
+        ("(calls)", calls),
+        ("(interpreter_rows)", interpreter_rows),
+        ("(faulty_rows_max)", faulty_rows_max),
+        ("(shrink_tries_max)", shrink_tries_max as usize),
+    ];
+    let rows = rows(&page());
+    for (name, value) in code {
+        let row = rows.iter().find(|row| row[0].ends_with(name)).unwrap_or_else(|| panic!("the page lacks {name}"));
+        assert_eq!(row[2].split(';').next(), shown(value as u64).first().map(String::as_str), "{row:?}");
     }
 }
 

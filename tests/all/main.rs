@@ -7,13 +7,16 @@
 //! - `examples`, `flights`: the examples, one of them on real data
 //! - `crash`: batches that are killed
 //! - `cli`: what the program says
+//! - `bad_input`: what it says and leaves behind where it is given what it cannot use
 //! - `authors`: `tandem new`, `tandem test`
+//! - `verify`: proof before going live, against guests that cheat
 //! - `docs`: the book holds together
 //! - `guide`: the guide and the README are run
 //! - `import`: `tandem import`
 //! - `limits`: the page of limits says what the code says
 
 mod authors;
+mod bad_input;
 mod cli;
 mod crash;
 mod docs;
@@ -26,3 +29,4 @@ mod harness;
 mod import;
 mod limits;
 mod parity;
+mod verify;

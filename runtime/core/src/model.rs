@@ -1,14 +1,20 @@
 //! What definitions mean once they are checked. [`crate::definition`] makes these; nothing here is unchecked.
 
-use std::collections::BTreeMap;
+mod reference;
+mod service;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
+pub use service::{Alias, FeatureService, ServiceFeatures};
 
 use crate::definition::Settings;
 use crate::hash::Digest;
 use crate::limits::TransformLimits;
 use crate::parameter::Parameters;
-use crate::time::Duration;
+use crate::time::{Day, Duration};
 use crate::types::{DataType, Signature};
 
 /// A thing that features describe: a user, an airport, an order.
@@ -167,13 +173,173 @@ impl NanMode {
     }
 }
 
+/// How far a version may be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// May be removed at any time; nothing in production may use it.
+    Experimental,
+    /// Relied on.
+    Production,
+    /// Still served; whoever uses it is told to move on.
+    Deprecated,
+}
+
+impl Stage {
+    /// Every variant.
+    pub const ALL: [Stage; 3] = [Stage::Experimental, Stage::Production, Stage::Deprecated];
+
+    /// Its word in definition files. Never part of the definition hash.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Experimental => "experimental",
+            Stage::Production => "production",
+            Stage::Deprecated => "deprecated",
+        }
+    }
+}
+
+/// What users of a deprecated version are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deprecation {
+    /// From which day on it should not be used.
+    pub since: Day,
+    /// What to use instead.
+    pub replacement: Option<ViewVersion>,
+}
+
+/// Where the rows of a view come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ViewSource {
+    /// A `[[source]]`.
+    Files(Arc<Source>),
+    /// What another stored view published.
+    View(Arc<PublishedRows>),
+    /// The request, or the label row: an on-demand view. It has no `ttl`, no `known_by`, no `as_of` and no key columns; those
+    /// fields have the values [`None`], [`KnownBy::Event`], [`AsOf::AtOrBefore`] and empty.
+    Request,
+}
+
+/// The published rows of a stored view, as the source of another. Its columns are the view's join keys, its features,
+/// `event_time` and, where there are any, `created_time` and `sequence`. All that is here follows from the view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishedRows {
+    /// The view.
+    pub view: ViewVersion,
+    /// What a row is.
+    pub kind: SourceKind,
+    /// Whether rows have a created time.
+    pub created_time: bool,
+    /// Whether rows have a sequence.
+    pub sequence: bool,
+    /// The zone of the partitions' days; timestamps are UTC all the same.
+    pub timezone: Option<String>,
+    /// Hive column with the day of the event time. Without it every file is read.
+    pub partition: Option<String>,
+}
+
+impl PublishedRows {
+    /// The rows that `view` publishes; None if it is computed on demand.
+    pub fn of(view: &FeatureView) -> Option<Self> {
+        let timezone = match &view.source {
+            ViewSource::Files(source) => source.timezone.clone(),
+            ViewSource::View(rows) => rows.timezone.clone(),
+            ViewSource::Request => None,
+        };
+        Some(PublishedRows {
+            view: view.id(),
+            kind: view.source.kind()?,
+            created_time: view.source.has_created_time(),
+            sequence: view.source.has_sequence(),
+            timezone,
+            partition: view.source.partition().map(str::to_owned),
+        })
+    }
+}
+
+impl ViewSource {
+    /// The files, if it is files.
+    pub fn files(&self) -> Option<&Arc<Source>> {
+        match self {
+            ViewSource::Files(source) => Some(source),
+            ViewSource::View(_) | ViewSource::Request => None,
+        }
+    }
+
+    /// What a row is; None for a request.
+    pub fn kind(&self) -> Option<SourceKind> {
+        match self {
+            ViewSource::Files(source) => Some(source.kind),
+            ViewSource::View(rows) => Some(rows.kind),
+            ViewSource::Request => None,
+        }
+    }
+
+    /// Hive column with the day of the event time.
+    pub fn partition(&self) -> Option<&str> {
+        match self {
+            ViewSource::Files(source) => source.partition.as_deref(),
+            ViewSource::View(rows) => rows.partition.as_deref(),
+            ViewSource::Request => None,
+        }
+    }
+
+    /// Whether rows have a created time.
+    pub fn has_created_time(&self) -> bool {
+        match self {
+            ViewSource::Files(source) => source.created_time.is_some(),
+            ViewSource::View(rows) => rows.created_time,
+            ViewSource::Request => false,
+        }
+    }
+
+    /// Whether rows have a sequence.
+    pub fn has_sequence(&self) -> bool {
+        match self {
+            ViewSource::Files(source) => source.sequence.is_some(),
+            ViewSource::View(rows) => rows.sequence,
+            ViewSource::Request => false,
+        }
+    }
+
+    /// Its name in messages: "source `transactions`", "feature view `spend@1`", "the request".
+    pub fn what(&self) -> String {
+        match self {
+            ViewSource::Files(source) => format!("source `{}`", source.name),
+            ViewSource::View(rows) => format!("feature view `{}`", rows.view),
+            ViewSource::Request => "the request".to_owned(),
+        }
+    }
+}
+
 /// Where an input of a transform comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InputSource {
-    /// A column of the source.
+    /// A column of the source; of an on-demand view: of the request.
     Column(String),
     /// The instant for which the value is asked: the row's event time in batch, the clock online.
     AsOf,
+    /// A feature of another view, for the same entities at the same instant. On-demand views only.
+    Feature {
+        /// The view.
+        view: ViewVersion,
+        /// The feature.
+        feature: String,
+    },
+    /// The event time of the row of a stored view that is served for the same entities at the same instant. On-demand views only.
+    EventTime {
+        /// The view.
+        view: ViewVersion,
+    },
+}
+
+impl InputSource {
+    /// The view that it reads.
+    pub fn view(&self) -> Option<&ViewVersion> {
+        match self {
+            InputSource::Column(_) | InputSource::AsOf => None,
+            InputSource::Feature { view, .. } | InputSource::EventTime { view } => Some(view),
+        }
+    }
 }
 
 /// A feature view: a transform over a source, keyed by entities, as defined (not yet bound to its component).
@@ -183,9 +349,13 @@ pub struct FeatureView {
     pub name: String,
     /// Its version, from 1; what a version means never changes.
     pub version: u32,
+    /// How far it may be relied on.
+    pub stage: Stage,
+    /// What its users are told; there if, and only if, the stage is [`Stage::Deprecated`].
+    pub deprecation: Option<Deprecation>,
     /// Where its rows come from.
-    pub source: Arc<Source>,
-    /// The entities that key it, at least one.
+    pub source: ViewSource,
+    /// The entities that key it: at least one for a stored view; those of all upstream views, and maybe more, for an on-demand view.
     pub entities: Vec<Arc<Entity>>,
     /// The component file.
     pub component: PathBuf,
@@ -216,6 +386,31 @@ pub struct FeatureView {
 }
 
 impl FeatureView {
+    /// Its name and version.
+    pub fn id(&self) -> ViewVersion {
+        ViewVersion::new(&self.name, self.version)
+    }
+
+    /// Whether its rows are computed in batch and stored, and not made of requests.
+    pub fn is_stored(&self) -> bool {
+        !matches!(self.source, ViewSource::Request)
+    }
+
+    /// The views that it reads, each once: the one whose rows are its source, then those of its inputs in the order of the inputs' names.
+    pub fn upstream(&self) -> Vec<&ViewVersion> {
+        let source = match &self.source {
+            ViewSource::View(rows) => Some(&rows.view),
+            ViewSource::Files(_) | ViewSource::Request => None,
+        };
+        let mut found: Vec<&ViewVersion> = Vec::new();
+        for view in source.into_iter().chain(self.inputs.values().filter_map(InputSource::view)) {
+            if !found.contains(&view) {
+                found.push(view);
+            }
+        }
+        found
+    }
+
     /// The join keys of all entities, in order.
     pub fn join_keys(&self) -> impl Iterator<Item = &JoinKey> {
         self.entities.iter().flat_map(|entity| &entity.join_keys)
@@ -235,17 +430,6 @@ impl FeatureView {
     }
 }
 
-/// A view's name and version in `name` or `name@version`. None where what follows the `@` is no version.
-pub fn parse_view_reference(text: &str) -> Option<(&str, Option<u32>)> {
-    match text.split_once('@') {
-        None => Some((text, None)),
-        Some((name, version)) if version.bytes().all(|byte| byte.is_ascii_digit()) => {
-            version.parse().ok().map(|version| (name, Some(version)))
-        }
-        Some(_) => None,
-    }
-}
-
 /// A view bound to its component: what batch, store and server are given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoundView {
@@ -257,6 +441,8 @@ pub struct BoundView {
     pub digest: Digest,
     /// Hash over everything that can change a value.
     pub definition_hash: Digest,
+    /// The views that it reads, bound, in the order of [`FeatureView::upstream`].
+    pub upstream: Vec<Arc<BoundView>>,
 }
 
 /// Everything that a project's files say, checked.
@@ -270,26 +456,50 @@ pub struct Project {
     pub sources: Vec<Arc<Source>>,
     /// All versions of all feature views, sorted by name and version.
     pub views: Vec<FeatureView>,
+    /// All feature services, sorted by name.
+    pub services: Vec<FeatureService>,
+    /// All aliases, sorted by view and name.
+    pub aliases: Vec<Alias>,
 }
 
 impl Project {
-    /// A view by its name: this version of it, or the greatest where none is asked for.
-    pub fn view(&self, name: &str, version: Option<u32>) -> Option<&FeatureView> {
-        let named = |view: &&FeatureView| view.name == name && version.is_none_or(|version| view.version == version);
-        self.views.iter().rfind(named)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_in_references_are_decimal() {
-        assert_eq!(parse_view_reference("risk"), Some(("risk", None)));
-        assert_eq!(parse_view_reference("risk@2"), Some(("risk", Some(2))));
-        for wrong in ["risk@", "risk@x", "risk@+2", "risk@1@2", "risk@4294967296"] {
-            assert_eq!(parse_view_reference(wrong), None, "{wrong}");
+    /// The view that is meant.
+    pub fn view(&self, reference: &ViewReference) -> Option<&FeatureView> {
+        match &reference.selector {
+            Selector::Latest => self.views.iter().rfind(|view| view.name == reference.name),
+            Selector::Version(version) => self.version(&ViewVersion::new(&reference.name, *version)),
+            Selector::Alias(name) => {
+                let alias = self.aliases.iter().find(|alias| alias.view == reference.name && alias.name == *name)?;
+                self.version(&alias.target())
+            }
         }
+    }
+
+    /// The view and all that it reads, directly or through others, each once and after what it reads itself; so the view is the last.
+    pub fn with_upstream<'a>(&'a self, view: &'a FeatureView) -> Vec<&'a FeatureView> {
+        let mut ordered = Vec::new();
+        let mut done = BTreeSet::new();
+        // Each view is met twice: first to put what it reads before it, then to take its place.
+        let mut waiting = vec![(view, false)];
+        while let Some((view, is_ready)) = waiting.pop() {
+            if done.contains(&(&view.name, view.version)) {
+                continue;
+            }
+            if is_ready {
+                done.insert((&view.name, view.version));
+                ordered.push(view);
+                continue;
+            }
+            waiting.push((view, true));
+            waiting
+                .extend(view.upstream().into_iter().rev().filter_map(|id| self.version(id)).map(|view| (view, false)));
+        }
+        ordered
+    }
+
+    /// This version.
+    pub fn version(&self, id: &ViewVersion) -> Option<&FeatureView> {
+        let found = self.views.binary_search_by(|view| (&view.name, view.version).cmp(&(&id.name, id.version)));
+        found.ok().map(|index| &self.views[index])
     }
 }

@@ -305,8 +305,17 @@ impl Signature {
     }
 }
 
+/// Column of a feature row: when it happened.
+pub const EVENT_TIME: &str = "event_time";
+
+/// Column of a feature row: when the producer came to know it.
+pub const CREATED_TIME: &str = "created_time";
+
+/// Column of a feature row: its position in the source's log.
+pub const SEQUENCE: &str = "sequence";
+
 /// Columns of a feature row beside its keys and features: event time, created time, published time, sequence.
-pub const TIME_COLUMNS: [&str; 4] = ["event_time", "created_time", "published_time", "sequence"];
+pub const TIME_COLUMNS: [&str; 4] = [EVENT_TIME, CREATED_TIME, "published_time", SEQUENCE];
 
 fn schema(fields: &[Field]) -> arrow::SchemaRef {
     Arc::new(arrow::Schema::new(fields.iter().map(Field::to_arrow).collect::<Vec<_>>()))

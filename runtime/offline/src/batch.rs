@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::{StreamExt, TryStreamExt, stream};
-use tandem_core::model::BoundView;
+use tandem_core::model::{BoundView, Source};
 use tandem_core::time::{DayRange, Timestamp};
 use tandem_engine::{Transform, Workers};
 use tokio::sync::mpsc;
@@ -24,6 +24,7 @@ use crate::options::BatchOptions;
 use crate::publish::{OutputLock, check_published, metadata, quarantine_folder, remove_quarantine, view_folder};
 use crate::report::{BatchReport, PartitionReport, Progress, RowCounts};
 use crate::scan;
+use crate::source;
 use crate::staged::{DATA_FILE, StagedWriter, Target};
 use crate::transform_exec::TransformExec;
 
@@ -95,6 +96,7 @@ impl Job {
 /// What all partitions of a run share.
 struct Run {
     job: Job,
+    source: Arc<Source>,
     function: Arc<dyn RowFunction>,
     workers: Workers,
     output: PathBuf,
@@ -114,7 +116,11 @@ pub(crate) async fn run_with(
     let start = Instant::now();
     check_names(&job.view)?;
     let output = view_folder(&job.offline_root, &job.view.view.name, job.view.view.version);
-    let partitions = plan(&job, workers).await?;
+    let source = {
+        let (view, root) = (Arc::clone(&job.view), job.offline_root.clone());
+        workers.run(move || source::resolve(&view, &root)).await??
+    };
+    let partitions = plan(&job, &source, workers).await?;
     let (lock, published) = {
         let (view, output) = (Arc::clone(&job.view), output.clone());
         workers
@@ -140,6 +146,7 @@ pub(crate) async fn run_with(
     let run = Arc::new(Run {
         run_id: run_id(),
         job,
+        source,
         function,
         workers: workers.clone(),
         output: output.clone(),
@@ -153,14 +160,16 @@ pub(crate) async fn run_with(
 }
 
 /// Lists the source and reads the footers of all its files in the range.
-async fn plan(job: &Job, workers: &Workers) -> Result<Vec<CheckedPartition>, OfflineError> {
-    let (view, range) = (Arc::clone(&job.view), job.range);
-    let listing = workers.run(move || listing::list(&view.view.source, range.as_ref())).await??;
+async fn plan(job: &Job, source: &Arc<Source>, workers: &Workers) -> Result<Vec<CheckedPartition>, OfflineError> {
+    let listing = {
+        let (source, range) = (Arc::clone(source), job.range);
+        workers.run(move || listing::list(&source, range.as_ref())).await??
+    };
     if listing.partitions.is_empty() {
         let range = job.range.map(|range| format!("in {range}"));
-        return Err(OfflineError::NoPartitions { path: job.view.view.source.path.clone(), range });
+        return Err(OfflineError::NoPartitions { path: source.path.clone(), range });
     }
-    let needed = Arc::new(needed_columns(&job.view));
+    let needed = Arc::new(needed_columns(&job.view, source));
     stream::iter(listing.partitions)
         .map(|partition| {
             let needed = Arc::clone(&needed);
@@ -224,7 +233,12 @@ async fn one_partition(run: &Run, checked: CheckedPartition) -> Result<Option<Pa
     let checked = Arc::new(checked);
     let (partition, snapshot) = (checked.partition.id.clone(), checked.partition.snapshot());
     let event_time_max = Timestamp(run.job.now.0.saturating_add_unsigned(run.job.options.max_future.as_micros()));
-    let binding = Arc::new(Binding::new(Arc::clone(&run.job.view), Arc::clone(&checked), event_time_max)?);
+    let binding = Arc::new(Binding::new(
+        Arc::clone(&run.job.view),
+        Arc::clone(&run.source),
+        Arc::clone(&checked),
+        event_time_max,
+    )?);
     let mut rows = RowCounts::default();
     let mut writers = Writers::create(run, &binding).await?;
     {

@@ -13,7 +13,7 @@ use arrow_schema::{ArrowError, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use arrow_select::nullif::nullif;
 use datafusion::error::DataFusionError;
-use tandem_core::model::{BoundView, InputSource, OnError};
+use tandem_core::model::{BoundView, InputSource, OnError, Source};
 use tandem_core::time::{Timestamp, Zone};
 use tandem_core::types::{DataType, TIME_COLUMNS};
 use tandem_engine::convert::{ConvertError, to_declared};
@@ -52,6 +52,7 @@ impl RowSession for Session {
 /// How the columns of one partition's scan become inputs and feature rows.
 pub(crate) struct Binding {
     view: Arc<BoundView>,
+    source: Arc<Source>,
     checked: Arc<CheckedPartition>,
     /// Keys, event time, created time, published time, sequence, inputs: what a row is before its features are known.
     bound: Vec<BoundColumn>,
@@ -98,13 +99,14 @@ enum Reject {
 type Rejects = BTreeMap<usize, Reject>;
 
 impl Binding {
-    /// `event_time_max`: rows with a later event time are set aside.
+    /// `source` is what `checked` is a partition of; `event_time_max`: rows with a later event time are set aside.
     pub(crate) fn new(
         view: Arc<BoundView>,
+        source: Arc<Source>,
         checked: Arc<CheckedPartition>,
         event_time_max: Timestamp,
     ) -> Result<Self, OfflineError> {
-        let (definition, source) = (&view.view, &view.view.source);
+        let definition = &view.view;
         let scan = |column: &str| {
             let names = checked.file_schema.fields().iter().map(|field| field.name().as_str());
             let position =
@@ -126,6 +128,8 @@ impl Binding {
             let from = match definition.input_source(&input.name) {
                 InputSource::Column(column) => scan(&column),
                 InputSource::AsOf => ColumnSource::EventTime,
+                // Inputs of on-demand views, which have no source.
+                InputSource::Feature { .. } | InputSource::EventTime { .. } => ColumnSource::Absent,
             };
             BoundColumn { from, data_type: input.data_type }
         }));
@@ -144,6 +148,7 @@ impl Binding {
             day,
             event_time_max: event_time_max.0,
             checked,
+            source,
             view,
         })
     }
@@ -241,7 +246,7 @@ impl Binding {
         first_row: u64,
         rejects: &mut Rejects,
     ) -> Result<ArrayRef, OfflineError> {
-        let timezone = self.view.view.source.timezone.as_deref();
+        let timezone = self.source.timezone.as_deref();
         let mut array = Arc::clone(array);
         let mut taken_out = None;
         loop {
@@ -306,7 +311,7 @@ impl Binding {
                 failed: 1 + at_fault.count(),
                 rows,
             },
-            _ => OfflineError::NullEventTime { file, row, column: self.view.view.source.event_time.clone() },
+            _ => OfflineError::NullEventTime { file, row, column: self.source.event_time.clone() },
         })
     }
 
@@ -340,7 +345,7 @@ impl Binding {
         let event_times = features.column(self.keys).as_primitive::<TimestampMicrosecondType>().values();
         let misplaced =
             self.day.map_or(0, |(start, end)| event_times.iter().filter(|time| !(start..end).contains(time)).count());
-        let null_created_times = match self.view.view.source.created_time {
+        let null_created_times = match self.source.created_time {
             Some(_) => features.column(self.keys + 1).null_count(),
             None => 0,
         };

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
-use tandem_core::model::{BoundView, InputSource};
+use tandem_core::model::{BoundView, InputSource, Source};
 use tandem_core::types::{DataType, timestamp_arrow_type};
 
 use crate::error::OfflineError;
@@ -23,9 +23,9 @@ pub(crate) struct NeededColumn {
     pub(crate) needed_by: String,
 }
 
-/// The columns of the source that `view` reads, each once, in the order: keys, times, inputs.
-pub(crate) fn needed_columns(view: &BoundView) -> Vec<NeededColumn> {
-    let (definition, source) = (&view.view, &view.view.source);
+/// The columns of `source` that `view` reads, each once, in the order: keys, times, inputs.
+pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededColumn> {
+    let definition = &view.view;
     let keys = definition
         .join_keys()
         .map(|key| (definition.key_column(&key.name).to_owned(), format!("join key `{}`", key.name)));
@@ -37,7 +37,8 @@ pub(crate) fn needed_columns(view: &BoundView) -> Vec<NeededColumn> {
     let times = times.into_iter().filter_map(|(column, what)| Some((column?.clone(), what.to_owned())));
     let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
         InputSource::Column(column) => Some((column, format!("input `{}`", input.name))),
-        InputSource::AsOf => None,
+        // Features of other views are inputs of on-demand views, which have no source.
+        InputSource::AsOf | InputSource::Feature { .. } | InputSource::EventTime { .. } => None,
     });
     let mut needed: Vec<NeededColumn> = Vec::new();
     for (name, by) in keys.chain(times).chain(inputs) {
@@ -60,10 +61,10 @@ pub struct SourceColumn {
     pub needed_by: String,
 }
 
-/// The columns of the source that `view` reads, for each of its uses, in the order: keys, times, inputs. The partition column is left out: it
+/// The columns of `source` that `view` reads, for each of its uses, in the order: keys, times, inputs. The partition column is left out: it
 /// lies in the names of folders.
-pub fn source_columns(view: &BoundView) -> Vec<SourceColumn> {
-    let (definition, source) = (&view.view, &view.view.source);
+pub fn source_columns(view: &BoundView, source: &Source) -> Vec<SourceColumn> {
+    let definition = &view.view;
     let column = |name: &str, data_type, needed_by| SourceColumn { name: name.to_owned(), data_type, needed_by };
     let keys = definition
         .join_keys()
@@ -76,7 +77,7 @@ pub fn source_columns(view: &BoundView) -> Vec<SourceColumn> {
     let times = times.into_iter().filter_map(|(name, data_type, what)| Some(column(name?, data_type, what.to_owned())));
     let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
         InputSource::Column(name) => Some(column(&name, input.data_type, format!("input `{}`", input.name))),
-        InputSource::AsOf => None,
+        InputSource::AsOf | InputSource::Feature { .. } | InputSource::EventTime { .. } => None,
     });
     keys.chain(times).chain(inputs).filter(|column| Some(&column.name) != source.partition.as_ref()).collect()
 }
@@ -140,7 +141,7 @@ mod tests {
 
     #[test]
     fn every_column_is_needed_once_and_says_by_whom() {
-        let needed = needed_columns(&testing::view("unused"));
+        let needed = needed_columns(&testing::view("unused"), &testing::source("unused"));
         let names: Vec<_> = needed.iter().map(|column| column.name.as_str()).collect();
         assert_eq!(names, ["user", "at", "known_at", "offset", "amount", "date"]);
         assert_eq!(needed[0].needed_by, "join key `user_id`");
@@ -149,7 +150,7 @@ mod tests {
 
     #[test]
     fn files_need_a_column_for_each_use_but_that_of_the_partition() {
-        let columns = source_columns(&testing::view("unused"));
+        let columns = source_columns(&testing::view("unused"), &testing::source("unused"));
         let names: Vec<_> = columns.iter().map(|column| (column.name.as_str(), column.data_type)).collect();
         let expected = [
             ("user", DataType::Int64),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 use tandem_core::hash::Digest;
+use tandem_core::model::ViewVersion;
 use tandem_engine::convert::ConvertError;
 use tandem_engine::{EngineError, WorkerPanic};
 
@@ -22,6 +23,22 @@ pub enum OfflineError {
         /// On which path.
         path: PathBuf,
         /// Why not.
+        source: io::Error,
+    },
+    /// No folder (or file) where the source should be.
+    #[error("source `{source_name}`: there is nothing at {}", .path.display())]
+    NoSource {
+        /// The source.
+        source_name: String,
+        /// Its path.
+        path: PathBuf,
+    },
+    /// A file or folder that was listed and cannot be found any more, or a link that leads nowhere.
+    #[error("{} is gone: {source}", .path.display())]
+    Vanished {
+        /// The path.
+        path: PathBuf,
+        /// What the system says.
         source: io::Error,
     },
     /// A name that is not UTF-8.
@@ -117,6 +134,20 @@ pub enum OfflineError {
         expected: Digest,
         /// The digest of the transform.
         found: Digest,
+    },
+    /// A view without rows of its own.
+    #[error("feature view `{view}` is computed on demand: it has no source whose rows could be computed or read back")]
+    OnDemand {
+        /// The view.
+        view: ViewVersion,
+    },
+    /// A view that was bound without the view whose rows it reads: a mistake of the caller.
+    #[error("feature view `{view}` reads the rows of `{upstream}`, which was not given with it")]
+    UpstreamMissing {
+        /// The view.
+        view: ViewVersion,
+        /// The view whose rows it reads.
+        upstream: ViewVersion,
     },
     /// Two columns of one name in the output.
     #[error("`{column}` would name two columns of the view's {of}")]
@@ -283,6 +314,12 @@ impl OfflineError {
     /// What to do about it, where there is something to say.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
+            OfflineError::NoSource { .. } => {
+                "check the source's `path`; a relative one begins in the folder of tandem.toml"
+            }
+            OfflineError::Vanished { .. } => {
+                "something removes files, or it is a link that leads nowhere; run it again once the folder is at rest"
+            }
             OfflineError::PartitionMissing { .. } => {
                 "move the file into a partition folder, hide it with a leading `_` or `.`, or take `partition` out of the source"
             }
@@ -297,9 +334,10 @@ impl OfflineError {
                 "the writer was cut off, most likely: write the file again, or hide it with a leading `_` or `.`"
             }
             OfflineError::MissingColumn { .. } => {
-                "map the input to the right column in the view's `inputs`, or the key in its `key_columns`"
+                "`inputs` of the view maps an input to another column, `key_columns` a key; the time columns are named in the source"
             }
             OfflineError::ColumnType { .. } => "write the files of a partition with one type",
+            OfflineError::Convert { source, .. } => return source.hint(),
             OfflineError::NullEventTime { .. } | OfflineError::RowsFailed { .. } => {
                 "correct the rows, or set `on_error = \"quarantine\"` to set them aside"
             }
@@ -311,9 +349,30 @@ impl OfflineError {
             OfflineError::ImportedBefore { .. } => {
                 "--replace puts these rows in the place of those; rows beside them go into a file of another name"
             }
+            OfflineError::NotOurs { .. } => "move the file away, and run `tandem batch` for the view again",
+            OfflineError::OnDemand { .. } => "ask the server for its features, or give the view a `source`",
             OfflineError::NotPublished { .. } => "run `tandem batch` for the view first",
             _ => return None,
         })
+    }
+
+    /// For `map_err`: as [`OfflineError::io`], for a path that a listing found.
+    pub(crate) fn listed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OfflineError {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::NotFound => OfflineError::Vanished { path, source },
+            _ => OfflineError::Io { action, path, source },
+        }
+    }
+
+    /// For `map_err`: as what a file that should be a source's is refused, for one that should be published.
+    pub(crate) fn published(error: OfflineError) -> OfflineError {
+        match error {
+            OfflineError::Footer { file: path, source } => {
+                OfflineError::NotOurs { path, reason: format!("it is not a whole Parquet file: {source}") }
+            }
+            other => other,
+        }
     }
 
     /// For `map_err`: an [`OfflineError::Io`] that did `action` on `path`.

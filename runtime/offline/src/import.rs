@@ -120,8 +120,7 @@ mod tests {
     use crate::testing;
 
     fn source(root: &Path, timezone: Option<&str>) -> Source {
-        let view = testing::view(root.join("data")).view;
-        Source { timezone: timezone.map(str::to_owned), ..Source::clone(&view.source) }
+        Source { timezone: timezone.map(str::to_owned), ..testing::source(root.join("data")) }
     }
 
     fn rows(times: &[(&str, i64)]) -> RecordBatch {

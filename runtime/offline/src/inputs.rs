@@ -20,6 +20,7 @@ use crate::footers::{self, CheckedPartition};
 use crate::listing::{self, PartitionId};
 use crate::publish::{check_published, quarantine_folder, view_folder};
 use crate::scan;
+use crate::source;
 use crate::staged::DATA_FILE;
 
 /// Rows as the transform takes them.
@@ -38,29 +39,32 @@ pub struct InputRows {
 }
 
 impl InputRows {
-    /// Reads `partition` of the source now. `event_time_max`: later event times are left out. Needs a tokio runtime; conversion runs on `workers`.
+    /// Reads `partition` of the source now; `offline_root` is where views are published, for a view over another's rows. `event_time_max`: later event times are left out. Needs a tokio runtime; conversion runs on `workers`.
     pub async fn open(
         view: Arc<BoundView>,
+        offline_root: &Path,
         partition: &PartitionId,
         event_time_max: Timestamp,
         batch_rows: usize,
         workers: &Workers,
     ) -> Result<InputRows, OfflineError> {
         check_names(&view)?;
-        let checked = {
-            let (view, partition) = (Arc::clone(&view), partition.clone());
+        let (source, checked) = {
+            let (view, partition, root) = (Arc::clone(&view), partition.clone(), offline_root.to_owned());
             let check = move || {
-                let listing = listing::list(&view.view.source, None)?;
+                let source = source::resolve(&view, &root)?;
+                let listing = listing::list(&source, None)?;
                 let found = listing.partitions.into_iter().find(|found| found.id == partition);
-                let path = &view.view.source.path;
+                let path = &source.path;
                 let found =
                     found.ok_or_else(|| OfflineError::NoPartitions { path: partition.folder(path), range: None })?;
-                CheckedPartition::check(found, &needed_columns(&view))
+                let checked = CheckedPartition::check(found, &needed_columns(&view, &source))?;
+                Ok::<_, OfflineError>((source, Arc::new(checked)))
             };
-            Arc::new(workers.run(check).await??)
+            workers.run(check).await??
         };
         let plan = scan::plan(&checked, batch_rows.max(1))?;
-        let binding = Arc::new(Binding::new(view, checked, event_time_max)?);
+        let binding = Arc::new(Binding::new(view, source, checked, event_time_max)?);
         let batches = plan.execute(0, Arc::new(TaskContext::default())).map_err(OfflineError::from_stream)?;
         let workers = workers.clone();
         let mut first_row = 0;
@@ -69,7 +73,10 @@ impl InputRows {
             let first = first_row;
             first_row += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
             async move {
-                let batch = batch.map_err(OfflineError::from_stream)?;
+                let batch = batch.map_err(|source| {
+                    let (file, row) = binding.checked().locate(first);
+                    file.unreadable(row, source)
+                })?;
                 workers.run(move || binding.inputs(&batch, first)).await?
             }
         });
@@ -116,7 +123,7 @@ pub async fn published_partitions(
         let partitions = check_published(&view, &folder)?.into_iter().filter(in_range);
         let describe = |partition: listing::PartitionFiles| {
             let rows = partition.files.iter().map(|file| {
-                let footer = footers::read(&file.path)?;
+                let footer = footers::read(&file.path).map_err(OfflineError::published)?;
                 Ok(footer.metadata().file_metadata().num_rows().max(0) as u64)
             });
             let rows = rows.sum::<Result<u64, OfflineError>>()?;

@@ -28,6 +28,7 @@ pub mod published;
 pub mod report;
 pub mod rows;
 mod scan;
+mod source;
 mod staged;
 #[cfg(test)]
 mod testing;

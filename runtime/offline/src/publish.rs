@@ -134,9 +134,10 @@ impl OutputLock {
 
 /// The partitions that are published in `folder`, every one checked against `view` as it is defined now. Blocking.
 pub(crate) fn check_published(view: &BoundView, folder: &Path) -> Result<Vec<listing::PartitionFiles>, OfflineError> {
-    let listing = listing::list_folder(folder, view.view.source.partition.as_deref(), None)?;
+    let listing = listing::list_folder(folder, view.view.source.partition(), None)?;
     for file in listing.partitions.iter().flat_map(|partition| &partition.files) {
-        check_metadata(view, &file.path, footers::read(&file.path)?.metadata().file_metadata())?;
+        let footer = footers::read(&file.path).map_err(OfflineError::published)?;
+        check_metadata(view, &file.path, footer.metadata().file_metadata())?;
     }
     Ok(listing.partitions)
 }

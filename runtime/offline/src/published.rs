@@ -17,6 +17,7 @@ use crate::columns::feature_schema;
 use crate::error::OfflineError;
 use crate::listing::{self, FileEntry, PartitionFiles, PartitionId};
 use crate::publish::{check_metadata, view_folder};
+use crate::source;
 
 /// Feature rows of one partition.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +50,7 @@ impl PublishedRows {
         range: Option<DayRange>,
         batch_rows: usize,
     ) -> Result<Self, OfflineError> {
-        let source = &view.view.source;
+        let source = source::source_of(&view, offline_root)?;
         if range.is_some() && source.partition.is_none() {
             return Err(OfflineError::RangeWithoutPartition { source_name: source.name.clone() });
         }
@@ -108,10 +109,10 @@ async fn open_file(
     batch_rows: usize,
 ) -> Result<impl Stream<Item = Result<PublishedBatch, OfflineError>>, OfflineError> {
     let path = file.path;
-    let opened = tokio::fs::File::open(&path).await.map_err(OfflineError::io("open", &path))?;
+    let opened = tokio::fs::File::open(&path).await.map_err(OfflineError::listed("open", &path))?;
     let reader = ParquetRecordBatchStreamBuilder::new(opened)
         .await
-        .map_err(|source| OfflineError::Footer { file: path.clone(), source })?;
+        .map_err(|source| OfflineError::published(OfflineError::Footer { file: path.clone(), source }))?;
     check_metadata(&view, &path, reader.metadata().file_metadata())?;
     if reader.schema().fields() != schema.fields() {
         let reason = format!("its columns are {:?}, and should be {:?}", reader.schema().fields(), schema.fields());

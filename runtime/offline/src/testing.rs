@@ -30,10 +30,9 @@ pub(crate) const UNLUCKY: f64 = 13.0;
 /// 2026-01-01T00:00:00Z in milliseconds.
 pub(crate) const NEW_YEAR: i64 = 1_767_225_600_000;
 
-/// A view over a source at `path`, partitioned by `date`. Key `user_id` from column `user`; inputs `amount`, `date`, `as_of`; features
-/// `doubled` (float64) and `day` (string).
-pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
-    let source = Source {
+/// The source of [`view`].
+pub(crate) fn source(path: impl Into<PathBuf>) -> Source {
+    Source {
         name: "spendings".to_owned(),
         path: path.into(),
         kind: SourceKind::Events,
@@ -43,14 +42,21 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
         timezone: Some("UTC".to_owned()),
         partition: Some("date".to_owned()),
         description: String::new(),
-    };
+    }
+}
+
+/// A view over a source at `path`, partitioned by `date`. Key `user_id` from column `user`; inputs `amount`, `date`, `as_of`; features
+/// `doubled` (float64) and `day` (string).
+pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
     let join_keys = vec![JoinKey { name: "user_id".to_owned(), data_type: DataType::Int64 }];
     let entity = Entity { name: "user".to_owned(), join_keys, description: String::new() };
     BoundView {
         view: FeatureView {
             name: "spend".to_owned(),
             version: 1,
-            source: Arc::new(source),
+            stage: Stage::Experimental,
+            deprecation: None,
+            source: ViewSource::Files(Arc::new(source(path))),
             entities: vec![Arc::new(entity)],
             component: PathBuf::from("spend.wasm"),
             parameters: BTreeMap::new(),
@@ -77,6 +83,7 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
         },
         digest: Digest([1; 32]),
         definition_hash: Digest([2; 32]),
+        upstream: Vec::new(),
     }
 }
 

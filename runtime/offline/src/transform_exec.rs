@@ -205,7 +205,7 @@ impl ExecutionPlan for TransformExec {
             async move {
                 let batch = batch.map_err(|source| {
                     let (file, row) = binding.checked().locate(first_row);
-                    OfflineError::Read { file: file.path.clone(), row, source }
+                    file.unreadable(row, source)
                 })?;
                 let computed = workers
                     .run(move || {
@@ -250,9 +250,10 @@ mod tests {
         let source = tempfile::tempdir().unwrap();
         two_days(source.path());
         let view = Arc::new(view(source.path()));
-        let partition = listing::list(&view.view.source, None).unwrap().partitions.remove(0);
-        let checked = Arc::new(CheckedPartition::check(partition, &needed_columns(&view)).unwrap());
-        let binding = Arc::new(Binding::new(view, Arc::clone(&checked), Timestamp::MAX).unwrap());
+        let rows = Arc::new(crate::testing::source(source.path()));
+        let partition = listing::list(&rows, None).unwrap().partitions.remove(0);
+        let checked = Arc::new(CheckedPartition::check(partition, &needed_columns(&view, &rows)).unwrap());
+        let binding = Arc::new(Binding::new(view, rows, Arc::clone(&checked), Timestamp::MAX).unwrap());
         let input = scan::plan(&checked, 700).unwrap();
         let operator = Arc::new(TransformExec::new(input, binding, Arc::new(Native), Workers::start(3), 4, 2));
 

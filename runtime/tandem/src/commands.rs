@@ -11,3 +11,4 @@ pub mod new;
 pub mod parity;
 pub mod serve;
 pub mod test;
+pub mod verify;

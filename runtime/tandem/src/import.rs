@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tandem_core::model::Source;
+use tandem_core::model::{Source, ViewSource};
 use tandem_offline::{ImportedFile, SourceColumn, import_rows, source_columns};
 
 use crate::error::Error;
@@ -72,9 +72,10 @@ fn file_name(file: &Path) -> Result<String, Error> {
 /// The columns that the views of a source read, each once.
 fn columns(opened: &Opened, source: &Source) -> Result<Vec<SourceColumn>, Error> {
     let mut columns: Vec<SourceColumn> = Vec::new();
-    for view in opened.project.views.iter().filter(|view| view.source.name == source.name) {
+    let reads = |read: &ViewSource| matches!(read, ViewSource::Files(files) if files.name == source.name);
+    for view in opened.project.views.iter().filter(|view| reads(&view.source)) {
         let of = format!("of {}@{}", view.name, view.version);
-        for mut column in source_columns(&opened.bind(view)?.bound) {
+        for mut column in source_columns(&opened.bind(view)?.bound, source) {
             column.needed_by = format!("{} {of}", column.needed_by);
             match columns.iter().find(|known| known.name == column.name) {
                 None => columns.push(column),

@@ -116,8 +116,9 @@ pub async fn run(
     let stride = request.sample.map_or(1, |sample| total.div_ceil(sample.max(1))).max(1);
     let mut published = Published::open(&request).await?;
     for partition in &partitions {
+        let (root, event_time_max) = (&request.offline_root, request.event_time_max);
         let mut inputs =
-            InputRows::open(Arc::clone(view), &partition.id, request.event_time_max, BATCH_ROWS, workers).await?;
+            InputRows::open(Arc::clone(view), root, &partition.id, event_time_max, BATCH_ROWS, workers).await?;
         // Rows that were set aside are not published: only asking for every row tells which ones they are.
         let stride = if partition.has_quarantine { 1 } else { stride };
         let (mut first, mut online_rows) = (0_u64, 0_u64);

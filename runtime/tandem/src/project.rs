@@ -1,11 +1,12 @@
 //! A project on disk: definition files read and checked, components loaded and bound to their views.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tandem_core::definition::{self, File, Sources};
-use tandem_core::model::{BoundView, FeatureView, Project, parse_view_reference};
-use tandem_engine::{Engine, EngineOptions, Transform, Workers};
+use tandem_core::definition::{self, Defined, File, Key, Mistake, Sources};
+use tandem_core::model::{BoundView, FeatureView, Project, ViewReference, ViewVersion};
+use tandem_engine::{Engine, EngineError, EngineOptions, Transform, Workers};
 
 use crate::error::{Error, io};
 
@@ -25,6 +26,11 @@ pub fn find(from: &Path) -> Result<PathBuf, Error> {
 
 /// Reads and checks all definition files of the project in `root`; all mistakes of all files are reported at once.
 pub fn read(root: &Path) -> Result<Project, Error> {
+    Ok(read_with_files(root)?.0)
+}
+
+/// The same, with the feature files themselves, for the places of mistakes that only show later.
+fn read_with_files(root: &Path) -> Result<(Project, Vec<File>), Error> {
     let settings = read_file(&root.join(SETTINGS_FILE))?;
     let folder = definition::features_folder(&settings, root);
     let mut paths = Vec::new();
@@ -43,7 +49,9 @@ pub fn read(root: &Path) -> Result<Project, Error> {
     }
     paths.sort();
     let features = paths.iter().map(|path| read_file(path)).collect::<Result<_, _>>()?;
-    definition::parse_project(&Sources { settings, features }, root).map_err(Error::Definitions)
+    let sources = Sources { settings, features };
+    let project = definition::parse_project(&sources, root).map_err(Error::Definitions)?;
+    Ok((project, sources.features))
 }
 
 fn read_file(path: &Path) -> Result<File, Error> {
@@ -52,10 +60,25 @@ fn read_file(path: &Path) -> Result<File, Error> {
     Ok(File { name, text })
 }
 
+/// The view that `reference` names: `name` (its greatest version), `name@version` or `name@alias`.
+pub(crate) fn find_view<'a>(project: &'a Project, reference: &str) -> Result<&'a FeatureView, Error> {
+    let parsed: ViewReference = reference.parse().map_err(|_| Error::Argument {
+        what: reference.to_owned(),
+        reason: "write NAME, NAME@VERSION or NAME@ALIAS".to_owned(),
+    })?;
+    project.view(&parsed).ok_or_else(|| {
+        let views = project.views.iter().map(|view| view.id().to_string());
+        let aliases = project.aliases.iter().map(|alias| alias.to_string());
+        Error::UnknownView { reference: reference.to_owned(), known: views.chain(aliases).collect() }
+    })
+}
+
 /// A project with the engine that runs its transforms.
 pub struct Opened {
     /// The definitions.
     pub project: Project,
+    /// The feature files that they were read from.
+    files: Vec<File>,
     /// The engine, with the project's limits and its cache of compiled code.
     pub engine: Engine,
     /// Threads for blocking work.
@@ -74,7 +97,7 @@ pub struct ViewTransform {
 impl Opened {
     /// Reads the project in `root` and starts engine and workers.
     pub fn open(root: &Path) -> Result<Opened, Error> {
-        let project = read(root)?;
+        let (project, files) = read_with_files(root)?;
         let settings = &project.settings.engine;
         let options = EngineOptions {
             instances_max: u32::try_from(settings.instances_max).unwrap_or(u32::MAX),
@@ -88,26 +111,99 @@ impl Opened {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        Ok(Opened { engine: Engine::new(options)?, workers: Workers::start(threads), project })
+        Ok(Opened { engine: Engine::new(options)?, workers: Workers::start(threads), project, files })
     }
 
-    /// The definition of a view, by `name` (its greatest version) or `name@version`.
+    /// The definition of a view, by `name` (its greatest version), `name@version` or `name@alias`.
     pub fn definition(&self, reference: &str) -> Result<&FeatureView, Error> {
-        let (name, version) = parse_view_reference(reference).ok_or_else(|| Error::Argument {
-            what: reference.to_owned(),
-            reason: "write NAME or NAME@VERSION, with a number for the version".to_owned(),
-        })?;
-        self.project.view(name, version).ok_or_else(|| Error::UnknownView {
-            reference: reference.to_owned(),
-            known: self.project.views.iter().map(|view| format!("{}@{}", view.name, view.version)).collect(),
-        })
+        find_view(&self.project, reference)
     }
 
-    /// Loads the component of a view and binds both. Blocking: the first time a component is seen it is compiled.
+    /// Loads the component of a view, and those of all views that it reads, and binds them. Blocking: the first time a component is
+    /// seen it is compiled.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Definitions`] with the place of every mistake, where a definition and its component do not go together.
     pub fn bind(&self, view: &FeatureView) -> Result<ViewTransform, Error> {
+        let mut known = BTreeMap::new();
+        let mut last = None;
+        for view in self.project.with_upstream(view) {
+            let bound = match self.bind_one(view, &known)? {
+                Ok(bound) => bound,
+                Err(Unbound::Component(source)) => {
+                    return Err(Error::Component { component: view.component.clone(), source });
+                }
+                Err(Unbound::Mistakes(mistakes)) => return Err(self.mistaken([(Defined::View(view), mistakes)])),
+            };
+            known.insert(view.id(), Arc::clone(&bound.bound));
+            last = Some(bound);
+        }
+        last.ok_or_else(|| Error::UnknownView { reference: view.id().to_string(), known: Vec::new() })
+    }
+
+    /// All views, bound, sorted by name and version. All mistakes of all views and feature services are reported at once; of one that
+    /// uses a mistaken view nothing is said.
+    pub fn bind_all(&self) -> Result<Vec<ViewTransform>, Error> {
+        let mut known = BTreeMap::new();
+        let mut views = BTreeMap::new();
+        let mut mistaken = Vec::new();
+        let mut seen = BTreeSet::new();
+        for view in self.project.views.iter().flat_map(|view| self.project.with_upstream(view)) {
+            if !seen.insert(view.id()) || view.upstream().iter().any(|id| !known.contains_key(*id)) {
+                continue;
+            }
+            match self.bind_one(view, &known)? {
+                Ok(bound) => {
+                    known.insert(view.id(), Arc::clone(&bound.bound));
+                    views.insert(view.id(), bound);
+                }
+                Err(Unbound::Component(source)) => {
+                    let error = Error::Component { component: view.component.clone(), source };
+                    let (message, hint) = (error.to_string(), error.hint());
+                    mistaken.push((Defined::View(view), vec![Mistake { key: Key::of("component"), message, hint }]));
+                }
+                Err(Unbound::Mistakes(mistakes)) => mistaken.push((Defined::View(view), mistakes)),
+            }
+        }
+        let signatures: BTreeMap<_, _> =
+            known.iter().map(|(id, bound): (_, &Arc<BoundView>)| (id.clone(), &bound.signature)).collect();
+        for service in &self.project.services {
+            // Of a service over a mistaken view nothing is said.
+            if service.features.iter().all(|one| signatures.contains_key(&one.view))
+                && let Err(errors) = definition::bind_service(service, &signatures)
+            {
+                mistaken.push((Defined::Service(service), errors.iter().map(Mistake::from).collect()));
+            }
+        }
+        if mistaken.is_empty() { Ok(views.into_values().collect()) } else { Err(self.mistaken(mistaken)) }
+    }
+
+    /// Mistakes at their places in the feature files; at least one.
+    pub fn mistaken<'a>(&self, mistakes: impl IntoIterator<Item = (Defined<'a>, Vec<Mistake>)>) -> Error {
+        match definition::locate(&self.files, mistakes) {
+            Some(diagnostics) => Error::Definitions(diagnostics),
+            None => Error::Data("a mistake in the definitions has no place in the feature files".to_owned()),
+        }
+    }
+
+    /// Binds a view whose upstream views are among `known`.
+    fn bind_one(
+        &self,
+        view: &FeatureView,
+        known: &BTreeMap<ViewVersion, Arc<BoundView>>,
+    ) -> Result<Result<ViewTransform, Unbound>, Error> {
         let component = &view.component;
-        let bytes = std::fs::read(component).map_err(io("read the component", component))?;
-        let fail = |source| Error::Component { component: component.clone(), source };
+        let bytes = match std::fs::read(component) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let message =
+                    format!("the component of feature view `{}` is not there: {}", view.name, component.display());
+                let hint = io("read the component", component)(error).hint();
+                return Ok(Err(Unbound::Mistakes(vec![Mistake { key: Key::of("component"), message, hint }])));
+            }
+            Err(error) => return Err(io("read the component", component)(error)),
+        };
         let bind = {
             let (engine, nan) = (self.engine.clone(), view.nan);
             let (parameters, limits) = (view.parameters.clone(), view.limits.clone());
@@ -115,14 +211,27 @@ impl Opened {
         };
         // On a worker: `describe` is user code, and only a worker's stack has room for the deepest recursion that the settings allow.
         let bound = futures::executor::block_on(self.workers.run(bind)).map_err(|panic| Error::Engine(panic.into()))?;
-        let transform = bound.map_err(fail)?;
-        let bound = definition::bind(view.clone(), transform.signature().clone(), transform.digest())
-            .map_err(|errors| Error::Bind { view: view.name.clone(), errors })?;
-        Ok(ViewTransform { bound: Arc::new(bound), transform })
+        let transform = match bound {
+            Ok(transform) => transform,
+            Err(error) => return Ok(Err(Unbound::Component(error))),
+        };
+        let bound = definition::bind(view.clone(), transform.signature().clone(), transform.digest(), known);
+        Ok(match bound {
+            Ok(bound) => Ok(ViewTransform { bound: Arc::new(bound), transform }),
+            Err(errors) => Err(Unbound::Mistakes(errors.iter().map(Mistake::from).collect())),
+        })
     }
 
     /// The view that `reference` names, bound.
     pub fn view(&self, reference: &str) -> Result<ViewTransform, Error> {
         self.bind(self.definition(reference)?)
     }
+}
+
+/// Why a view is not bound.
+enum Unbound {
+    /// Its component cannot be used.
+    Component(EngineError),
+    /// Its definition is wrong.
+    Mistakes(Vec<Mistake>),
 }

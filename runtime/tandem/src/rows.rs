@@ -290,7 +290,7 @@ impl Mapping<'_> {
         match (found, self.as_of) {
             (Some(_), Some(_)) if field.name == AS_OF => Err(RowsFault::TwoAsOf),
             (Some(name), _) => {
-                let zone = self.view.and_then(|view| view.source.timezone.as_deref());
+                let zone = self.view.and_then(|view| view.source.files()?.timezone.as_deref());
                 contents.column(name, &nullable, self.timezone.or(zone), rows)
             }
             (None, Some(as_of)) if field.name == AS_OF => {

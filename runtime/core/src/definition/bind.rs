@@ -1,9 +1,13 @@
 //! Binding a view to its component: what only both together can tell.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::locate::{Key, Mistake};
 use crate::hash::{Digest, definition_hash};
-use crate::model::{BoundView, FeatureView, InputSource};
+use crate::model::{BoundView, FeatureView, InputSource, ViewSource, ViewVersion};
 use crate::suggest;
-use crate::types::{DataType, Signature, SignatureError};
+use crate::types::{CREATED_TIME, DataType, EVENT_TIME, Field, SEQUENCE, Signature, SignatureError};
 
 /// Why a view and its component do not go together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +52,110 @@ pub enum BindError {
         /// The entity.
         entity: String,
     },
+    /// A view that this one reads was not given, because it was not bound itself.
+    #[error("feature view `{view}` reads `{upstream}`, which is not bound")]
+    UpstreamNotBound {
+        /// The view.
+        view: String,
+        /// The view that it reads.
+        upstream: ViewVersion,
+    },
+    /// An input reads a feature that the other view does not have.
+    #[error(
+        "input `{input}` of feature view `{view}` reads feature `{feature}` of `{upstream}`, which does not have it"
+    )]
+    UnknownFeature {
+        /// The view.
+        view: String,
+        /// The input.
+        input: String,
+        /// The view that it reads.
+        upstream: ViewVersion,
+        /// The feature.
+        feature: String,
+        /// The nearest feature, and all that there are.
+        hint: String,
+    },
+    /// An input and what it reads have two types.
+    #[error(
+        "input `{input}` of feature view `{view}` is declared by its component as {declared}, but {from} is {found}"
+    )]
+    InputType {
+        /// The view.
+        view: String,
+        /// The input.
+        input: String,
+        /// What the component declares.
+        declared: DataType,
+        /// What it reads: "feature `mean` of `spend@1`", "the event time of `login@1`", "column `mean` of `spend@1`", "join key `user_id`".
+        from: String,
+        /// The type of that.
+        found: DataType,
+    },
+    /// An input that is never null reads a stored row that may not be there.
+    #[error(
+        "input `{input}` of feature view `{view}` is declared by its component as not nullable, but {from} may be missing"
+    )]
+    InputNotNullable {
+        /// The view.
+        view: String,
+        /// The input.
+        input: String,
+        /// What it reads, as in [`BindError::InputType`].
+        from: String,
+    },
+    /// The rows of another view do not have a column.
+    #[error("{what} of feature view `{view}` comes from column `{column}`, which the rows of `{upstream}` do not have")]
+    UnknownColumn {
+        /// The view.
+        view: String,
+        /// "input `amount`", "join key `user_id`".
+        what: String,
+        /// The key of the definition that names the column.
+        key: Key,
+        /// The column.
+        column: String,
+        /// The view whose rows they are.
+        upstream: ViewVersion,
+        /// The nearest column, and all that there are.
+        hint: String,
+    },
+    /// A join key and the column of another view's rows have two types.
+    #[error(
+        "join key `{join_key}` of feature view `{view}` is {declared}, but column `{column}` of the rows of `{upstream}` is {found}"
+    )]
+    KeyType {
+        /// The view.
+        view: String,
+        /// The join key.
+        join_key: String,
+        /// Its type.
+        declared: DataType,
+        /// The column.
+        column: String,
+        /// The view whose rows they are.
+        upstream: ViewVersion,
+        /// The column's type.
+        found: DataType,
+    },
+    /// Two inputs take one column of the request as two types.
+    #[error(
+        "inputs `{first}` and `{second}` of feature view `{view}` both come from `{column}` of the request, as {first_type} and as {second_type}"
+    )]
+    RequestType {
+        /// The view.
+        view: String,
+        /// The column.
+        column: String,
+        /// An input.
+        first: String,
+        /// Its type.
+        first_type: DataType,
+        /// Another input.
+        second: String,
+        /// Its type.
+        second_type: DataType,
+    },
 }
 
 impl BindError {
@@ -55,17 +163,53 @@ impl BindError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             BindError::Signature { .. } => None,
-            BindError::UnknownInput { hint, .. } => Some(hint),
+            BindError::UnknownInput { hint, .. }
+            | BindError::UnknownFeature { hint, .. }
+            | BindError::UnknownColumn { hint, .. } => Some(hint),
             BindError::AsOfInput { .. } => Some("such an input must be a timestamp that is not nullable"),
             BindError::FeatureIsJoinKey { .. } => Some("a row has both, so rename one of them"),
+            BindError::UpstreamNotBound { .. } => Some("correct that view first"),
+            BindError::InputType { .. } => Some("declare the input with that type: nothing is converted on the way"),
+            BindError::InputNotNullable { .. } => {
+                Some("declare it nullable: an entity may have no row, or only one that is too old")
+            }
+            BindError::KeyType { .. } => Some("`key_columns` maps a join key to a column of another name"),
+            BindError::RequestType { .. } => Some("give one of them a column of its own in `inputs`"),
         }
+    }
+
+    /// The key of the view's definition that the mistake is about.
+    pub fn key(&self) -> Key {
+        match self {
+            BindError::Signature { .. } | BindError::FeatureIsJoinKey { .. } => Key::of("component"),
+            BindError::UnknownInput { input, .. }
+            | BindError::AsOfInput { input, .. }
+            | BindError::UnknownFeature { input, .. }
+            | BindError::InputType { input, .. }
+            | BindError::InputNotNullable { input, .. } => Key::input(input),
+            BindError::RequestType { second, .. } => Key::input(second),
+            BindError::UnknownColumn { key, .. } => key.clone(),
+            BindError::KeyType { join_key, .. } => Key::join_key(join_key),
+            BindError::UpstreamNotBound { .. } => Key::of("source"),
+        }
+    }
+}
+
+impl From<&BindError> for Mistake {
+    fn from(error: &BindError) -> Self {
+        Mistake { key: error.key(), message: error.to_string(), hint: error.hint().map(str::to_owned) }
     }
 }
 
 /// Binds a view to what its component declares under the view's parameters, and computes the definition hash.
 ///
-/// `digest` is the component's. All mistakes are returned.
-pub fn bind(view: FeatureView, signature: Signature, digest: Digest) -> Result<BoundView, Vec<BindError>> {
+/// `digest` is the component's; `known` has, among others, the views that this one reads. All mistakes are returned.
+pub fn bind(
+    view: FeatureView,
+    signature: Signature,
+    digest: Digest,
+    known: &BTreeMap<ViewVersion, Arc<BoundView>>,
+) -> Result<BoundView, Vec<BindError>> {
     let mut errors = Vec::new();
     if let Err(error) = signature.check() {
         errors.push(BindError::Signature { view: view.name.clone(), error });
@@ -99,11 +243,172 @@ pub fn bind(view: FeatureView, signature: Signature, digest: Digest) -> Result<B
             }
         }
     }
+    let mut upstream = Vec::new();
+    for id in view.upstream() {
+        match known.get(id) {
+            Some(bound) => upstream.push(Arc::clone(bound)),
+            None => errors.push(BindError::UpstreamNotBound { view: view.name.clone(), upstream: id.clone() }),
+        }
+    }
+    if errors.is_empty() {
+        let check = Check { view: &view, signature: &signature, upstream: &upstream };
+        match &view.source {
+            ViewSource::Files(_) => {}
+            ViewSource::View(rows) => check.rows(&rows.view, &mut errors),
+            ViewSource::Request => check.request(&mut errors),
+        }
+    }
     if !errors.is_empty() {
         return Err(errors);
     }
     let definition_hash = definition_hash(&view, &signature, digest);
-    Ok(BoundView { view, signature, digest, definition_hash })
+    Ok(BoundView { view, signature, digest, definition_hash, upstream })
+}
+
+/// A view against the views that it reads.
+struct Check<'a> {
+    view: &'a FeatureView,
+    signature: &'a Signature,
+    upstream: &'a [Arc<BoundView>],
+}
+
+impl<'a> Check<'a> {
+    fn upstream(&self, id: &ViewVersion) -> Option<&'a BoundView> {
+        self.upstream.iter().find(|bound| bound.view.id() == *id).map(|bound| &**bound)
+    }
+
+    fn input_type(&self, input: &Field, from: String, found: DataType) -> Option<BindError> {
+        (input.data_type != found).then(|| BindError::InputType {
+            view: self.view.name.clone(),
+            input: input.name.clone(),
+            declared: input.data_type,
+            from,
+            found,
+        })
+    }
+
+    /// A view over the published rows of `id`: keys and inputs are columns of them.
+    fn rows(&self, id: &ViewVersion, errors: &mut Vec<BindError>) {
+        let Some(upstream) = self.upstream(id) else { return };
+        let columns = columns_of(upstream);
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let type_of = |column: &str| columns.iter().find(|(name, _)| *name == column).map(|(_, data_type)| *data_type);
+        let unknown = |what: String, key: Key, column: &str| BindError::UnknownColumn {
+            view: self.view.name.clone(),
+            what,
+            key,
+            column: column.to_owned(),
+            upstream: id.clone(),
+            hint: suggest::hint(column, "columns", &names),
+        };
+        for join_key in self.view.join_keys() {
+            let column = self.view.key_column(&join_key.name);
+            match type_of(column) {
+                None => {
+                    errors.push(unknown(format!("join key `{}`", join_key.name), Key::join_key(&join_key.name), column))
+                }
+                Some(found) if found != join_key.data_type => errors.push(BindError::KeyType {
+                    view: self.view.name.clone(),
+                    join_key: join_key.name.clone(),
+                    declared: join_key.data_type,
+                    column: column.to_owned(),
+                    upstream: id.clone(),
+                    found,
+                }),
+                Some(_) => {}
+            }
+        }
+        for input in &self.signature.inputs {
+            let InputSource::Column(column) = self.view.input_source(&input.name) else { continue };
+            match type_of(&column) {
+                None => errors.push(unknown(format!("input `{}`", input.name), Key::input(&input.name), &column)),
+                Some(found) => {
+                    errors.extend(self.input_type(input, format!("column `{column}` of the rows of `{id}`"), found));
+                }
+            }
+        }
+    }
+
+    /// An on-demand view: inputs are features of other views, event times of their rows, and columns of the request.
+    fn request(&self, errors: &mut Vec<BindError>) {
+        let mut columns: BTreeMap<String, &Field> = BTreeMap::new();
+        for input in &self.signature.inputs {
+            match self.view.input_source(&input.name) {
+                InputSource::AsOf => {}
+                InputSource::Column(column) => {
+                    let join_key = self.view.join_keys().find(|key| key.name == column);
+                    if let Some(key) = join_key {
+                        errors.extend(self.input_type(input, format!("join key `{column}`"), key.data_type));
+                    }
+                    match columns.get(&column) {
+                        Some(first) if first.data_type != input.data_type && join_key.is_none() => {
+                            errors.push(BindError::RequestType {
+                                view: self.view.name.clone(),
+                                column,
+                                first: first.name.clone(),
+                                first_type: first.data_type,
+                                second: input.name.clone(),
+                                second_type: input.data_type,
+                            });
+                        }
+                        Some(_) => {}
+                        None => drop(columns.insert(column, input)),
+                    }
+                }
+                InputSource::Feature { view, feature } => self.feature(input, &view, &feature, errors),
+                InputSource::EventTime { view } => {
+                    let from = format!("the event time of `{view}`");
+                    errors.extend(self.input_type(input, from.clone(), DataType::Timestamp));
+                    errors.extend(self.not_nullable(input, from));
+                }
+            }
+        }
+    }
+
+    fn feature(&self, input: &Field, id: &ViewVersion, feature: &str, errors: &mut Vec<BindError>) {
+        let Some(upstream) = self.upstream(id) else { return };
+        let outputs = &upstream.signature.outputs;
+        let Some(output) = outputs.iter().find(|output| output.name == feature) else {
+            let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
+            errors.push(BindError::UnknownFeature {
+                view: self.view.name.clone(),
+                input: input.name.clone(),
+                upstream: id.clone(),
+                feature: feature.to_owned(),
+                hint: suggest::hint(feature, "features", &names),
+            });
+            return;
+        };
+        let from = format!("feature `{feature}` of `{id}`");
+        errors.extend(self.input_type(input, from.clone(), output.data_type));
+        // A stored row may be missing; a computed one is there, with the nulls that its component promises.
+        if upstream.view.is_stored() || output.nullable {
+            errors.extend(self.not_nullable(input, from));
+        }
+    }
+
+    fn not_nullable(&self, input: &Field, from: String) -> Option<BindError> {
+        (!input.nullable).then(|| BindError::InputNotNullable {
+            view: self.view.name.clone(),
+            input: input.name.clone(),
+            from,
+        })
+    }
+}
+
+/// The columns of a stored view's rows that another view may read, with their types.
+fn columns_of(bound: &BoundView) -> Vec<(&str, DataType)> {
+    let keys = bound.view.join_keys().map(|key| (key.name.as_str(), key.data_type));
+    let features = bound.signature.outputs.iter().map(|output| (output.name.as_str(), output.data_type));
+    let mut columns: Vec<(&str, DataType)> = keys.chain(features).collect();
+    columns.push((EVENT_TIME, DataType::Timestamp));
+    if bound.view.source.has_created_time() {
+        columns.push((CREATED_TIME, DataType::Timestamp));
+    }
+    if bound.view.source.has_sequence() {
+        columns.push((SEQUENCE, DataType::Int64));
+    }
+    columns
 }
 
 #[cfg(test)]
@@ -112,7 +417,6 @@ mod tests {
 
     use super::super::{File, Sources, parse_project};
     use super::*;
-    use crate::types::Field;
 
     fn view(more: &str) -> FeatureView {
         let text = format!(
@@ -156,7 +460,7 @@ component = "card.wasm"
     fn what_fits_is_bound_with_its_hash() {
         let view = view("inputs = { amount = \"amount_eur\", scored_at = \"as_of\" }");
         let digest = Digest::of(b"component");
-        let bound = bind(view.clone(), signature(), digest).unwrap();
+        let bound = bind(view.clone(), signature(), digest, &BTreeMap::new()).unwrap();
         assert_eq!(bound.definition_hash, definition_hash(&view, &signature(), digest));
         assert_eq!((bound.view, bound.signature, bound.digest), (view, signature(), digest));
     }
@@ -166,7 +470,7 @@ component = "card.wasm"
         let view = view("inputs = { amuont = \"x\", paid_at = \"as_of\", amount = \"as_of\" }");
         let mut signature = signature();
         signature.outputs.extend(["bank", "card_id", "event_time"].map(|name| Field::new(name, DataType::Int64, true)));
-        let errors = bind(view, signature, Digest::of(b"")).unwrap_err();
+        let errors = bind(view, signature, Digest::of(b""), &BTreeMap::new()).unwrap_err();
         let said: Vec<_> = errors.iter().map(|error| (error.to_string(), error.hint())).collect();
         let said: Vec<_> = said.iter().map(|(message, hint)| (message.as_str(), *hint)).collect();
         let timestamp = Some("such an input must be a timestamp that is not nullable");
@@ -202,7 +506,8 @@ component = "card.wasm"
 
     #[test]
     fn the_spelling_of_a_file_does_not_reach_the_hash() {
-        let hash = |more: &str| bind(view(more), signature(), Digest::of(b"")).unwrap().definition_hash;
+        let hash =
+            |more: &str| bind(view(more), signature(), Digest::of(b""), &BTreeMap::new()).unwrap().definition_hash;
         let first = hash(
             "ttl = \"1d12h\"\ninputs = { amount = \"a\", paid_at = \"b\" }\nparameters = { x = 255, y = [1.0] }\nowner = \"a\"",
         );

@@ -118,6 +118,15 @@ pub struct Diagnostics {
     pub omitted: usize,
 }
 
+impl Diagnostics {
+    /// These, in this order; None if there are none. Those beyond [`DIAGNOSTICS_MAX`] are counted.
+    pub(super) fn of(mut found: Vec<Diagnostic>) -> Option<Self> {
+        let omitted = found.len().saturating_sub(DIAGNOSTICS_MAX);
+        found.truncate(DIAGNOSTICS_MAX);
+        (!found.is_empty()).then_some(Diagnostics { found, omitted })
+    }
+}
+
 /// All of them, with an empty line between two, without a line end at the end.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

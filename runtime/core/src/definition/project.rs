@@ -1,6 +1,7 @@
 //! All files of a project, read together.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,12 +9,14 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::Diagnostics;
+use super::graph::{self, Ordered};
 use super::names::{Names, read_name};
 use super::reader::{Place, Report, Table};
+use super::references::Views;
 use super::settings::{self, FEATURES_DEFAULT, Settings};
 use super::view::Known;
-use super::{entity, parameters, source, view};
-use crate::model::{Entity, FeatureView, Project, Source};
+use super::{entity, parameters, service, source, upstream, view};
+use crate::model::{Alias, Entity, FeatureService, FeatureView, Project, Source, ViewVersion};
 use crate::parameter::Parameters;
 use crate::suggest;
 
@@ -36,7 +39,7 @@ pub struct Sources {
 }
 
 /// Keys at the top of a feature file.
-pub(super) const FEATURE_FILE_KEYS: &[&str] = &["entity", "source", "feature_view"];
+pub(super) const FEATURE_FILE_KEYS: &[&str] = &["entity", "source", "feature_view", "feature_service", "alias"];
 
 /// The folder of the feature files, joined to `root`, the folder of `tandem.toml`.
 ///
@@ -64,8 +67,9 @@ pub fn parse_settings(settings: &File, root: &Path) -> Result<Settings, Diagnost
 pub fn parse_project(sources: &Sources, root: &Path) -> Result<Project, Diagnostics> {
     let report = Report::default();
     let settings = read_settings(Place { report: &report, file: &sources.settings, index: 0 }, root);
-    let (entities, sources, views) = read_features(&report, &sources.features, root);
-    report.finish(settings.map(|settings| Project { settings, entities, sources, views }))
+    let read = read_features(&report, &sources.features, root, NamesOf::AllFiles);
+    let Features { entities, sources, views, services, aliases } = read;
+    report.finish(settings.map(|settings| Project { settings, entities, sources, views, services, aliases }))
 }
 
 /// Reads parameters that were given outside a definition file, as lines of `name = value`; the values are those of
@@ -87,9 +91,18 @@ fn read_settings(place: Place<'_>, root: &Path) -> Option<Settings> {
     parsed.then(|| settings::read(place, tree.get_ref(), root)).flatten()
 }
 
-type Features = (Vec<Arc<Entity>>, Vec<Arc<Source>>, Vec<FeatureView>);
+/// What feature files say.
+pub(super) struct Features {
+    /// Empty where each file has its own.
+    entities: Vec<Arc<Entity>>,
+    /// Empty where each file has its own.
+    sources: Vec<Arc<Source>>,
+    pub(super) views: Vec<FeatureView>,
+    pub(super) services: Vec<FeatureService>,
+    pub(super) aliases: Vec<Alias>,
+}
 
-fn read_features(report: &Report, files: &[File], root: &Path) -> Features {
+pub(super) fn read_features(report: &Report, files: &[File], root: &Path, names: NamesOf) -> Features {
     // The settings come first in the report.
     let places = files.iter().enumerate().map(|(index, file)| Place { report, file, index: index + 1 });
     let parsed: Vec<_> = places.map(|place| (place, place.parse())).collect();
@@ -100,53 +113,132 @@ fn read_features(report: &Report, files: &[File], root: &Path) -> Features {
         refuse_unknown_keys(place, tree);
     }
 
-    let mut entities = Names::new("entity", "entities", incomplete);
-    for table in tables(&trees, "entity", "entity", entity::ENTITY_KEYS) {
-        if let Some(name) = read_name(&table) {
-            let entity = entity::read(&table, &name).map(Arc::new);
-            entities.add(&table, name, entity);
-        } else {
-            entity::read(&table, "");
+    let scopes = match names {
+        NamesOf::AllFiles => Scopes::One(Known::read(&trees, incomplete, root)),
+        NamesOf::EachFile => {
+            let each = trees.iter().map(|tree| (tree.0.index, Known::read(&[*tree], incomplete, root)));
+            Scopes::Each(each.collect())
+        }
+    };
+    let views = read_views(&trees, &scopes, incomplete, root);
+    let mut services = Names::new("feature service", "feature services", incomplete);
+    for table in tables(&trees, "feature_service", "feature service", service::SERVICE_KEYS) {
+        let name = read_name(&table);
+        let service = service::read(&table, name.as_deref().unwrap_or_default(), &views);
+        if let Some(name) = name {
+            services.add(&table, name, service);
         }
     }
-    let mut sources = Names::new("source", "sources", incomplete);
-    for table in tables(&trees, "source", "source", source::SOURCE_KEYS) {
-        if let Some(name) = read_name(&table) {
-            let source = source::read(&table, &name, root).map(Arc::new);
-            sources.add(&table, name, source);
-        } else {
-            source::read(&table, "", root);
+    let aliases = service::read_aliases(&tables(&trees, "alias", "alias", service::ALIAS_KEYS), &views);
+    let (entities, sources) = match scopes {
+        Scopes::One(known) => (known.entities.into_values(), known.sources.into_values()),
+        Scopes::Each(_) => (Vec::new(), Vec::new()),
+    };
+    Features { entities, sources, views: views.into_values(), services: services.into_values(), aliases }
+}
+
+impl<'a> Known<'a> {
+    fn read(trees: &[Tree<'a>], incomplete: bool, root: &Path) -> Self {
+        let mut entities = Names::new("entity", "entities", incomplete);
+        for table in tables(trees, "entity", "entity", entity::ENTITY_KEYS) {
+            if let Some(name) = read_name(&table) {
+                let entity = entity::read(&table, &name).map(Arc::new);
+                entities.add(&table, name, entity);
+            } else {
+                entity::read(&table, "");
+            }
+        }
+        let mut sources = Names::new("source", "sources", incomplete);
+        for table in tables(trees, "source", "source", source::SOURCE_KEYS) {
+            if let Some(name) = read_name(&table) {
+                let source = source::read(&table, &name, root).map(Arc::new);
+                sources.add(&table, name, source);
+            } else {
+                source::read(&table, "", root);
+            }
+        }
+        Known { entities, sources }
+    }
+}
+
+/// Where the names of entities and sources are known.
+#[derive(Clone, Copy)]
+pub(super) enum NamesOf {
+    /// In all files.
+    AllFiles,
+    /// In their own file only.
+    EachFile,
+}
+
+/// Entities and sources, for all files or by the index of a file.
+enum Scopes<'a> {
+    One(Known<'a>),
+    Each(BTreeMap<usize, Known<'a>>),
+}
+
+impl<'a> Scopes<'a> {
+    fn of(&self, table: &Table<'a>) -> &Known<'a> {
+        match self {
+            Scopes::One(known) => known,
+            // Every file that has a table was read.
+            Scopes::Each(known) => &known[&table.place.index],
         }
     }
-    let known = Known { entities, sources };
-    let views = read_views(&trees, &known, root);
-    (known.entities.into_values(), known.sources.into_values(), views)
 }
 
 /// A file whose syntax is right.
 type Tree<'a> = (Place<'a>, &'a Spanned<DeTable<'a>>);
 
-fn read_views(trees: &[Tree<'_>], known: &Known<'_>, root: &Path) -> Vec<FeatureView> {
-    let mut views = BTreeMap::new();
-    let mut first_at = BTreeMap::new();
+fn read_views<'a>(trees: &[Tree<'a>], scopes: &Scopes<'a>, incomplete: bool, root: &Path) -> Views {
+    let mut identified: BTreeMap<ViewVersion, Table<'a>> = BTreeMap::new();
+    // Without a good name and version, or with those of another view: nothing can refer to them, but their mistakes count.
+    let mut others = Vec::new();
     for table in tables(trees, "feature_view", "feature view", view::VIEW_KEYS) {
         let (name, version) = view::read_identity(&table);
-        let view = view::read(&table, name.as_deref().unwrap_or_default(), version.unwrap_or_default(), known, root);
-        let (Some(name), Some(version)) = (name, version) else { continue };
-        let identity = (name, version);
-        let span = table.get("name").map_or(table.span.clone(), Spanned::span);
-        if let Some(first) = first_at.get(&identity) {
-            let message = format!("version {version} of feature view `{}` is defined twice", identity.0);
-            let hint = format!("the first is at {first}; a changed view gets a new version");
-            table.place.error(span, message, hint);
+        let id = ViewVersion { name: name.unwrap_or_default(), version: version.unwrap_or_default() };
+        if id.name.is_empty() || id.version == 0 {
+            others.push((id, table));
             continue;
         }
-        first_at.insert(identity.clone(), table.place.line(&span));
-        if let Some(view) = view {
-            views.insert(identity, view);
+        match identified.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(table);
+            }
+            Entry::Occupied(entry) => {
+                let (id, first) = (entry.key(), entry.get());
+                let name_span = |table: &Table<'_>| table.get("name").map_or(table.span.clone(), Spanned::span);
+                let message = format!("version {} of feature view `{}` is defined twice", id.version, id.name);
+                let at = first.place.line(&name_span(first));
+                let hint = format!("the first is at {at}; a changed view gets a new version");
+                table.place.error(name_span(&table), message, hint);
+                others.push((id.clone(), table));
+            }
         }
     }
-    views.into_values().collect()
+    let mut views = Views::new(identified.keys().cloned().collect(), incomplete);
+    let Ordered { order, circles } = graph::order(&upstream::edges(identified.iter()));
+    for circle in &circles {
+        report_circle(circle, &identified[&circle[0]]);
+    }
+    for id in order {
+        let table = &identified[&id];
+        let view = view::read(table, &id, scopes.of(table), &views, root);
+        views.add(id, view);
+    }
+    for (id, table) in others {
+        view::read(&table, &id, scopes.of(&table), &views, root);
+    }
+    views
+}
+
+/// Reports a circle at the reference with which its first view, in `table`, reads the next one.
+fn report_circle(circle: &[ViewVersion], table: &Table<'_>) {
+    let next = circle.get(1).unwrap_or(&circle[0]);
+    let span = upstream::references(table).into_iter().find(|(id, _)| id == next).map(|(_, span)| span);
+    let path: Vec<String> = circle.iter().chain(circle.first()).map(|id| format!("`{id}`")).collect();
+    let message = format!("feature views read each other in a circle: {}", path.join(" reads "));
+    let hint = "nothing could be computed first: take one of these references out".to_owned();
+    table.place.error(span.unwrap_or(table.span.clone()), message, hint);
 }
 
 fn refuse_unknown_keys(place: Place<'_>, tree: &Spanned<DeTable<'_>>) {

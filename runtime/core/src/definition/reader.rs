@@ -123,6 +123,13 @@ impl<'a> Table<'a> {
         self.entries.get(key)
     }
 
+    /// Whether the key is there, or one that nobody knows and that looks like it.
+    pub(super) fn has_or_means(&self, key: &'static str) -> bool {
+        let unknown = self.entries.keys().map(|key| key.get_ref().as_ref()).filter(|key| !self.keys.contains(key));
+        self.get(key).is_some()
+            || unknown.into_iter().any(|one| suggest::nearest(one, self.keys.iter().copied()) == Some(key))
+    }
+
     /// The value of a key that must be there; `hint` says what to write.
     pub(super) fn required(&self, key: &'static str, hint: &str) -> Option<&'a Value<'a>> {
         let value = self.get(key);

@@ -39,6 +39,8 @@ pub struct StorageSettings {
     pub offline: PathBuf,
     /// `online`: folder of the LMDB environment. Default `data/online`.
     pub online: PathBuf,
+    /// `registry`: folder of the registry: what was applied. Default `registry`.
+    pub registry: PathBuf,
     /// `cache`: folder of compiled code; whoever may write there may run code as this program. Default `.tandem/cache`.
     pub cache: PathBuf,
 }
@@ -96,6 +98,7 @@ impl StorageSettings {
         StorageSettings {
             offline: root.join("data/features"),
             online: root.join("data/online"),
+            registry: root.join("registry"),
             cache: root.join(".tandem/cache"),
         }
     }
@@ -140,7 +143,7 @@ pub(super) const PROJECT_KEYS: &[&str] = &["name", "features", "max_future"];
 /// `max_future` where `tandem.toml` names none.
 const MAX_FUTURE_DEFAULT: Duration = Duration::from_micros(5 * 60 * 1_000_000);
 
-pub(super) const STORAGE_KEYS: &[&str] = &["offline", "online", "cache"];
+pub(super) const STORAGE_KEYS: &[&str] = &["offline", "online", "registry", "cache"];
 pub(super) const SERVER_KEYS: &[&str] = &[
     "listen",
     "allow_replay",
@@ -234,6 +237,7 @@ fn storage(table: &Table<'_>, root: &Path) -> StorageSettings {
     StorageSettings {
         offline: path("offline", defaults.offline),
         online: path("online", defaults.online),
+        registry: path("registry", defaults.registry),
         cache: path("cache", defaults.cache),
     }
 }

@@ -1,12 +1,14 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
+use crate::hash::Digest;
 use crate::limits::TransformLimits;
-use crate::model::{AsOf, InputSource, KnownBy, NanMode, OnError, Project, SourceKind};
+use crate::model::{AsOf, InputSource, KnownBy, NanMode, OnError, Project, SourceKind, ViewVersion};
 use crate::parameter::ParameterValue;
 use crate::time::{Duration, Timestamp};
-use crate::types::DataType;
+use crate::types::{DataType, Field, Signature};
 
 const SETTINGS: &str = "[project]\nname = \"golden\"\n";
 
@@ -52,6 +54,64 @@ fn golden_messages() {
     }
     assert!(wrong.is_empty(), "these differ; UPDATE_GOLDEN=1 accepts them\n\n{}", wrong.join("\n"));
     assert!(cases >= 15 && (update || messages == cases), "{cases} cases, {messages} messages");
+}
+
+/// The signature in a line `# view@1(input: float64?, ...) -> feature: int64, ...`.
+fn signature(line: &str) -> Option<(String, Signature)> {
+    let (view, rest) = line.strip_prefix("# ")?.split_once('(')?;
+    let (inputs, outputs) = rest.split_once(") -> ")?;
+    let fields = |text: &str| {
+        let fields = text.split(", ").filter(|field| !field.is_empty()).map(|field| {
+            let (name, data_type) = field.split_once(": ").expect(line);
+            let nullable = data_type.ends_with('?');
+            Field::new(name, data_type.trim_end_matches('?').parse().expect(line), nullable)
+        });
+        fields.collect()
+    };
+    Some((view.to_owned(), Signature { inputs: fields(inputs), outputs: fields(outputs), doc: String::new() }))
+}
+
+/// A file whose views do not go together with their components, whose signatures stand in its comments, beside what is said about it.
+#[test]
+fn golden_messages_of_binding() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/definition/golden_bind");
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let (mut cases, mut wrong) = (0, Vec::new());
+    for path in sorted_files(&folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "toml")) {
+        cases += 1;
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let signatures: BTreeMap<String, Signature> = text.lines().filter_map(signature).collect();
+        let files = vec![file(&format!("features/{stem}.toml"), &text)];
+        let sources = Sources { settings: file("tandem.toml", SETTINGS), features: files.clone() };
+        let project = parse_project(&sources, Path::new("")).unwrap_or_else(|error| panic!("{error}"));
+        let (mut known, mut mistakes) = (BTreeMap::new(), Vec::new());
+        for view in project.views.iter().flat_map(|view| project.with_upstream(view)) {
+            let signature = signatures.get(&view.id().to_string()).unwrap_or_else(|| panic!("{stem}: {}", view.id()));
+            if known.contains_key(&view.id()) {
+                continue;
+            }
+            match bind(view.clone(), signature.clone(), Digest::of(b""), &known) {
+                Ok(bound) => drop(known.insert(view.id(), Arc::new(bound))),
+                Err(errors) => mistakes.push((Defined::View(view), errors.iter().map(Mistake::from).collect())),
+            }
+        }
+        let signatures = known.iter().map(|(id, bound)| (id.clone(), &bound.signature)).collect();
+        for service in &project.services {
+            if let Err(errors) = bind_service(service, &signatures) {
+                mistakes.push((Defined::Service(service), errors.iter().map(Mistake::from).collect()));
+            }
+        }
+        let found = format!("{}\n", locate(&files, mistakes).expect(stem));
+        let expected_path = path.with_extension("stderr");
+        if update {
+            std::fs::write(&expected_path, &found).unwrap();
+        } else if std::fs::read_to_string(&expected_path).unwrap_or_default() != found {
+            wrong.push(format!("{stem}:\n{found}"));
+        }
+    }
+    assert!(wrong.is_empty(), "these differ; UPDATE_GOLDEN=1 accepts them\n\n{}", wrong.join("\n"));
+    assert!(cases >= 3, "{cases} cases");
 }
 
 fn sorted_files(folder: &Path) -> Vec<PathBuf> {
@@ -138,10 +198,11 @@ fn versions_of_a_view_live_side_by_side_and_files_have_no_order() {
     let second = VIEW.replace("version = 1", "version = 2\nttl = \"1d12h\"");
     let project = parse(&[VIEW, CARD, &second, TRANSACTIONS]).unwrap();
     assert_eq!(project.views.len(), 2);
-    assert_eq!(project.view("card_risk", None).unwrap().ttl, Some(Duration::from_micros(36 * 3_600_000_000)));
-    assert_eq!(project.view("card_risk", Some(1)).unwrap().ttl, None);
-    assert_eq!(project.view("card_risk", Some(3)), None);
-    assert_eq!(project.view("card", None), None);
+    let view = |reference: &str| project.view(&reference.parse().unwrap());
+    assert_eq!(view("card_risk").unwrap().ttl, Some(Duration::from_micros(36 * 3_600_000_000)));
+    assert_eq!(view("card_risk@1").unwrap().ttl, None);
+    assert_eq!(view("card_risk@3"), None);
+    assert_eq!(view("card"), None);
     assert_eq!(parse(&[TRANSACTIONS, &second, CARD, VIEW]), Ok(project.clone()));
     assert_eq!(parse(&[&[second.as_str(), TRANSACTIONS, VIEW, CARD].concat()]), Ok(project));
 }
@@ -156,13 +217,14 @@ fn defaults_follow_the_source() {
         (OnError::Fail, NanMode::Boundary, &TransformLimits::default())
     );
     assert_eq!(view.component, Path::new("root/card.wasm"));
-    assert_eq!(view.source.path, Path::new("root/data/transactions"));
-    assert!(Arc::ptr_eq(&view.source, &project.sources[0]));
+    let source = view.source.files().unwrap();
+    assert_eq!(source.path, Path::new("root/data/transactions"));
+    assert!(Arc::ptr_eq(source, &project.sources[0]));
 
     let state = TRANSACTIONS.replace("\"events\"", "\"state\"") + "created_time = \"loaded_at\"\n";
     let view = VIEW.replace("as_of = \"before\"\n", "");
     let project = parse(&[CARD, &state, &view]).unwrap();
-    assert_eq!(project.views[0].source.kind, SourceKind::State);
+    assert_eq!(project.views[0].source.kind(), Some(SourceKind::State));
     assert_eq!((project.views[0].as_of, project.views[0].known_by), (AsOf::AtOrBefore, KnownBy::Created));
     let published = parse(&[CARD, &state, &(view + "known_by = \"published\"\n")]).unwrap();
     assert_eq!(published.views[0].known_by, KnownBy::Published);
@@ -262,13 +324,27 @@ fn the_examples_of_the_reference_are_read() {
         project.entities[0].join_keys.iter().map(|key| &key.name).collect::<Vec<_>>(),
         ["origin", "destination"]
     );
-    let view = project.view("transaction_risk", Some(1)).expect("the example's view");
+    let view = project.version(&ViewVersion::new("transaction_risk", 1)).expect("the example's view");
     assert_eq!(view.limits, TransformLimits::default());
     assert_eq!(view.join_keys().map(|key| key.data_type).collect::<Vec<_>>(), [DataType::Int64]);
     assert_eq!(view.key_column("user_id"), "customer");
     assert_eq!(view.input_source("amount"), InputSource::Column("amount_eur".to_owned()));
     assert_eq!(view.input_source("scored_at"), InputSource::AsOf);
     assert_eq!(view.ttl, Some(Duration::from_micros(30 * 86_400_000_000)));
+}
+
+#[test]
+fn the_examples_of_the_reference_survive_rendering() {
+    let [settings, features] = reference_blocks()[..] else { panic!("two examples") };
+    let sources =
+        Sources { settings: file("tandem.toml", settings), features: vec![file("features/card.toml", features)] };
+    let root = Path::new("project");
+    let project = parse_project(&sources, root).unwrap_or_else(|error| panic!("{error}"));
+    let views = project.views.iter().map(|view| render_view(view, root));
+    let rest = project.services.iter().map(render_service).chain(project.aliases.iter().map(render_alias));
+    let files: Vec<File> = views.chain(rest).map(|text| file("rendered.toml", &text)).collect();
+    let read = parse_registered(&files, root).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((read.views, read.services, read.aliases), (project.views, project.services, project.aliases));
 }
 
 #[test]
@@ -283,6 +359,11 @@ fn every_key_is_in_the_reference_and_in_its_examples() {
         entity::JOIN_KEY_KEYS,
         source::SOURCE_KEYS,
         view::VIEW_KEYS,
+        view::DEPRECATED_KEYS,
+        view::SOURCE_VIEW_KEYS,
+        view::INPUT_KEYS,
+        service::SERVICE_KEYS,
+        service::ALIAS_KEYS,
         view::LIMIT_KEYS,
     ];
     let examples = reference_blocks().concat();

@@ -1,22 +1,29 @@
 //! `[[feature_view]]`: a transform over a source, keyed by entities.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use toml::de::DeValue;
 
 use super::names::{Names, read_name};
-use super::reader::{Table, check_name};
-use super::{parameters, source};
+use super::reader::Table;
+use super::references::Views;
+use super::{parameters, source, upstream};
 use crate::limits::TransformLimits;
-use crate::model::{AsOf, Entity, FeatureView, InputSource, KnownBy, NanMode, OnError, Source, SourceKind};
+use crate::model::{
+    AsOf, Deprecation, Entity, FeatureView, KnownBy, NanMode, OnError, Source, SourceKind, Stage, ViewSource,
+    ViewVersion,
+};
 use crate::suggest;
-use crate::types::AS_OF;
+use crate::time::Day;
 
 pub(super) const VIEW_KEYS: &[&str] = &[
     "name",
     "version",
+    "stage",
+    "deprecated",
     "source",
     "entities",
     "component",
@@ -33,6 +40,9 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "parameters",
     "limits",
 ];
+pub(super) const DEPRECATED_KEYS: &[&str] = &["since", "replacement"];
+pub(super) const SOURCE_VIEW_KEYS: &[&str] = &["view"];
+pub(super) const INPUT_KEYS: &[&str] = &["view", "feature", "event_time"];
 pub(super) const LIMIT_KEYS: &[&str] = &[
     "fuel_base",
     "fuel_per_row",
@@ -51,17 +61,36 @@ pub(super) struct Known<'a> {
     pub(super) sources: Names<'a, Arc<Source>>,
 }
 
-/// Reads a view whose name and version are known to be good. What is wrong is reported.
-pub(super) fn read(table: &Table<'_>, name: &str, version: u32, known: &Known<'_>, root: &Path) -> Option<FeatureView> {
-    let source = table.required("source", "`source = \"...\"`, the name of a `[[source]]`").and_then(|value| {
-        let name = table.text("source", value)?;
-        known.sources.resolve(table, value, name)
-    });
-    let entities = read_entities(table, known);
+/// Reads a view whose name and version are known to be good, after the views that it reads. What is wrong is reported.
+pub(super) fn read(
+    table: &Table<'_>,
+    id: &ViewVersion,
+    known: &Known<'_>,
+    views: &Views,
+    root: &Path,
+) -> Option<FeatureView> {
+    let stage = match table.get("stage") {
+        None => Some(Stage::Experimental),
+        Some(value) => table.choice("stage", value, &Stage::ALL, Stage::as_str),
+    };
+    let deprecation = read_deprecation(table, id, stage, views);
+    let source = upstream::read_source(table, known, views, stage);
+    let on_demand = !table.has_or_means("source");
+    let inputs = upstream::read_inputs(table, views, stage, on_demand);
+    let entities = match table.get("entities") {
+        None if on_demand => upstream::entities(table, &inputs, views),
+        _ => read_entities(table, known, on_demand),
+    };
+    if let (true, Some(entities)) = (on_demand, &entities) {
+        upstream::check_entities(table, &inputs, entities, views);
+    }
     let component = table
         .required("component", "`component = \"....wasm\"`, the file that `tandem build` makes")
         .and_then(|value| table.path("component", value, root));
-    let ttl = table.get("ttl").and_then(|value| {
+    if on_demand {
+        upstream::refuse_stored_keys(table);
+    }
+    let ttl = table.get("ttl").filter(|_| !on_demand).and_then(|value| {
         let ttl = table.duration("ttl", value)?;
         if ttl.as_micros() == 0 {
             let hint = "leave `ttl` out if rows never get too old".to_owned();
@@ -69,19 +98,17 @@ pub(super) fn read(table: &Table<'_>, name: &str, version: u32, known: &Known<'_
         }
         Some(ttl)
     });
-    let inputs = read_inputs(table);
-    let key_columns = read_key_columns(table, entities.as_deref());
-    let as_of = read_as_of(table, source.as_deref());
-    let known_by = read_known_by(table, source.as_deref());
+    let key_columns = if on_demand { BTreeMap::new() } else { read_key_columns(table, entities.as_deref()) };
+    let as_of = if on_demand { Some(AsOf::AtOrBefore) } else { read_as_of(table, source.as_ref()) };
+    let known_by = if on_demand { Some(KnownBy::Event) } else { read_known_by(table, source.as_ref()) };
     let choice = |key, on_error: OnError| {
         table.get(key).and_then(|value| table.choice(key, value, &OnError::ALL, OnError::as_str)).unwrap_or(on_error)
     };
     let view = FeatureView {
-        name: name.to_owned(),
-        version,
+        name: id.name.clone(),
+        version: id.version,
         component: component.unwrap_or_default(),
         parameters: parameters::read(table),
-        inputs,
         key_columns,
         ttl,
         on_error: choice("on_error", OnError::Fail),
@@ -94,6 +121,9 @@ pub(super) fn read(table: &Table<'_>, name: &str, version: u32, known: &Known<'_
         description: table.prose("description"),
         tags: read_tags(table),
         // Everything was read before a missing part ends it, so that all mistakes are reported.
+        inputs: inputs.into_iter().map(|(name, input)| (name, input.source)).collect(),
+        stage: stage?,
+        deprecation,
         source: source?,
         entities: entities?,
         as_of: as_of?,
@@ -102,11 +132,56 @@ pub(super) fn read(table: &Table<'_>, name: &str, version: u32, known: &Known<'_
     Some(view)
 }
 
-fn read_entities(table: &Table<'_>, known: &Known<'_>) -> Option<Vec<Arc<Entity>>> {
+const DEPRECATED_EXAMPLE: &str = "`deprecated = { since = \"2026-12-01\", replacement = \"card_risk@3\" }`";
+
+fn read_deprecation(table: &Table<'_>, id: &ViewVersion, stage: Option<Stage>, views: &Views) -> Option<Deprecation> {
+    let Some(value) = table.get("deprecated") else {
+        if let (Some(Stage::Deprecated), Some(at)) = (stage, table.get("stage")) {
+            let message = format!("{} is deprecated and does not say since when", table.what);
+            table.error(at, message, format!("add {DEPRECATED_EXAMPLE}; the replacement may be left out"));
+        }
+        return None;
+    };
+    if let Some(stage) = stage.filter(|stage| *stage != Stage::Deprecated) {
+        let message = format!("{} has `deprecated`, but its stage is {}", table.what, stage.as_str());
+        table.error(value, message, "set `stage = \"deprecated\"`, or take `deprecated` out".to_owned());
+    }
+    let DeValue::Table(entries) = value.get_ref() else {
+        table.wrong_type("deprecated", value, "a table", format!("write {DEPRECATED_EXAMPLE}"));
+        return None;
+    };
+    let inner =
+        Table::open(table.place, format!("`deprecated` of {}", table.what), value.span(), entries, DEPRECATED_KEYS);
+    let since = inner.required("since", "`since = \"2026-12-01\"`, a day").and_then(|value| {
+        let hint = "a day is written like \"2026-12-01\", in quotes".to_owned();
+        let DeValue::String(text) = value.get_ref() else {
+            inner.wrong_type("since", value, "a day", hint);
+            return None;
+        };
+        let day = Day::parse(text).ok();
+        if day.is_none() {
+            inner.error(value, format!("`since` of {}: {text:?} is not a day", inner.what), hint);
+        }
+        day
+    });
+    let replacement = inner.get("replacement").and_then(|value| {
+        let text = inner.text("replacement", value)?;
+        let replacement = views.pinned(&inner, "replacement", value, text)?;
+        if replacement == *id {
+            let hint = "name another version, or leave `replacement` out".to_owned();
+            inner.error(value, format!("{} is named as its own replacement", table.what), hint);
+            return None;
+        }
+        views.exists(&inner, value, &replacement).then_some(replacement)
+    });
+    Some(Deprecation { since: since?, replacement })
+}
+
+fn read_entities(table: &Table<'_>, known: &Known<'_>, may_be_empty: bool) -> Option<Vec<Arc<Entity>>> {
     const EXAMPLE: &str = "`entities = [\"user\"]`";
     let value = table.required("entities", EXAMPLE)?;
     let names = table.texts("entities", value, EXAMPLE)?;
-    if names.is_empty() {
+    if names.is_empty() && !may_be_empty {
         let message = format!("{} has no entity: nothing would key its rows", table.what);
         table.error(value, message, format!("write {EXAMPLE}"));
         return None;
@@ -119,40 +194,24 @@ fn read_entities(table: &Table<'_>, known: &Known<'_>) -> Option<Vec<Arc<Entity>
             continue;
         }
         let Some(entity) = known.entities.resolve(table, item, name) else { continue };
-        for other in &entities {
-            if let Some(key) = entity.join_keys.iter().find(|key| other.join_keys.iter().any(|o| o.name == key.name)) {
-                let message = format!(
-                    "entities `{}` and `{name}` of {} both have a join key `{}`",
-                    other.name, table.what, key.name
-                );
-                table.error(item, message, "give the join keys different names and use `key_columns`".to_owned());
-            }
-        }
+        check_join_keys(table, &item.span(), &entities, &entity);
         entities.push(entity);
     }
     (entities.len() == names.len()).then_some(entities)
 }
 
-fn read_inputs(table: &Table<'_>) -> BTreeMap<String, InputSource> {
-    let mut inputs = BTreeMap::new();
-    for (key, value) in table.entries("inputs", "`inputs = { amount = \"amount_eur\" }`, from input to source column") {
-        let name = key.get_ref().as_ref();
-        if name == AS_OF {
-            let hint = "leave it out: an input named `as_of` always is the time that is asked for".to_owned();
-            table.place.error(key.span(), format!("`inputs` of {} cannot map `as_of`", table.what), hint);
-            continue;
-        }
-        let named = check_name(table.place, key.span(), &format!("an input of {}", table.what), name);
-        let input = match table.text(&format!("inputs.{name}"), value) {
-            Some(AS_OF) => InputSource::AsOf,
-            Some(column) => InputSource::Column(column.to_owned()),
-            None => continue,
-        };
-        if named {
-            inputs.insert(name.to_owned(), input);
+/// Refuses an entity that shares the name of a join key with one before it.
+pub(super) fn check_join_keys(table: &Table<'_>, span: &Range<usize>, before: &[Arc<Entity>], entity: &Entity) {
+    for other in before {
+        if let Some(key) = entity.join_keys.iter().find(|key| other.join_keys.iter().any(|o| o.name == key.name)) {
+            let message = format!(
+                "entities `{}` and `{}` of {} both have a join key `{}`",
+                other.name, entity.name, table.what, key.name
+            );
+            let hint = "give the join keys different names and use `key_columns`".to_owned();
+            table.place.error(span.clone(), message, hint);
         }
     }
-    inputs
 }
 
 fn read_key_columns(table: &Table<'_>, entities: Option<&[Arc<Entity>]>) -> BTreeMap<String, String> {
@@ -175,11 +234,11 @@ fn read_key_columns(table: &Table<'_>, entities: Option<&[Arc<Entity>]>) -> BTre
     columns
 }
 
-fn read_as_of(table: &Table<'_>, source: Option<&Source>) -> Option<AsOf> {
+fn read_as_of(table: &Table<'_>, source: Option<&ViewSource>) -> Option<AsOf> {
     if let Some(value) = table.get("as_of") {
         return table.choice("as_of", value, &AsOf::ALL, AsOf::as_str);
     }
-    match source?.kind {
+    match source?.kind()? {
         SourceKind::State => Some(AsOf::AtOrBefore),
         SourceKind::Events => {
             let message = format!("{} has no `as_of`, and its source is events", table.what);
@@ -191,20 +250,20 @@ fn read_as_of(table: &Table<'_>, source: Option<&Source>) -> Option<AsOf> {
     }
 }
 
-fn read_known_by(table: &Table<'_>, source: Option<&Source>) -> Option<KnownBy> {
+fn read_known_by(table: &Table<'_>, source: Option<&ViewSource>) -> Option<KnownBy> {
     let Some(value) = table.get("known_by") else {
-        return source.map(|source| if source.created_time.is_some() { KnownBy::Created } else { KnownBy::Event });
+        return source.map(|source| if source.has_created_time() { KnownBy::Created } else { KnownBy::Event });
     };
     let known_by = table.choice("known_by", value, &KnownBy::ALL, KnownBy::as_str)?;
-    if let Some(source) = source.filter(|source| known_by == KnownBy::Created && source.created_time.is_none()) {
-        let message =
-            format!("`known_by` of {} is `created`, but source `{}` has no created time", table.what, source.name);
+    if let Some(source) = source.filter(|source| known_by == KnownBy::Created && !source.has_created_time()) {
+        let what = source.what();
+        let message = format!("`known_by` of {} is `created`, but {what} has no created time", table.what);
         table.error(value, message, "add `created_time` to the source, or use `published` or `event`".to_owned());
     }
     Some(known_by)
 }
 
-fn read_tags(table: &Table<'_>) -> BTreeMap<String, String> {
+pub(super) fn read_tags(table: &Table<'_>) -> BTreeMap<String, String> {
     let mut tags = BTreeMap::new();
     for (key, value) in table.entries("tags", "`tags = { team = \"risk\" }`") {
         match value.get_ref() {

@@ -3,7 +3,7 @@
 use super::Digest;
 use super::encoding::Item;
 use crate::limits::TransformLimits;
-use crate::model::{Entity, FeatureView, InputSource, JoinKey, Source};
+use crate::model::{Entity, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource, ViewVersion};
 use crate::parameter::{ParameterValue, Parameters};
 use crate::types::Signature;
 
@@ -13,7 +13,7 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 /// SHA-256 over a canonical typed encoding of everything of a definition that can change a value: the component's
 /// digest, parameters, the source of each of the signature's inputs, join keys (names, types and columns, in order), the
 /// source (name, kind, time columns, sequence, time zone, partition), `as_of`, `known_by`, `ttl`, limits, `nan` and
-/// `on_error`.
+/// `on_error`. A view that is read, for its rows or for a feature, is covered by its name and version.
 ///
 /// What is not covered:
 ///
@@ -23,7 +23,7 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 ///   digest; data is new every day, and a source in staging has the same meaning as in production.
 /// - Names of entities and all outputs of the signature: what they mean is in the join keys, and in the component
 ///   with its parameters.
-/// - Owner, description, tags: they are for people.
+/// - Owner, description, tags, stage, deprecation: they are for people.
 ///
 /// The bytes are the text [`DEFINITION_ENCODING`] and a record (`encoding.rs`).
 pub fn definition_hash(view: &FeatureView, signature: &Signature, digest: Digest) -> Digest {
@@ -39,6 +39,8 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
     let FeatureView {
         name: _,
         version: _,
+        stage: _,
+        deprecation: _,
         source,
         entities,
         component: _,
@@ -61,7 +63,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         ("parameters", parameters_item(parameters)),
         ("inputs", Item::list(inputs, |input| input_item(&input.name, view.input_source(&input.name)))),
         ("keys", Item::list(entities.iter().flat_map(|entity| keys(entity)), |key| key_item(view, key))),
-        ("source", source_item(source)),
+        ("source", view_source_item(source)),
         ("as_of", Item::text(as_of.as_str())),
         ("known_by", Item::text(known_by.as_str())),
         ("ttl_us", Item::optional(*ttl, |ttl| Item::Unsigned(ttl.as_micros()))),
@@ -90,8 +92,30 @@ fn input_item(name: &str, source: InputSource) -> Item {
         InputSource::Column(column) => Item::Text(column),
         // Not a text, so that no column's name can stand for it.
         InputSource::AsOf => Item::Absent,
+        InputSource::Feature { view, feature } => {
+            Item::record([("view", pin_item(&view)), ("feature", Item::Text(feature))])
+        }
+        InputSource::EventTime { view } => Item::record([("view", pin_item(&view)), ("event_time", Item::Absent)]),
     };
     Item::record([("name", Item::text(name)), ("column", column)])
+}
+
+/// What a version means never changes, so its name stands for all of it.
+fn pin_item(view: &ViewVersion) -> Item {
+    let ViewVersion { name, version } = view;
+    Item::record([("name", Item::text(name)), ("version", Item::Unsigned(u64::from(*version)))])
+}
+
+fn view_source_item(source: &ViewSource) -> Item {
+    match source {
+        ViewSource::Files(source) => source_item(source),
+        ViewSource::View(rows) => {
+            // All but the view follows from the view.
+            let PublishedRows { view, kind: _, created_time: _, sequence: _, timezone: _, partition: _ } = &**rows;
+            Item::record([("view", pin_item(view))])
+        }
+        ViewSource::Request => Item::Absent,
+    }
 }
 
 fn source_item(source: &Source) -> Item {

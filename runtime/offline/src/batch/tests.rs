@@ -7,7 +7,7 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch, TimestampNanosecondArray, UInt32Array};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tandem_core::hash::Digest;
-use tandem_core::model::OnError;
+use tandem_core::model::{OnError, ViewSource};
 
 use super::*;
 use crate::testing::{
@@ -389,8 +389,8 @@ async fn a_source_without_partitions_is_one_partition() {
     write(&file, &with_column(&batch, "unused", "date", batch.column_by_name("unused").unwrap()));
     for path in [file, source.path().to_owned()] {
         let mut view = view("");
-        view.view.source =
-            Arc::new(tandem_core::model::Source { path, partition: None, ..(*view.view.source).clone() });
+        let source = tandem_core::model::Source { partition: None, ..crate::testing::source(path) };
+        view.view.source = ViewSource::Files(Arc::new(source));
         let report = run(&view, output.path(), None).await.unwrap();
         assert_eq!((report.rows().rows_out, report.rows().quarantined), (1, 1));
         assert_eq!(names(output.path()), ["spend/v1/_quarantine/part-0.parquet", "spend/v1/part-0.parquet"]);

@@ -12,7 +12,7 @@ pub struct Arguments {}
 /// Reads, binds and lists every view.
 pub fn run(context: &Context, _: &Arguments) -> Result<(), Error> {
     let opened = context.open()?;
-    let views = opened.project.views.iter().map(|view| opened.bind(view)).collect::<Result<Vec<_>, _>>()?;
+    let views = opened.bind_all()?;
     context.output.data(
         || {
             let mut text = String::new();

@@ -4,9 +4,10 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::http::HeaderValue;
 use tandem_core::definition::ServerSettings;
 use tandem_core::model::BoundView;
-use tandem_core::model::parse_view_reference;
+use tandem_core::model::{Selector, ViewReference};
 use tandem_core::time::Timestamp;
 use tandem_engine::{OnDemand, Workers};
 use tandem_online::{Store, ViewId};
@@ -24,6 +25,8 @@ pub(super) struct View {
     pub(super) on_demand: OnDemand,
     pub(super) store_view: Option<ViewId>,
     pub(super) plan: Arc<InputPlan>,
+    /// The component's digest as a header has it.
+    pub(super) digest: HeaderValue,
 }
 
 /// What all requests share.
@@ -96,6 +99,7 @@ impl View {
     fn new(served: ServedView) -> Self {
         View {
             plan: Arc::new(InputPlan::new(&served.bound)),
+            digest: HeaderValue::from_str(&served.bound.digest.to_string()).expect("a digest is hexadecimal"),
             bound: served.bound,
             on_demand: served.on_demand,
             store_view: served.store_view,
@@ -109,8 +113,13 @@ impl View {
 
 /// The position of `name` or `name@version` among views sorted by name and version.
 fn find(served: &[(&str, u32)], text: &str) -> Result<usize, Problem> {
-    let found = parse_view_reference(text).and_then(|(asked, version)| {
-        served.iter().rposition(|(name, own)| *name == asked && version.is_none_or(|version| version == *own))
+    let found = text.parse::<ViewReference>().ok().and_then(|asked| {
+        let is_meant = |own: u32| match asked.selector {
+            Selector::Latest => true,
+            Selector::Version(version) => version == own,
+            Selector::Alias(_) => false,
+        };
+        served.iter().rposition(|(name, own)| *name == asked.name && is_meant(*own))
     });
     found.ok_or_else(|| {
         let (asked, version) = text.split_once('@').unwrap_or((text, ""));

@@ -1,5 +1,6 @@
 //! What the tests of the server share: a view without a component.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ ttl = "1d"
     let project = parse_project(&Sources { settings, features }, Path::new("")).unwrap_or_else(|e| panic!("{e}"));
     let signature = Signature { inputs, outputs: outputs(), doc: "How risky it is.".to_owned() };
     let view = project.views.into_iter().next().unwrap();
-    Arc::new(bind(view, signature, Digest([7; 32])).unwrap_or_else(|errors| panic!("{errors:?}")))
+    Arc::new(bind(view, signature, Digest([7; 32]), &BTreeMap::new()).unwrap_or_else(|errors| panic!("{errors:?}")))
 }
 
 /// `risk` with inputs of several types; `seen` is bound to `as_of`, as is `as_of` itself.

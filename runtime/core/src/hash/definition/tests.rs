@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{AsOf, KnownBy, NanMode, OnError, SourceKind};
-use crate::time::{Duration, Timestamp};
+use crate::model::{AsOf, Deprecation, KnownBy, NanMode, OnError, SourceKind, Stage};
+use crate::time::{Day, Duration, Timestamp};
 use crate::types::{DataType, Field};
 
 #[derive(Clone)]
@@ -19,7 +19,21 @@ impl Case {
     }
 
     fn source(&mut self) -> &mut Source {
-        Arc::make_mut(&mut self.view.source)
+        match &mut self.view.source {
+            ViewSource::Files(source) => Arc::make_mut(source),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn rows(&mut self) -> &mut PublishedRows {
+        match &mut self.view.source {
+            ViewSource::View(rows) => Arc::make_mut(rows),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn read(&mut self, input: &str, source: InputSource) {
+        self.view.inputs.insert(input.to_owned(), source);
     }
 
     fn entity(&mut self) -> &mut Entity {
@@ -59,7 +73,9 @@ fn case() -> Case {
     let view = FeatureView {
         name: "transaction_risk".to_owned(),
         version: 1,
-        source: Arc::new(source),
+        stage: Stage::Experimental,
+        deprecation: None,
+        source: ViewSource::Files(Arc::new(source)),
         entities: vec![Arc::new(entity)],
         component: "transform.wasm".into(),
         parameters: parameters(),
@@ -98,16 +114,40 @@ fn case() -> Case {
     Case { view, signature, digest: Digest::of(b"component") }
 }
 
+fn view_source(name: &str, version: u32) -> ViewSource {
+    ViewSource::View(Arc::new(PublishedRows {
+        view: ViewVersion::new(name, version),
+        kind: SourceKind::Events,
+        created_time: true,
+        sequence: true,
+        timezone: None,
+        partition: Some("date".to_owned()),
+    }))
+}
+
+fn feature(view: &str, version: u32, feature: &str) -> InputSource {
+    InputSource::Feature { view: ViewVersion::new(view, version), feature: feature.to_owned() }
+}
+
 type Change = (&'static str, fn(&mut Case));
 
 /// One change at least for everything that the hash covers.
 const COVERED: &[Change] = &[
     ("digest", |c| c.digest = Digest::of(b"another component")),
-    ("FeatureView.source", |c| c.view.source = Arc::new(Source { name: "b".to_owned(), ..(*c.view.source).clone() })),
+    ("FeatureView.source", |c| c.view.source = view_source("spend", 1)),
+    ("FeatureView.source", |c| c.view.source = ViewSource::Request),
     ("FeatureView.entities", |c| c.view.entities.clear()),
     ("FeatureView.parameters", |c| drop(c.view.parameters.remove("int64"))),
     ("FeatureView.inputs", |c| c.view.inputs.clear()),
     ("FeatureView.inputs", |c| drop(c.view.inputs.insert("scored_at".to_owned(), InputSource::AsOf))),
+    ("FeatureView.inputs", |c| c.read("merchant", feature("spend", 1, "mean"))),
+    ("FeatureView.inputs", |c| c.read("merchant", InputSource::EventTime { view: ViewVersion::new("spend", 1) })),
+    ("InputSource.feature", |c| c.read("merchant", feature("spend", 1, "median"))),
+    ("InputSource.view", |c| c.read("merchant", feature("spent", 1, "mean"))),
+    ("InputSource.view", |c| c.read("merchant", feature("spend", 2, "mean"))),
+    ("InputSource.view", |c| c.read("merchant", InputSource::EventTime { view: ViewVersion::new("spend", 2) })),
+    ("PublishedRows.view", |c| c.view.source = view_source("spend", 2)),
+    ("PublishedRows.view", |c| c.view.source = view_source("spent", 1)),
     ("FeatureView.key_columns", |c| drop(c.view.key_columns.insert("user_id".to_owned(), "customer".to_owned()))),
     ("FeatureView.ttl", |c| c.view.ttl = None),
     ("FeatureView.ttl", |c| c.view.ttl = Some(Duration::from_micros(1))),
@@ -152,6 +192,10 @@ const COVERED: &[Change] = &[
 const NOT_COVERED: &[Change] = &[
     ("FeatureView.name", |c| c.view.name.push('2')),
     ("FeatureView.version", |c| c.view.version = 2),
+    ("FeatureView.stage", |c| c.view.stage = Stage::Production),
+    ("FeatureView.deprecation", |c| {
+        c.view.deprecation = Some(Deprecation { since: Day(0), replacement: Some(ViewVersion::new("spend", 1)) });
+    }),
     ("FeatureView.component", |c| c.view.component = "elsewhere.wasm".into()),
     ("FeatureView.owner", |c| c.view.owner = "risk".to_owned()),
     ("FeatureView.description", |c| c.view.description = "text".to_owned()),
@@ -170,6 +214,15 @@ const NOT_COVERED: &[Change] = &[
     ("columns as resolved", |c| drop(c.view.key_columns.insert("user_id".to_owned(), "user_id".to_owned()))),
 ];
 
+/// Of a view over another's rows: what follows from that view.
+const NOT_COVERED_OVER_A_VIEW: &[Change] = &[
+    ("PublishedRows.kind", |c| c.rows().kind = SourceKind::State),
+    ("PublishedRows.created_time", |c| c.rows().created_time = false),
+    ("PublishedRows.sequence", |c| c.rows().sequence = false),
+    ("PublishedRows.timezone", |c| c.rows().timezone = Some("Europe/Vienna".to_owned())),
+    ("PublishedRows.partition", |c| c.rows().partition = None),
+];
+
 /// The names of all fields of a struct; does not compile where one is missing.
 macro_rules! fields {
     ($type:ident { $($field:ident),* $(,)? } of $value:expr) => {{
@@ -183,12 +236,18 @@ fn every_field_is_covered_or_left_out_on_purpose() {
     let case = case();
     let mut fields: BTreeSet<&str> = BTreeSet::new();
     fields.extend(fields!(FeatureView {
-        name, version, source, entities, component, parameters, inputs, key_columns, ttl, as_of, known_by, on_error,
+        name, version, stage, deprecation, source, entities, component, parameters, inputs, key_columns, ttl, as_of, known_by, on_error,
         nan, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {
         name, path, kind, event_time, created_time, sequence, timezone, partition, description,
-    } of &*case.view.source));
+    } of case.view.source.files().unwrap().as_ref()));
+    fields.extend(["InputSource.view", "InputSource.feature"]);
+    let mut over_a_view = case.clone();
+    over_a_view.view.source = view_source("spend", 1);
+    fields.extend(
+        fields!(PublishedRows { view, kind, created_time, sequence, timezone, partition } of &*over_a_view.rows()),
+    );
     fields.extend(fields!(Entity { name, join_keys, description } of &*case.view.entities[0]));
     fields.extend(fields!(JoinKey { name, data_type } of &case.view.entities[0].join_keys[0]));
     fields.extend(fields!(TransformLimits {
@@ -196,7 +255,12 @@ fn every_field_is_covered_or_left_out_on_purpose() {
         message_bytes_max, fields_max, failed_rows_max,
     } of &case.view.limits));
     fields.extend(fields!(Signature { inputs, outputs, doc } of &case.signature));
-    let changed = COVERED.iter().chain(NOT_COVERED).map(|(name, _)| *name).filter(|name| name.contains('.'));
+    let changed = COVERED
+        .iter()
+        .chain(NOT_COVERED)
+        .chain(NOT_COVERED_OVER_A_VIEW)
+        .map(|(name, _)| *name)
+        .filter(|name| name.contains('.'));
     assert_eq!(changed.collect::<BTreeSet<&str>>(), fields);
 }
 
@@ -217,11 +281,15 @@ fn what_is_covered_changes_the_hash_each_in_its_own_way() {
 
 #[test]
 fn what_is_not_covered_leaves_the_hash() {
-    let base = case();
-    for (name, change) in NOT_COVERED {
-        let mut changed = base.clone();
-        change(&mut changed);
-        assert_eq!(changed.hash(), base.hash(), "{name}");
+    let over_files = case();
+    let mut over_a_view = case();
+    over_a_view.view.source = view_source("spend", 1);
+    for (base, changes) in [(over_files, NOT_COVERED), (over_a_view, NOT_COVERED_OVER_A_VIEW)] {
+        for (name, change) in changes {
+            let mut changed = base.clone();
+            change(&mut changed);
+            assert_eq!(changed.hash(), base.hash(), "{name}");
+        }
     }
 }
 

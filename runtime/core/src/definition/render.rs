@@ -1,0 +1,275 @@
+//! Checked definitions as text of a feature file, which the same parser reads back to the same definitions.
+//!
+//! What has a default is written out, so that the text keeps its meaning when a later release has another default.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write};
+use std::path::Path;
+
+use crate::limits::TransformLimits;
+use crate::model::{Alias, Entity, FeatureService, FeatureView, InputSource, Source, ViewSource};
+use crate::parameter::ParameterValue;
+use crate::time::Timestamp;
+use crate::types::is_name;
+
+/// A view with its entities and its source: all that it needs but the views that it reads. Paths below `root`, the folder of
+/// `tandem.toml`, are written relative to it.
+pub fn render_view(view: &FeatureView, root: &Path) -> String {
+    let FeatureView {
+        name,
+        version,
+        stage,
+        deprecation,
+        source,
+        entities,
+        component,
+        parameters,
+        inputs,
+        key_columns,
+        ttl,
+        as_of,
+        known_by,
+        on_error,
+        nan,
+        limits,
+        owner,
+        description,
+        tags,
+    } = view;
+    let mut out = Text::default();
+    for entity in entities {
+        out.entity(entity);
+    }
+    if let ViewSource::Files(source) = source {
+        out.source(source, root);
+    }
+    out.table("[[feature_view]]");
+    out.line("name", quoted(name));
+    out.line("version", version);
+    out.line("stage", quoted(stage.as_str()));
+    if let Some(deprecation) = deprecation {
+        let replacement = deprecation.replacement.as_ref();
+        let replacement = replacement.map(|view| format!(", replacement = {}", quoted(&view.to_string())));
+        let since = quoted(&deprecation.since.to_string());
+        out.line("deprecated", format!("{{ since = {since}{} }}", replacement.unwrap_or_default()));
+    }
+    match source {
+        ViewSource::Files(source) => out.line("source", quoted(&source.name)),
+        ViewSource::View(rows) => out.line("source", format!("{{ view = {} }}", quoted(&rows.view.to_string()))),
+        ViewSource::Request => {}
+    }
+    out.line("entities", list(entities, |entity| quoted(&entity.name)));
+    out.line("component", path(component, root));
+    out.optional("ttl", ttl.map(|ttl| quoted(&ttl.to_string())));
+    if view.is_stored() {
+        out.line("as_of", quoted(as_of.as_str()));
+        out.line("known_by", quoted(known_by.as_str()));
+    }
+    out.line("on_error", quoted(on_error.as_str()));
+    out.line("nan", quoted(nan.as_str()));
+    out.prose("owner", owner);
+    out.prose("description", description);
+    out.texts("[feature_view.tags]", tags);
+    if !inputs.is_empty() {
+        out.table("[feature_view.inputs]");
+        inputs.iter().for_each(|(name, input)| out.line(name, input_text(input)));
+    }
+    out.texts("[feature_view.key_columns]", key_columns);
+    if !parameters.is_empty() {
+        out.table("[feature_view.parameters]");
+        parameters.iter().for_each(|(name, parameter)| out.line(name, parameter_text(parameter)));
+    }
+    out.limits(limits);
+    out.0
+}
+
+/// A feature service.
+pub fn render_service(service: &FeatureService) -> String {
+    let FeatureService { name, features, prefix, stage, owner, description, tags } = service;
+    let mut out = Text::default();
+    out.table("[[feature_service]]");
+    out.line("name", quoted(name));
+    out.line("features", list(features, |one| quoted(&one.to_string())));
+    out.line("prefix", prefix);
+    out.line("stage", quoted(stage.as_str()));
+    out.prose("owner", owner);
+    out.prose("description", description);
+    out.texts("[feature_service.tags]", tags);
+    out.0
+}
+
+/// An alias.
+pub fn render_alias(alias: &Alias) -> String {
+    let Alias { view, name, version } = alias;
+    let mut out = Text::default();
+    out.table("[[alias]]");
+    out.line("view", quoted(view));
+    out.line("name", quoted(name));
+    out.line("version", version);
+    out.0
+}
+
+/// The text so far.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn table(&mut self, header: &str) {
+        let gap = if self.0.is_empty() { "" } else { "\n" };
+        self.write(format_args!("{gap}{header}\n"));
+    }
+
+    fn line(&mut self, key: &str, value: impl Display) {
+        self.write(format_args!("{key} = {value}\n"));
+    }
+
+    fn write(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a string never fails.
+        let _ = self.0.write_fmt(text);
+    }
+
+    fn optional(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.line(key, value);
+        }
+    }
+
+    /// A text for people, left out where it is empty.
+    fn prose(&mut self, key: &str, text: &str) {
+        self.optional(key, (!text.is_empty()).then(|| quoted(text)));
+    }
+
+    /// A table of texts under any keys, left out where it is empty.
+    fn texts(&mut self, header: &str, texts: &BTreeMap<String, String>) {
+        if !texts.is_empty() {
+            self.table(header);
+            for (key, text) in texts {
+                let key = if is_name(key) { key.clone() } else { quoted(key) };
+                self.line(&key, quoted(text));
+            }
+        }
+    }
+
+    fn entity(&mut self, entity: &Entity) {
+        let Entity { name, join_keys, description } = entity;
+        self.table("[[entity]]");
+        self.line("name", quoted(name));
+        let join_keys = list(join_keys, |key| {
+            format!("{{ name = {}, type = {} }}", quoted(&key.name), quoted(&key.data_type.to_string()))
+        });
+        self.line("join_keys", join_keys);
+        self.prose("description", description);
+    }
+
+    fn source(&mut self, source: &Source, root: &Path) {
+        let Source { name, path: folder, kind, event_time, created_time, sequence, timezone, partition, description } =
+            source;
+        self.table("[[source]]");
+        self.line("name", quoted(name));
+        self.line("path", path(folder, root));
+        self.line("kind", quoted(kind.as_str()));
+        self.line("event_time", quoted(event_time));
+        let optional =
+            [("created_time", created_time), ("sequence", sequence), ("timezone", timezone), ("partition", partition)];
+        for (key, column) in optional {
+            self.optional(key, column.as_deref().map(quoted));
+        }
+        self.prose("description", description);
+    }
+
+    fn limits(&mut self, limits: &TransformLimits) {
+        let TransformLimits {
+            fuel_base,
+            fuel_per_row,
+            call_seconds_max,
+            memory_bytes_max,
+            table_elements_max,
+            output_bytes_max,
+            message_bytes_max,
+            fields_max,
+            failed_rows_max,
+        } = limits;
+        self.table("[feature_view.limits]");
+        self.line("fuel_base", fuel_base);
+        self.line("fuel_per_row", fuel_per_row);
+        self.line("call_seconds_max", call_seconds_max);
+        self.line("memory_bytes_max", memory_bytes_max);
+        self.line("table_elements_max", table_elements_max);
+        self.line("output_bytes_max", output_bytes_max);
+        self.line("message_bytes_max", message_bytes_max);
+        self.line("fields_max", fields_max);
+        self.line("failed_rows_max", failed_rows_max);
+    }
+}
+
+/// A TOML basic string.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn list<T>(items: &[T], item: impl Fn(&T) -> String) -> String {
+    format!("[{}]", items.iter().map(item).collect::<Vec<_>>().join(", "))
+}
+
+/// A path as a definition has it: relative to `root` where it lies below. Its parts come from definitions, so they are UTF-8.
+fn path(path: &Path, root: &Path) -> String {
+    match path.strip_prefix(root) {
+        Ok(inside) if inside.as_os_str().is_empty() => quoted("."),
+        Ok(inside) => quoted(&inside.to_string_lossy()),
+        Err(_) => quoted(&path.to_string_lossy()),
+    }
+}
+
+fn input_text(input: &InputSource) -> String {
+    match input {
+        InputSource::Column(column) => quoted(column),
+        InputSource::AsOf => quoted(crate::types::AS_OF),
+        InputSource::Feature { view, feature } => {
+            format!("{{ view = {}, feature = {} }}", quoted(&view.to_string()), quoted(feature))
+        }
+        InputSource::EventTime { view } => format!("{{ view = {}, event_time = true }}", quoted(&view.to_string())),
+    }
+}
+
+fn parameter_text(parameter: &ParameterValue) -> String {
+    match parameter {
+        ParameterValue::Boolean(boolean) => boolean.to_string(),
+        ParameterValue::Int64(integer) => integer.to_string(),
+        ParameterValue::Float64(float) => float_text(*float),
+        ParameterValue::Text(text) => quoted(text),
+        ParameterValue::Int64s(integers) => list(integers, i64::to_string),
+        ParameterValue::Float64s(floats) => list(floats, |float| float_text(*float)),
+        ParameterValue::Timestamps(times) => list(times, |time| timestamp_text(*time)),
+        ParameterValue::Texts(texts) => list(texts, |text| quoted(text)),
+    }
+}
+
+/// The shortest decimal that reads back to the same bits, with a point or an exponent, so that TOML takes it for a float.
+fn float_text(float: f64) -> String {
+    format!("{float:?}")
+}
+
+/// A TOML datetime. One that was written with an offset may lie in the year before the first that TOML can write in UTC.
+fn timestamp_text(time: Timestamp) -> String {
+    const OFFSET_MICROS: i64 = (23 * 60 + 59) * 60 * 1_000_000;
+    if time.is_rfc3339() {
+        return time.to_string();
+    }
+    let shifted = Timestamp(time.0.saturating_add(OFFSET_MICROS)).to_string();
+    format!("{}+23:59", shifted.trim_end_matches('Z'))
+}
+
+#[cfg(test)]
+mod tests;

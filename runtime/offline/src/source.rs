@@ -1,0 +1,48 @@
+//! Where the rows of a stored view lie: the files of its source, or what another view published.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tandem_core::model::{BoundView, Source, ViewSource};
+use tandem_core::types::{CREATED_TIME, EVENT_TIME, SEQUENCE};
+
+use crate::error::OfflineError;
+use crate::publish::{check_published, view_folder};
+
+/// The source of a stored view's rows, with its folder. For a view over another's rows that is the folder in which those are published
+/// below `offline_root`; every file there is checked to be of that view as it is defined now. Blocking.
+pub(crate) fn resolve(view: &BoundView, offline_root: &Path) -> Result<Arc<Source>, OfflineError> {
+    let source = source_of(view, offline_root)?;
+    if let ViewSource::View(rows) = &view.view.source {
+        let upstream = view.upstream.iter().find(|upstream| upstream.view.id() == rows.view);
+        let upstream = upstream
+            .ok_or_else(|| OfflineError::UpstreamMissing { view: view.view.id(), upstream: rows.view.clone() })?;
+        let folder = source.path.clone();
+        let there = folder.try_exists().map_err(OfflineError::io("read", &folder))?;
+        if !there || check_published(upstream, &folder)?.is_empty() {
+            let (view, version) = (rows.view.name.clone(), rows.view.version);
+            return Err(OfflineError::NotPublished { view, version, folder, range: None });
+        }
+    }
+    Ok(source)
+}
+
+/// [`resolve`] without looking at what is there.
+pub(crate) fn source_of(view: &BoundView, offline_root: &Path) -> Result<Arc<Source>, OfflineError> {
+    let column = |there: bool, name: &str| there.then(|| name.to_owned());
+    match &view.view.source {
+        ViewSource::Files(source) => Ok(Arc::clone(source)),
+        ViewSource::View(rows) => Ok(Arc::new(Source {
+            name: rows.view.to_string(),
+            path: view_folder(offline_root, &rows.view.name, rows.view.version),
+            kind: rows.kind,
+            event_time: EVENT_TIME.to_owned(),
+            created_time: column(rows.created_time, CREATED_TIME),
+            sequence: column(rows.sequence, SEQUENCE),
+            timezone: rows.timezone.clone(),
+            partition: rows.partition.clone(),
+            description: String::new(),
+        })),
+        ViewSource::Request => Err(OfflineError::OnDemand { view: view.view.id() }),
+    }
+}

@@ -9,7 +9,7 @@ use tandem_core::definition::{
 };
 use tandem_core::limits::TransformLimits;
 use tandem_engine::verify::VerifyOptions;
-use tandem_engine::{EngineOptions, OnDemandOptions, TrialOptions};
+use tandem_engine::{CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, OnDemandOptions, TABLES_MAX, TrialOptions};
 use tandem_online::StoreOptions;
 
 use crate::harness::guests::workspace;
@@ -143,6 +143,9 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("keep_resident_bytes", keep_resident_bytes),
         ("stack_bytes_max", stack_bytes_max),
         ("component_bytes_max", component_bytes_max),
+        ("core_instances_max", u64::from(CORE_INSTANCES_MAX)),
+        ("memories_max", u64::from(MEMORIES_MAX)),
+        ("tables_max", u64::from(TABLES_MAX)),
         ("shared_rows_max", shared_rows_max as u64),
         ("trial_rows_max", trial_rows_max as u64),
         ("trial_fuel", trial_fuel),

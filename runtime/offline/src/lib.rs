@@ -16,6 +16,7 @@
 
 pub mod batch;
 mod bind;
+mod check;
 mod columns;
 mod error;
 mod footers;
@@ -35,6 +36,7 @@ mod testing;
 mod transform_exec;
 
 pub use batch::{BatchRequest, run};
+pub use check::check_columns;
 pub use columns::{SourceColumn, feature_schema, source_columns};
 pub use error::OfflineError;
 pub use import::{ImportedFile, import_rows};

@@ -60,6 +60,16 @@ fn read_file(path: &Path) -> Result<File, Error> {
     Ok(File { name, text })
 }
 
+/// The bytes of a component; of one that is over the limit not one is read.
+pub fn read_component(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
+    let bytes = std::fs::metadata(path).map_err(io("read the component", path))?.len();
+    if bytes > bytes_max {
+        let source = EngineError::ComponentTooLarge { bytes, max: bytes_max };
+        return Err(Error::Component { component: path.to_owned(), source });
+    }
+    std::fs::read(path).map_err(io("read the component", path))
+}
+
 /// The view that `reference` names: `name` (its greatest version), `name@version` or `name@alias`.
 pub(crate) fn find_view<'a>(project: &'a Project, reference: &str) -> Result<&'a FeatureView, Error> {
     let parsed: ViewReference = reference.parse().map_err(|_| Error::Argument {
@@ -160,8 +170,7 @@ impl Opened {
                 }
                 Err(Unbound::Component(source)) => {
                     let error = Error::Component { component: view.component.clone(), source };
-                    let (message, hint) = (error.to_string(), error.hint());
-                    mistaken.push((Defined::View(view), vec![Mistake { key: Key::of("component"), message, hint }]));
+                    mistaken.push((Defined::View(view), vec![refused_component(view, &error)]));
                 }
                 Err(Unbound::Mistakes(mistakes)) => mistaken.push((Defined::View(view), mistakes)),
             }
@@ -194,15 +203,19 @@ impl Opened {
         known: &BTreeMap<ViewVersion, Arc<BoundView>>,
     ) -> Result<Result<ViewTransform, Unbound>, Error> {
         let component = &view.component;
-        let bytes = match std::fs::read(component) {
+        let bytes = match read_component(component, self.engine.options().component_bytes_max) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::Component { source, .. }) => return Ok(Err(Unbound::Component(source))),
+            Err(error @ Error::Io { .. }) if !component.exists() => {
                 let message =
                     format!("the component of feature view `{}` is not there: {}", view.name, component.display());
-                let hint = io("read the component", component)(error).hint();
-                return Ok(Err(Unbound::Mistakes(vec![Mistake { key: Key::of("component"), message, hint }])));
+                return Ok(Err(Unbound::Mistakes(vec![Mistake {
+                    key: Key::of("component"),
+                    message,
+                    hint: error.hint(),
+                }])));
             }
-            Err(error) => return Err(io("read the component", component)(error)),
+            Err(error) => return Err(error),
         };
         let bind = {
             let (engine, nan) = (self.engine.clone(), view.nan);
@@ -213,6 +226,13 @@ impl Opened {
         let bound = futures::executor::block_on(self.workers.run(bind)).map_err(|panic| Error::Engine(panic.into()))?;
         let transform = match bound {
             Ok(transform) => transform,
+            // Not the definition's fault.
+            Err(
+                source @ (EngineError::Start(_)
+                | EngineError::InstancesExhausted { .. }
+                | EngineError::Cache { .. }
+                | EngineError::Worker(_)),
+            ) => return Err(Error::Component { component: component.clone(), source }),
             Err(error) => return Ok(Err(Unbound::Component(error))),
         };
         let bound = definition::bind(view.clone(), transform.signature().clone(), transform.digest(), known);
@@ -226,6 +246,18 @@ impl Opened {
     pub fn view(&self, reference: &str) -> Result<ViewTransform, Error> {
         self.bind(self.definition(reference)?)
     }
+}
+
+/// A component that the engine refuses, as a mistake of the view that names it.
+fn refused_component(view: &FeatureView, error: &Error) -> Mistake {
+    let text = error.to_string();
+    // Some of the engine's errors carry their hint.
+    let (message, hint) = match text.split_once("hint: ") {
+        Some((message, hint)) => (message.trim_end_matches(['.', ';', ' ']), Some(hint.to_owned())),
+        None => (&text[..], error.hint()),
+    };
+    let message = format!("the component of feature view `{}` is refused: {message}", view.name);
+    Mistake { key: Key::of("component"), message, hint }
 }
 
 /// Why a view is not bound.

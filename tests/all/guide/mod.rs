@@ -129,7 +129,9 @@ impl Run {
         self.crates += 1;
         let name = format!("snippet_{}", self.crates);
         let folder = self.session.folder().join("snippets").join(&name);
-        let new = format!("mkdir -p {0} && (cd {0}/.. && rmdir {name} && tandem new {name})", folder.display());
+        let (parent, sdk) = (self.session.folder().join("snippets"), workspace().join("guest-sdk/rust"));
+        // The SDK of the repository: that is compiled for the other guests already.
+        let new = format!("mkdir -p {0} && (cd {0} && tandem new {name} --sdk '{1}')", parent.display(), sdk.display());
         let (code, printed) = self.session.run(&new);
         if code != Some(0) {
             return Err(printed);

@@ -22,6 +22,5 @@ pub fn risk(row: Transaction<'_>) -> Result<Features, RowError> {
     if row.amount < 0.0 {
         return Err(RowError::field("amount", "must not be negative"));
     }
-    let _ = row.as_of;
     Ok(Features { risk: row.amount / 482.0, country_seen: row.country.map(|country| country == "DE") })
 }

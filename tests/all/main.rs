@@ -11,6 +11,9 @@
 //! - `authors`: `tandem new`, `tandem test`
 //! - `verify`: proof before going live, against guests that cheat
 //! - `docs`: the book holds together
+//! - `guide`: the guide and the README are run
+//! - `import`: `tandem import`
+//! - `limits`: the page of limits says what the code says
 
 mod authors;
 mod bad_input;
@@ -21,6 +24,9 @@ mod edges;
 mod engine;
 mod examples;
 mod flights;
+mod guide;
 mod harness;
+mod import;
+mod limits;
 mod parity;
 mod verify;

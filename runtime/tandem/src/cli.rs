@@ -53,6 +53,8 @@ enum Command {
     Describe(commands::describe::Arguments),
     /// Check the definition files and the components they name
     Check(commands::check::Arguments),
+    /// Write rows of a file into a source, as Parquet in its partitions
+    Import(commands::import::Arguments),
     /// Compute a feature view over the partitions of its source
     Batch(commands::batch::Arguments),
     /// Write the newest published row of each entity into the online store
@@ -138,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Verify(arguments) => commands::verify::run(&context, &arguments),
         Command::Describe(arguments) => commands::describe::run(&context, &arguments),
         Command::Check(arguments) => commands::check::run(&context, &arguments),
+        Command::Import(arguments) => commands::import::run(&context, &arguments),
         Command::Batch(arguments) => commands::batch::run(&context, &arguments),
         Command::Materialize(arguments) => commands::materialize::run(&context, &arguments),
         Command::Get(arguments) => commands::get::run(&context, &arguments),

@@ -5,6 +5,7 @@ pub mod build;
 pub mod check;
 pub mod describe;
 pub mod get;
+pub mod import;
 pub mod materialize;
 pub mod new;
 pub mod parity;

@@ -12,9 +12,9 @@ use futures::channel::oneshot;
 /// threads that call into transforms need as much.
 pub const STACK_BYTES: usize = 16 << 20;
 
-/// By how much workers are nicer that stand behind the other threads of their process. A tenth of the weight is left to them, so they go on
+/// By how much workers are nicer that stand behind the other threads of their process. A third of the weight is left to them, so they go on
 /// even where the others never rest.
-pub const BEHIND_NICE: i32 = 10;
+pub const BEHIND_NICE: i32 = 5;
 
 type Job = Box<dyn FnOnce() + Send>;
 

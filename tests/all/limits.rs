@@ -85,6 +85,9 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         keep_resident_bytes,
         stack_bytes_max,
         component_bytes_max,
+        compiler: _,
+        compile_seconds_max,
+        compile_memory_bytes_max,
         cache: _,
     } = EngineOptions::default();
     let OnDemandOptions { shared_rows_max, trial } = OnDemandOptions::default();
@@ -118,7 +121,10 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         instances_max: instances,
         keep_resident_bytes: resident,
         stack_bytes_max: stack,
+        compile_seconds_max: seconds,
+        compile_memory_bytes_max: memory,
     } = settings.engine;
+    assert_eq!((seconds, memory), (compile_seconds_max, compile_memory_bytes_max));
     assert_eq!(
         (of_settings, instances as u64, resident, stack),
         (component_bytes_max, u64::from(instances_max), keep_resident_bytes, stack_bytes_max),
@@ -143,6 +149,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("keep_resident_bytes", keep_resident_bytes),
         ("stack_bytes_max", stack_bytes_max),
         ("component_bytes_max", component_bytes_max),
+        ("compile_seconds_max", compile_seconds_max),
+        ("compile_memory_bytes_max", compile_memory_bytes_max),
         ("core_instances_max", u64::from(CORE_INSTANCES_MAX)),
         ("memories_max", u64::from(MEMORIES_MAX)),
         ("tables_max", u64::from(TABLES_MAX)),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tandem_engine::{OnDemand, OnDemandOptions, TrialOptions};
+use tandem_engine::{OnDemand, OnDemandOptions, TrialOptions, Workers};
 use tandem_online::{Store, StoreOptions};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,7 +37,9 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
 
 /// Serves until SIGINT or SIGTERM, then finishes what is under way.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
-    let opened = context.open()?;
+    let mut opened = context.open()?;
+    // Whatever a transform does, requests are taken, and small ones tried, without waiting for it.
+    opened.workers = Workers::start_behind(opened.workers.threads());
     let mut settings = opened.project.settings.server.clone();
     settings.listen = arguments.listen.unwrap_or(settings.listen);
     settings.allow_replay |= arguments.allow_replay;

@@ -51,6 +51,20 @@ enum Command {
     Describe(commands::describe::Arguments),
     /// Check the definition files and the components they name
     Check(commands::check::Arguments),
+    /// Show what the definition files would change about what is registered
+    Plan(commands::plan::Arguments),
+    /// Register what the definition files say
+    Apply(commands::apply::Arguments),
+    /// Register again what was registered before
+    Rollback(commands::rollback::Arguments),
+    /// List what is registered
+    Catalog(commands::catalog::Arguments),
+    /// Show a registered view or service
+    Show(commands::show::Arguments),
+    /// List what was registered, when, by whom and why
+    History(commands::history::Arguments),
+    /// Show where values come from and where they go
+    Lineage(commands::lineage::Arguments),
     /// Compute a feature view over the partitions of its source
     Batch(commands::batch::Arguments),
     /// Write the newest published row of each entity into the online store
@@ -129,6 +143,13 @@ pub fn main() -> ExitCode {
         Command::Test(arguments) => commands::test::run(&context, &arguments),
         Command::Describe(arguments) => commands::describe::run(&context, &arguments),
         Command::Check(arguments) => commands::check::run(&context, &arguments),
+        Command::Plan(arguments) => commands::plan::run(&context, &arguments),
+        Command::Apply(arguments) => commands::apply::run(&context, &arguments),
+        Command::Rollback(arguments) => commands::rollback::run(&context, &arguments),
+        Command::Catalog(arguments) => commands::catalog::run(&context, &arguments),
+        Command::Show(arguments) => commands::show::run(&context, &arguments),
+        Command::History(arguments) => commands::history::run(&context, &arguments),
+        Command::Lineage(arguments) => commands::lineage::run(&context, &arguments),
         Command::Batch(arguments) => commands::batch::run(&context, &arguments),
         Command::Materialize(arguments) => commands::materialize::run(&context, &arguments),
         Command::Get(arguments) => commands::get::run(&context, &arguments),

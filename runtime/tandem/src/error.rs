@@ -7,6 +7,7 @@ use tandem_core::definition::Diagnostics;
 use tandem_engine::EngineError;
 use tandem_offline::OfflineError;
 use tandem_online::OnlineError;
+use tandem_registry::RegistryError;
 
 use crate::rows::RowsFault;
 
@@ -58,6 +59,33 @@ pub enum Error {
     /// The online store.
     #[error(transparent)]
     Online(#[from] OnlineError),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A plan with changes that are not made as they are.
+    #[error("{}", not_made(*.breaking, *.refused))]
+    Plan {
+        /// How many are made only where that is allowed.
+        breaking: usize,
+        /// How many are never made.
+        refused: usize,
+        /// Whether they were to be made.
+        applying: bool,
+    },
+    /// No registration to go back to.
+    #[error("there is no registration to go back to")]
+    NothingBefore {
+        /// The newest; 0: nothing is registered.
+        newest: u64,
+    },
+    /// Nothing of this name is registered.
+    #[error("nothing named `{name}` is registered")]
+    NotRegistered {
+        /// As it was asked for.
+        name: String,
+        /// The nearest, and all of them where they are few.
+        hint: String,
+    },
     /// A file or folder.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {
@@ -168,6 +196,15 @@ impl Error {
             Error::Build(error) => error.hint().map(|hint| hint.to_string()),
             Error::Offline(error) => error.hint().map(str::to_owned),
             Error::Online(error) => error.hint().map(str::to_owned),
+            Error::Registry(error) => error.hint(),
+            Error::Plan { refused: 1.., .. } => {
+                Some("what a registered version means never changes: undo the change, or make it a new version".to_owned())
+            }
+            Error::Plan { applying: true, .. } => Some("nothing was registered; --allow-breaking makes them".to_owned()),
+            Error::Plan { .. } => Some("`tandem apply --allow-breaking` makes them".to_owned()),
+            Error::NothingBefore { newest: 0 } => Some("nothing is registered yet; `tandem apply` registers".to_owned()),
+            Error::NothingBefore { .. } => Some("the newest registration is the first".to_owned()),
+            Error::NotRegistered { hint, .. } => Some(hint.clone()),
             Error::Io { action: "read the component", path, .. } => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 Some(format!("build it: tandem build {}", folder.map_or(".".into(), |folder| folder.display().to_string())))
@@ -195,7 +232,7 @@ impl Error {
         }
     }
 
-    /// The exit code: 2 for what was asked or defined wrongly, 3 for a difference found, 1 for everything else.
+    /// The exit code: 2 for what was asked or defined wrongly, 3 for a difference found, 4 for a plan that breaks something, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::NoProject { .. }
@@ -205,11 +242,26 @@ impl Error {
             | Error::CrateName { .. }
             | Error::FolderTaken { .. }
             | Error::NotAnSdk { .. }
-            | Error::NoSamples { .. } => 2,
+            | Error::NoSamples { .. }
+            | Error::NothingBefore { .. }
+            | Error::NotRegistered { .. }
+            | Error::Registry(RegistryError::NoSuchRegistration { .. }) => 2,
             Error::Parity { .. } => 3,
+            Error::Plan { .. } => 4,
             _ => 1,
         }
     }
+}
+
+/// "1 change is refused, 2 changes are breaking".
+fn not_made(breaking: usize, refused: usize) -> String {
+    let are = |number: usize, what: &str| match number {
+        0 => None,
+        1 => Some(format!("1 change is {what}")),
+        _ => Some(format!("{number} changes are {what}")),
+    };
+    let parts: Vec<String> = [are(refused, "refused"), are(breaking, "breaking")].into_iter().flatten().collect();
+    parts.join(", ")
 }
 
 /// For `map_err`: names what was done, and to what.

@@ -4,6 +4,7 @@
 //!
 //! - [`scaffold`]: a new transform's folder, with the SDK in it
 //! - [`project`]: definition files and components from disk, bound to each other
+//! - [`registry`]: the definition files against what is registered; registering
 //! - [`describe`]: what a component takes and gives, for people and programs
 //! - [`rows`]: rows of a file (Parquet, CSV, JSON) as a transform's inputs
 //! - [`bench`](mod@bench): what a transform costs a row
@@ -24,6 +25,7 @@ pub mod materialize;
 pub mod output;
 pub mod parity;
 pub mod project;
+pub mod registry;
 pub mod rows;
 pub mod scaffold;
 pub mod server;

@@ -1,6 +1,7 @@
 //! The only module that prints. Data goes to stdout; progress, notes, warnings and errors go to stderr.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place")]
 
+mod paint;
 mod progress;
 mod table;
 
@@ -10,6 +11,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
+pub use paint::{Paint, Paints};
 pub use progress::ProgressBar;
 pub use table::{Column, Table, plain, width};
 
@@ -49,6 +51,11 @@ impl Output {
         }
     }
 
+    /// Colours for data; none where stdout is no terminal, with `NO_COLOR` or as JSON.
+    pub fn paints(&self) -> Paints {
+        Paints::new(!self.json && std::io::stdout().is_terminal() && colour_wanted())
+    }
+
     /// A line for people, beside the data.
     pub fn note(&self, text: impl Display) {
         eprintln!("{text}");
@@ -82,7 +89,11 @@ impl Output {
 }
 
 fn colour() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stderr().is_terminal() && colour_wanted()
+}
+
+fn colour_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Starts the log on stderr: warnings, and for a server what it does.

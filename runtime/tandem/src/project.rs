@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tandem_core::definition::{self, Defined, File, Key, Mistake, Sources};
+use tandem_core::definition::{self, Defined, File, Key, Mistake, Settings, Sources};
+use tandem_core::hash::Digest;
 use tandem_core::model::{BoundView, FeatureView, Project, ViewReference, ViewVersion};
+use tandem_core::types::Signature;
 use tandem_engine::{Engine, EngineError, EngineOptions, Transform, Workers};
 
 use crate::error::{Error, io};
@@ -29,7 +31,7 @@ pub fn read(root: &Path) -> Result<Project, Error> {
     Ok(read_with_files(root)?.0)
 }
 
-/// The same, with the feature files themselves, for the places of mistakes that only show later.
+/// As [`read`], with the feature files themselves, for the places of mistakes that only show later.
 fn read_with_files(root: &Path) -> Result<(Project, Vec<File>), Error> {
     let settings = read_file(&root.join(SETTINGS_FILE))?;
     let folder = definition::features_folder(&settings, root);
@@ -52,6 +54,12 @@ fn read_with_files(root: &Path) -> Result<(Project, Vec<File>), Error> {
     let sources = Sources { settings, features };
     let project = definition::parse_project(&sources, root).map_err(Error::Definitions)?;
     Ok((project, sources.features))
+}
+
+/// What `tandem.toml` of the project in `root` says.
+pub fn settings(root: &Path) -> Result<Settings, Error> {
+    let file = read_file(&root.join(SETTINGS_FILE))?;
+    definition::parse_settings(&file, root).map_err(Error::Definitions)
 }
 
 fn read_file(path: &Path) -> Result<File, Error> {
@@ -140,29 +148,45 @@ impl Opened {
     /// All views, bound, sorted by name and version. All mistakes of all views and feature services are reported at once; of one that
     /// uses a mistaken view nothing is said.
     pub fn bind_all(&self) -> Result<Vec<ViewTransform>, Error> {
-        let mut known = BTreeMap::new();
-        let mut views = BTreeMap::new();
+        let mut transforms = BTreeMap::new();
+        let bound = self.bind_each(|view| {
+            let bytes = match read_component(view)? {
+                Ok(bytes) => bytes,
+                Err(mistake) => return Ok(Err(mistake)),
+            };
+            Ok(self.load(view, bytes)?.map_err(|error| unusable(view, error)).map(|transform| {
+                let declared = (transform.signature().clone(), transform.digest());
+                transforms.insert(view.id(), transform);
+                declared
+            }))
+        })?;
+        let with_transform = |(id, bound)| transforms.remove(&id).map(|transform| ViewTransform { bound, transform });
+        Ok(bound.into_iter().filter_map(with_transform).collect())
+    }
+
+    /// As [`Opened::bind_all`], with `declared` saying what the component of a view declares, and its digest.
+    pub(crate) fn bind_each(
+        &self,
+        mut declared: impl FnMut(&FeatureView) -> Result<Result<(Signature, Digest), Mistake>, Error>,
+    ) -> Result<BTreeMap<ViewVersion, Arc<BoundView>>, Error> {
+        let mut known: BTreeMap<ViewVersion, Arc<BoundView>> = BTreeMap::new();
         let mut mistaken = Vec::new();
         let mut seen = BTreeSet::new();
         for view in self.project.views.iter().flat_map(|view| self.project.with_upstream(view)) {
             if !seen.insert(view.id()) || view.upstream().iter().any(|id| !known.contains_key(*id)) {
                 continue;
             }
-            match self.bind_one(view, &known)? {
-                Ok(bound) => {
-                    known.insert(view.id(), Arc::clone(&bound.bound));
-                    views.insert(view.id(), bound);
-                }
-                Err(Unbound::Component(source)) => {
-                    let error = Error::Component { component: view.component.clone(), source };
-                    let (message, hint) = (error.to_string(), error.hint());
-                    mistaken.push((Defined::View(view), vec![Mistake { key: Key::of("component"), message, hint }]));
-                }
-                Err(Unbound::Mistakes(mistakes)) => mistaken.push((Defined::View(view), mistakes)),
+            let bound = match declared(view)? {
+                Ok((signature, digest)) => definition::bind(view.clone(), signature, digest, &known)
+                    .map_err(|errors| errors.iter().map(Mistake::from).collect()),
+                Err(mistake) => Err(vec![mistake]),
+            };
+            match bound {
+                Ok(bound) => drop(known.insert(view.id(), Arc::new(bound))),
+                Err(mistakes) => mistaken.push((Defined::View(view), mistakes)),
             }
         }
-        let signatures: BTreeMap<_, _> =
-            known.iter().map(|(id, bound): (_, &Arc<BoundView>)| (id.clone(), &bound.signature)).collect();
+        let signatures: BTreeMap<_, _> = known.iter().map(|(id, bound)| (id.clone(), &bound.signature)).collect();
         for service in &self.project.services {
             // Of a service over a mistaken view nothing is said.
             if service.features.iter().all(|one| signatures.contains_key(&one.view))
@@ -171,7 +195,7 @@ impl Opened {
                 mistaken.push((Defined::Service(service), errors.iter().map(Mistake::from).collect()));
             }
         }
-        if mistaken.is_empty() { Ok(views.into_values().collect()) } else { Err(self.mistaken(mistaken)) }
+        if mistaken.is_empty() { Ok(known) } else { Err(self.mistaken(mistaken)) }
     }
 
     /// Mistakes at their places in the feature files; at least one.
@@ -188,25 +212,11 @@ impl Opened {
         view: &FeatureView,
         known: &BTreeMap<ViewVersion, Arc<BoundView>>,
     ) -> Result<Result<ViewTransform, Unbound>, Error> {
-        let component = &view.component;
-        let bytes = match std::fs::read(component) {
+        let bytes = match read_component(view)? {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let message =
-                    format!("the component of feature view `{}` is not there: {}", view.name, component.display());
-                let hint = io("read the component", component)(error).hint();
-                return Ok(Err(Unbound::Mistakes(vec![Mistake { key: Key::of("component"), message, hint }])));
-            }
-            Err(error) => return Err(io("read the component", component)(error)),
+            Err(mistake) => return Ok(Err(Unbound::Mistakes(vec![mistake]))),
         };
-        let bind = {
-            let (engine, nan) = (self.engine.clone(), view.nan);
-            let (parameters, limits) = (view.parameters.clone(), view.limits.clone());
-            move || engine.load(&bytes, nan)?.bind(&parameters, &limits)
-        };
-        // On a worker: `describe` is user code, and only a worker's stack has room for the deepest recursion that the settings allow.
-        let bound = futures::executor::block_on(self.workers.run(bind)).map_err(|panic| Error::Engine(panic.into()))?;
-        let transform = match bound {
+        let transform = match self.load(view, bytes)? {
             Ok(transform) => transform,
             Err(error) => return Ok(Err(Unbound::Component(error))),
         };
@@ -217,10 +227,47 @@ impl Opened {
         })
     }
 
+    /// The transform of these bytes, as the view has it. Blocking.
+    pub(crate) fn load(
+        &self,
+        view: &FeatureView,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+    ) -> Result<Result<Transform, EngineError>, Error> {
+        let bind = {
+            let (engine, nan) = (self.engine.clone(), view.nan);
+            let (parameters, limits) = (view.parameters.clone(), view.limits.clone());
+            move || engine.load(bytes.as_ref(), nan)?.bind(&parameters, &limits)
+        };
+        // On a worker: `describe` is user code, and only a worker's stack has room for the deepest recursion that the settings allow.
+        futures::executor::block_on(self.workers.run(bind)).map_err(|panic| Error::Engine(panic.into()))
+    }
+
     /// The view that `reference` names, bound.
     pub fn view(&self, reference: &str) -> Result<ViewTransform, Error> {
         self.bind(self.definition(reference)?)
     }
+}
+
+/// The bytes of a view's component; where the file is not there, a mistake of the definition.
+pub(crate) fn read_component(view: &FeatureView) -> Result<Result<Vec<u8>, Mistake>, Error> {
+    let component = &view.component;
+    match std::fs::read(component) {
+        Ok(bytes) => Ok(Ok(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let message =
+                format!("the component of feature view `{}` is not there: {}", view.name, component.display());
+            let hint = io("read the component", component)(error).hint();
+            Ok(Err(Mistake { key: Key::of("component"), message, hint }))
+        }
+        Err(error) => Err(io("read the component", component)(error)),
+    }
+}
+
+/// A component that cannot be used, as a mistake of the view that names it.
+pub(crate) fn unusable(view: &FeatureView, source: EngineError) -> Mistake {
+    let error = Error::Component { component: view.component.clone(), source };
+    let (message, hint) = (error.to_string(), error.hint());
+    Mistake { key: Key::of("component"), message, hint }
 }
 
 /// Why a view is not bound.

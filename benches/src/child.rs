@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use tandem::project::Opened;
 use tandem::server::{ServedView, ServerState, serve};
 use tandem_core::time::Timestamp;
-use tandem_engine::{OnDemand, OnDemandOptions, Workers};
+use tandem_engine::{OnDemand, OnDemandOptions, STACK_BYTES, TrialOptions, Workers};
 use tandem_offline::{BatchOptions, BatchRequest};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -73,7 +73,11 @@ pub(crate) struct Cost {
 
 /// Does the task in this process.
 pub(crate) fn run(task: Task, arguments: &Arguments) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(arguments.threads).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(arguments.threads)
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()?;
     let (project, threads) = (&*arguments.project, arguments.threads);
     match task {
         Task::Batch => batch(&runtime, project, &arguments.view, threads)?,
@@ -117,7 +121,9 @@ fn batch(runtime: &Runtime, project: &Path, view: &str, threads: usize) -> Resul
 fn serve_view(runtime: &Runtime, project: &Path, threads: usize) -> Result<(), Failure> {
     let opened = open(project, threads)?;
     let view = opened.view(RISK)?;
-    let on_demand = OnDemand::new(view.transform, opened.workers.clone(), OnDemandOptions::default());
+    // As `tandem serve` has it.
+    let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
+    let on_demand = OnDemand::new(view.transform, opened.workers.clone(), options);
     let state = ServerState {
         views: vec![ServedView { bound: Arc::clone(&view.bound), on_demand, store_view: None }],
         store: None,

@@ -62,7 +62,7 @@ pub(crate) fn run(quick: bool) -> Result<String, Failure> {
         }
     }
     Ok(format!(
-        "\n## HTTP: one row on demand\n\nThe quickstart's transform: 8 inputs, 11 features, JSON both ways. Each server is a process of its own with {threads} threads; the load generator has a third process and shares the {threads} cores, one request at a time on each connection, {rounds} spans of {} s each, in turns. Every request gets a fresh instance, or shares one with those that wait beside it.\n\n{}",
+        "\n## HTTP: one row on demand\n\nThe quickstart's transform: 8 inputs, 11 features, JSON both ways. Each server is a process of its own with {threads} threads; the load generator has a third process and shares the {threads} cores, one request at a time on each connection, {rounds} spans of {} s each, in turns. Every request gets a fresh instance, and is tried on the thread that has it.\n\n{}",
         span.as_secs_f64(),
         table.render()
     ))

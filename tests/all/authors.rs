@@ -129,7 +129,7 @@ fn a_folder_is_made_whole_or_not_at_all() {
     assert!(notes.starts_with("error: file is not a folder\nhint: "), "{notes}");
     // A file where a folder should be cannot be written into, not even by root.
     let (_, notes) = told(root.path(), &["new", "x", "--path", "file/x"], 2);
-    assert!(notes.starts_with("error: file/x is not a folder\nhint: "), "{notes}");
+    assert!(notes.starts_with("error: file is not a folder\nhint: "), "{notes}");
     let (_, notes) = told(root.path(), &["new", "x", "--path", "."], 2);
     assert!(notes.starts_with("error: . is not empty\nhint: "), "{notes}");
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);

@@ -7,10 +7,13 @@
 //! - `examples`, `flights`: the examples, one of them on real data
 //! - `crash`: batches that are killed
 //! - `cli`: what the program says
+//! - `bad_input`: what it says and leaves behind where it is given what it cannot use
 //! - `authors`: `tandem new`, `tandem test`
+//! - `verify`: proof before going live, against guests that cheat
 //! - `docs`: the book holds together
 
 mod authors;
+mod bad_input;
 mod cli;
 mod crash;
 mod docs;
@@ -20,3 +23,4 @@ mod examples;
 mod flights;
 mod harness;
 mod parity;
+mod verify;

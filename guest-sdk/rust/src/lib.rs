@@ -331,6 +331,8 @@
 extern crate self as tandem_sdk;
 
 #[doc(hidden)]
+#[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
+mod allocator;
 pub mod bindings;
 mod call;
 pub mod columns;

@@ -13,6 +13,7 @@
 //! - [`hash`]: digests of components and definition hashes
 //! - [`suggest`]: near names for hints, everywhere the same
 //! - [`json`]: the exact encoding of values in JSON
+//! - [`sample`]: sample rows, generated from a signature
 
 pub mod canonical;
 pub mod definition;
@@ -23,6 +24,7 @@ pub mod limits;
 pub mod model;
 pub mod order;
 pub mod parameter;
+pub mod sample;
 pub mod status;
 pub mod suggest;
 pub mod time;

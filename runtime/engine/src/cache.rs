@@ -45,8 +45,12 @@ pub(crate) struct Cache {
 impl Cache {
     /// Opens the folder, making it and its key if they are not there. Refuses a folder that others can write to.
     pub(crate) fn open(folder: &Path) -> Result<Cache, EngineError> {
-        let refuse = |reason: String| EngineError::Cache { path: folder.to_owned(), reason };
-        let io = |error: std::io::Error| refuse(error.to_string());
+        let refuse = |reason: String| EngineError::Cache { path: folder.to_owned(), reason, source: None };
+        let io = |error: std::io::Error| EngineError::Cache {
+            path: folder.to_owned(),
+            reason: error.to_string(),
+            source: Some(error),
+        };
         if let Some(parent) = folder.parent() {
             fs::create_dir_all(parent).map_err(io)?;
         }
@@ -210,13 +214,15 @@ fn make_key(path: &Path) -> std::io::Result<()> {
     getrandom::fill(&mut key).map_err(std::io::Error::other)?;
     let staged = path.with_extension(format!("{:02x}{:02x}{:02x}{:02x}", key[0], key[1], key[2], key[3]));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staged)?;
-    getrandom::fill(&mut key).map_err(std::io::Error::other)?; // the name of the staged file says nothing about the key
-    file.write_all(&key)?;
-    file.sync_all()?;
-    // A link fails if another process was first; then its key is the one.
-    let linked = fs::hard_link(&staged, path);
+    let written = (|| {
+        getrandom::fill(&mut key).map_err(std::io::Error::other)?; // the name of the staged file says nothing about the key
+        file.write_all(&key)?;
+        file.sync_all()?;
+        // A link fails if another process was first; then its key is the one.
+        fs::hard_link(&staged, path)
+    })();
     fs::remove_file(&staged)?;
-    match linked {
+    match written {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }

@@ -75,6 +75,24 @@ pub enum ConvertError {
     },
 }
 
+impl ConvertError {
+    /// What to do about it, where the message itself has no hint.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            ConvertError::Type { hint: None, .. } => {
+                "write the column in a type that converts to it without loss; docs/reference/types.md names them"
+            }
+            ConvertError::Value { .. } => "correct the value: what would lose something is refused, never rounded",
+            ConvertError::UnknownZone { .. } => {
+                "name a zone of the IANA database, such as \"Europe/Vienna\" or \"UTC\""
+            }
+            ConvertError::Type { hint: Some(_), .. } | ConvertError::NoZone { .. } | ConvertError::Arrow { .. } => {
+                return None;
+            }
+        })
+    }
+}
+
 /// What is converted, for messages.
 #[derive(Clone, Copy)]
 struct Target<'a> {

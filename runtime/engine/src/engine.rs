@@ -8,7 +8,7 @@ use tandem_core::hash::Digest;
 use tandem_core::model::NanMode;
 use wasmtime::component::Component as WasmComponent;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Inlining, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use crate::cache::{Cache, CacheEvent};
 use crate::component::Component;
@@ -32,7 +32,18 @@ struct Shared {
     cache: Option<Cache>,
     plain: OnceLock<wasmtime::Engine>,
     strict: OnceLock<wasmtime::Engine>,
+    interpreted_plain: OnceLock<wasmtime::Engine>,
+    interpreted_strict: OnceLock<wasmtime::Engine>,
     ticker: Ticker,
+}
+
+/// What carries a component's instructions out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Machine {
+    /// This one, by machine code.
+    Native,
+    /// Pulley, wasmtime's interpreter: 12 to 21 times slower, and without the machine code that it is compared with.
+    Interpreter,
 }
 
 impl Engine {
@@ -49,10 +60,12 @@ impl Engine {
                 cache,
                 plain: OnceLock::new(),
                 strict: OnceLock::new(),
+                interpreted_plain: OnceLock::new(),
+                interpreted_strict: OnceLock::new(),
                 ticker: Ticker::start(),
             }),
         };
-        engine.profile(NanMode::Boundary)?; // a machine that cannot run it should say so now
+        engine.profile(NanMode::Boundary, Machine::Native)?; // a machine that cannot run it should say so now
         Ok(engine)
     }
 
@@ -74,41 +87,65 @@ impl Engine {
     ///
     /// Bytes that are too many, no component, a component that imports anything or exports another world.
     pub fn load(&self, bytes: &[u8], nan: NanMode) -> Result<Component, EngineError> {
+        self.load_for(bytes, nan, Machine::Native)
+    }
+
+    /// Loads a component for the interpreter, to hold the compiled code against. Never kept on disk: it is needed once for a component.
+    pub(crate) fn load_interpreted(&self, bytes: &[u8], nan: NanMode) -> Result<Component, EngineError> {
+        self.load_for(bytes, nan, Machine::Interpreter)
+    }
+
+    fn load_for(&self, bytes: &[u8], nan: NanMode, machine: Machine) -> Result<Component, EngineError> {
         let max = self.shared.options.component_bytes_max;
         if bytes.len() as u64 > max {
             return Err(EngineError::ComponentTooLarge { bytes: bytes.len() as u64, max });
         }
         check_preamble(bytes)?;
-        let engine = self.profile(nan)?;
+        let engine = self.profile(nan, machine)?;
         let digest = Digest::of(bytes);
         let compile =
             || WasmComponent::from_binary(engine, bytes).map_err(|error| EngineError::Compile(format!("{error:#}")));
         let (component, event) = match &self.shared.cache {
-            Some(cache) => cache.get_or_compile(engine, digest, nan, compile)?,
-            None => (compile()?, CacheEvent::Miss),
+            Some(cache) if machine == Machine::Native => cache.get_or_compile(engine, digest, nan, compile)?,
+            _ => (compile()?, CacheEvent::Miss),
         };
         tracing::debug!(%digest, ?event, "component loaded");
         check_imports(engine, &component)?;
         Component::new(self.clone(), digest, &component, event)
     }
 
-    fn profile(&self, nan: NanMode) -> Result<&wasmtime::Engine, EngineError> {
+    fn profile(&self, nan: NanMode, machine: Machine) -> Result<&wasmtime::Engine, EngineError> {
         let shared = &self.shared;
-        let cell = match nan {
-            NanMode::Boundary => &shared.plain,
-            NanMode::Strict => &shared.strict,
+        let cell = match (machine, nan) {
+            (Machine::Native, NanMode::Boundary) => &shared.plain,
+            (Machine::Native, NanMode::Strict) => &shared.strict,
+            (Machine::Interpreter, NanMode::Boundary) => &shared.interpreted_plain,
+            (Machine::Interpreter, NanMode::Strict) => &shared.interpreted_strict,
         };
         if let Some(engine) = cell.get() {
             return Ok(engine);
         }
-        let engine = wasmtime::Engine::new(&config(&shared.options, nan))
-            .map_err(|error| EngineError::Start(format!("{error:#}")))?;
+        let start = |error: wasmtime::Error| EngineError::Start(format!("{error:#}"));
+        let config = match machine {
+            Machine::Native => config(&shared.options, nan),
+            Machine::Interpreter => {
+                // Instances of the interpreter are few and short: a second pool would be address space for nothing.
+                let options = EngineOptions { allocation: Allocation::OnDemand, ..shared.options.clone() };
+                let mut config = config(&options, nan);
+                config.target(INTERPRETER).map_err(start)?;
+                config
+            }
+        };
+        let engine = wasmtime::Engine::new(&config).map_err(start)?;
         Ok(cell.get_or_init(|| {
             shared.ticker.add(engine.clone());
             engine
         }))
     }
 }
+
+/// The target of the interpreter whose pointers are as wide as this machine's.
+const INTERPRETER: &str = if cfg!(target_endian = "big") { "pulley64be" } else { "pulley64" };
 
 /// Version of the engine; a test holds it against Cargo.lock.
 pub(crate) const WASMTIME: &str = "48.0.8";
@@ -121,6 +158,7 @@ fn config(options: &EngineOptions, nan: NanMode) -> Config {
         .wasm_relaxed_simd(false) // not even its deterministic form: another engine could differ
         .wasm_memory64(false)
         .cranelift_opt_level(OptLevel::Speed)
+        .compiler_inlining(Inlining::Yes) // changes neither bits nor fuel, only time (docs/performance.md)
         .cranelift_nan_canonicalization(nan == NanMode::Strict)
         .consume_fuel(true)
         .epoch_interruption(true)

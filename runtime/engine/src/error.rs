@@ -90,8 +90,31 @@ pub enum EngineError {
         path: PathBuf,
         /// Why.
         reason: String,
+        /// The system's error, where it was one.
+        source: Option<std::io::Error>,
     },
+    /// Golden vectors that cannot be replayed.
+    #[error("the golden vectors cannot be replayed: {0}")]
+    Golden(String),
     /// A worker thread is gone.
     #[error("a worker thread panicked: {0}")]
     Worker(#[from] crate::workers::WorkerPanic),
+}
+
+impl EngineError {
+    /// What to do about it, where the message itself has no hint.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            EngineError::Compile(_) => "if the file was cut, make it again: `tandem build`",
+            EngineError::NotATransform { .. } => {
+                "a transform is a crate that depends on `tandem-sdk`, made by `tandem build`; `tandem new` begins one"
+            }
+            EngineError::Instantiate(CallError::Limit { .. }) => {
+                "the limits are in `[feature_view.limits]` of the view; a transform should do next to nothing before it is called"
+            }
+            EngineError::ComponentTooLarge { .. } => "raise `engine.component_bytes_max` in tandem.toml",
+            EngineError::TooManyFields { .. } => "raise `fields_max` in `[feature_view.limits]` of the view",
+            _ => return None,
+        })
+    }
 }

@@ -7,12 +7,14 @@
 //! - [`Component`]: a loaded component; [`Component::bind`] gives it its parameters
 //! - [`Transform`], [`Session`]: record batches through it, rows at fault isolated
 //! - [`convert`]: any Arrow array to the canonical type of an input, losslessly or not at all
+//! - [`mod@verify`]: that a component computes row by row, and the same bits however it is called
 //! - [`Workers`], [`OnDemand`]: threads for the blocking calls, and requests that share one
 //!
 //! No statics. Threads are started by [`Engine::new`] (one, which ticks the clock behind deadlines) and [`Workers::start`], and by nothing else.
 //! This is the only crate that names wasmtime.
 
 mod bindings;
+mod bits;
 mod cache;
 mod call;
 mod clean;
@@ -27,6 +29,8 @@ mod on_demand;
 mod options;
 mod signature;
 mod transform;
+mod trial;
+pub mod verify;
 mod workers;
 
 pub use cache::CacheEvent;
@@ -37,4 +41,5 @@ pub use error::EngineError;
 pub use on_demand::{OnDemand, OnDemandOptions};
 pub use options::{Allocation, EngineOptions};
 pub use transform::{Outcome, RowFailure, Session, Transform};
-pub use workers::{WorkerPanic, Workers};
+pub use trial::TrialOptions;
+pub use workers::{STACK_BYTES, WorkerPanic, Workers};

@@ -13,6 +13,7 @@ use tandem_core::limits::TransformLimits;
 use tandem_core::types::{DataType, Field, ItemType};
 
 use crate::bindings::tandem::feature::{columns as wit, outcomes};
+use crate::bits::pack;
 use crate::call::CallError;
 use crate::clean::{canonical_nans, compact, zeroed};
 use crate::instance::bounded_message;
@@ -117,11 +118,12 @@ fn lift_values(
     Ok(match (values, declared) {
         (From::Booleans(bytes), DataType::Boolean) => {
             count(bytes.len())?;
-            if let Some(row) = bytes.iter().position(|byte| *byte > 1) {
+            let other = bytes.iter().fold(false, |other, byte| other | (*byte > 1));
+            if other && let Some(row) = bytes.iter().position(|byte| *byte > 1) {
                 return Err(format!("the boolean in row {row} is {}, not 0 or 1", bytes[row]));
             }
-            let valid = |row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-            let bits = BooleanBuffer::collect_bool(rows, |row| bytes[row] == 1 && valid(row));
+            let bits = pack(&bytes);
+            let bits = nulls.as_ref().map_or_else(|| bits.clone(), |nulls| &bits & nulls.inner());
             Arc::new(BooleanArray::new(bits, nulls))
         }
         (From::Int64s(values), DataType::Int64) => {
@@ -173,7 +175,7 @@ fn lift_values(
                 }
                 (_, item) => return Err(format!("items of another type than the declared {item}")),
             };
-            let offsets = check_offsets(&sequences.offsets, items.len(), "items")?;
+            let offsets = check_offsets(sequences.offsets, items.len(), "items")?;
             let compacted = compact(offsets, nulls.as_ref());
             let items = compacted.kept.items(&items);
             let ArrowType::List(field) = declared.to_arrow() else { unreachable!("a sequence's type") };
@@ -186,34 +188,46 @@ fn lift_values(
 }
 
 fn strings(bytes: wit::VarBytesResult, nulls: Option<NullBuffer>) -> Result<StringArray, String> {
-    // Checked before null rows are taken out, so that what is told does not depend on them.
-    let text = std::str::from_utf8(&bytes.data)
-        .map_err(|error| format!("byte {} of the strings is not UTF-8", error.valid_up_to()))?;
-    let inside = |offset: &u32| (*offset as usize) < text.len() && !text.is_char_boundary(*offset as usize);
-    if !text.is_ascii()
-        && let Some(row) = bytes.offsets.iter().position(inside)
-    {
-        return Err(format!("offset {} of the strings, {}, lies inside a character", row, bytes.offsets[row]));
+    if nulls.is_some() {
+        // Before null rows are taken out, so that what is told does not depend on them.
+        check_text(&bytes.offsets, &bytes.data)?;
     }
     let (offsets, data) = var_bytes(bytes, nulls.as_ref())?;
-    StringArray::try_new(offsets, data, nulls).map_err(|error| error.to_string())
+    // Arrow checks the text itself, and is not told to trust: reading it here too would cost as much again.
+    StringArray::try_new(offsets.clone(), data.clone(), nulls).map_err(|error| {
+        let told = check_text(offsets.inner().inner().typed_data(), &data).err();
+        told.unwrap_or_else(|| error.to_string())
+    })
+}
+
+/// Tells what of strings is not text. The offsets are checked to be in order.
+fn check_text(offsets: &[u32], data: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(data)
+        .map_err(|error| format!("byte {} of the strings is not UTF-8", error.valid_up_to()))?;
+    let inside = |offset: &u32| (*offset as usize) < text.len() && !text.is_char_boundary(*offset as usize);
+    match offsets.iter().position(inside) {
+        Some(row) => Err(format!("offset {row} of the strings, {}, lies inside a character", offsets[row])),
+        None => Ok(()),
+    }
 }
 
 fn var_bytes(bytes: wit::VarBytesResult, nulls: Option<&NullBuffer>) -> Result<(OffsetBuffer<i32>, Buffer), String> {
-    let offsets = check_offsets(&bytes.offsets, bytes.data.len(), "bytes")?;
+    let offsets = check_offsets(bytes.offsets, bytes.data.len(), "bytes")?;
     let compacted = compact(offsets, nulls);
     let data = compacted.kept.bytes(&Buffer::from_vec(bytes.data));
     Ok((signed(compacted.offsets), data))
 }
 
-fn check_offsets(offsets: &[u32], length: usize, unit: &str) -> Result<ScalarBuffer<u32>, String> {
+fn check_offsets(offsets: Vec<u32>, length: usize, unit: &str) -> Result<ScalarBuffer<u32>, String> {
     let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else {
         return Err("no offsets; n rows have n + 1".to_owned());
     };
     if *first != 0 {
         return Err(format!("the first offset is {first}, not 0"));
     }
-    if let Some(row) = offsets.windows(2).position(|pair| pair[0] > pair[1]) {
+    // No early exit, so that the loop is vectorised.
+    let decreases = std::iter::zip(&offsets, &offsets[1..]).fold(false, |found, (start, end)| found | (start > end));
+    if decreases && let Some(row) = offsets.windows(2).position(|pair| pair[0] > pair[1]) {
         return Err(format!("offsets decrease after row {row}: {} to {}", offsets[row], offsets[row + 1]));
     }
     if *last as usize != length {
@@ -222,7 +236,7 @@ fn check_offsets(offsets: &[u32], length: usize, unit: &str) -> Result<ScalarBuf
     if i32::try_from(*last).is_err() {
         return Err(format!("{last} {unit} in one column; at most {} can be held", i32::MAX));
     }
-    Ok(ScalarBuffer::from(offsets.to_vec()))
+    Ok(ScalarBuffer::from(offsets))
 }
 
 /// Offsets that are checked to fit.

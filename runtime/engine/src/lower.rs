@@ -7,6 +7,7 @@ use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
 use tandem_core::types::{DataType, Field, ItemType};
 
 use crate::bindings::tandem::feature::columns as wit;
+use crate::bits::unpack;
 use crate::clean::{canonical_nans, compact, unsigned, zeroed};
 use crate::error::EngineError;
 
@@ -50,8 +51,7 @@ pub(crate) fn lower(field: &Field, array: &ArrayRef) -> Result<LoweredColumn, En
         DataType::Boolean => {
             let array = array.as_boolean();
             let bits = array.values();
-            let byte = |row| u8::from(bits.value(row) && nulls.is_none_or(|nulls| nulls.is_valid(row)));
-            Values::Booleans((0..array.len()).map(byte).collect())
+            Values::Booleans(nulls.map_or_else(|| unpack(bits), |nulls| unpack(&(bits & nulls.inner()))))
         }
         DataType::Int64 => Values::Int64s(zeroed(array.as_primitive::<Int64Type>().values().clone(), 1, nulls)),
         DataType::Timestamp => {

@@ -3,6 +3,9 @@
 //! A transform computes row by row, so the rows of several requests can go through one fresh instance in one call without changing one bit
 //! of one value; at load a fresh instance then costs each request next to nothing. Should the shared call fail as a whole, each request is
 //! called for alone, so that no request suffers for another.
+//!
+//! A thread that hands a request to another and waits for it takes longer than most transforms do. So a small request may first be tried where
+//! it is (`trial.rs`).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +16,7 @@ use futures::channel::oneshot;
 
 use crate::error::EngineError;
 use crate::transform::{Outcome, RowFailure, Transform};
+use crate::trial::{Trial, TrialOptions};
 use crate::workers::{WorkerPanic, Workers};
 
 /// Bounds of sharing.
@@ -20,15 +24,17 @@ use crate::workers::{WorkerPanic, Workers};
 pub struct OnDemandOptions {
     /// Rows that one shared call has at most, if more than one request is in it. Default: 4,096.
     pub shared_rows_max: usize,
+    /// Whether and how far a request is tried on the thread that asks, before it goes to a worker. Default: not at all.
+    pub trial: Option<TrialOptions>,
 }
 
 impl Default for OnDemandOptions {
     fn default() -> Self {
-        OnDemandOptions { shared_rows_max: 4_096 }
+        OnDemandOptions { shared_rows_max: 4_096, trial: None }
     }
 }
 
-/// A transform that is called on demand, on worker threads, with a fresh instance for each call. Cheap to clone.
+/// A transform that is called on demand, with a fresh instance for each call. Cheap to clone.
 #[derive(Clone)]
 pub struct OnDemand {
     shared: Arc<Shared>,
@@ -38,6 +44,7 @@ pub struct OnDemand {
 struct Shared {
     transform: Transform,
     options: OnDemandOptions,
+    trial: Option<Trial>,
     waiting: Mutex<VecDeque<Request>>,
 }
 
@@ -49,7 +56,8 @@ struct Request {
 impl OnDemand {
     /// The transform, to be called on `workers`.
     pub fn new(transform: Transform, workers: Workers, options: OnDemandOptions) -> OnDemand {
-        OnDemand { shared: Arc::new(Shared { transform, options, waiting: Mutex::default() }), workers }
+        let trial = options.trial.map(|options| Trial::new(&transform, options));
+        OnDemand { shared: Arc::new(Shared { transform, options, trial, waiting: Mutex::default() }), workers }
     }
 
     /// The transform.
@@ -63,6 +71,9 @@ impl OnDemand {
     ///
     /// As [`crate::Session::apply`].
     pub async fn apply(&self, inputs: RecordBatch) -> Result<Outcome, EngineError> {
+        if let Some(outcome) = self.shared.trial.as_ref().and_then(|trial| trial.run(&inputs)) {
+            return Ok(outcome);
+        }
         let (answer, receiver) = oneshot::channel();
         self.shared.lock().push_back(Request { inputs, answer });
         // A job for each request: the first to run takes all that wait, the others find nothing left.

@@ -16,7 +16,8 @@ use crate::component::{Component, LoweredParameters};
 use crate::error::EngineError;
 use crate::instance::Instance;
 use crate::lift::lift;
-use crate::lower::lower;
+use crate::lower::{LoweredColumn, lower};
+use crate::signature;
 
 /// A component with its parameters: the function from input columns to features. Cheap to clone.
 #[derive(Clone)]
@@ -26,7 +27,7 @@ pub struct Transform {
 
 struct Bound {
     component: Component,
-    parameters: LoweredParameters,
+    parameters: Arc<LoweredParameters>,
     signature: Signature,
     output_schema: SchemaRef,
     limits: TransformLimits,
@@ -63,7 +64,22 @@ impl Transform {
         let fields =
             signature.outputs.iter().map(|field| ArrowField::new(&field.name, field.data_type.to_arrow(), true));
         let output_schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let parameters = Arc::new(parameters);
         Transform { shared: Arc::new(Bound { component, parameters, signature, output_schema, limits }) }
+    }
+
+    /// The same function under other limits.
+    pub(crate) fn limited(&self, limits: TransformLimits) -> Transform {
+        let Bound { component, parameters, signature, output_schema, limits: _ } = &*self.shared;
+        Transform {
+            shared: Arc::new(Bound {
+                component: component.clone(),
+                parameters: Arc::clone(parameters),
+                signature: signature.clone(),
+                output_schema: Arc::clone(output_schema),
+                limits,
+            }),
+        }
     }
 
     /// What it takes and gives.
@@ -76,6 +92,11 @@ impl Transform {
         self.shared.component.digest()
     }
 
+    /// What runs it: see [`crate::Engine::fingerprint`].
+    pub fn fingerprint(&self) -> String {
+        self.shared.component.shared.engine.fingerprint()
+    }
+
     /// The features as Arrow has them, all nullable.
     pub fn output_schema(&self) -> SchemaRef {
         Arc::clone(&self.shared.output_schema)
@@ -84,6 +105,14 @@ impl Transform {
     /// The limits of its calls.
     pub fn limits(&self) -> &TransformLimits {
         &self.shared.limits
+    }
+
+    /// A fresh instance, to ask it for its signature more than once.
+    pub(crate) fn instance(&self) -> Result<Described<'_>, EngineError> {
+        Ok(Described {
+            bound: &self.shared,
+            instance: Instance::new(&self.shared.component.shared, &self.shared.limits)?,
+        })
     }
 
     /// A session: its instance lives from call to call. One partition at most should go through it.
@@ -99,6 +128,35 @@ impl Transform {
     pub fn apply(&self, inputs: &RecordBatch) -> Result<Outcome, EngineError> {
         self.session().apply(inputs)
     }
+}
+
+/// An instance that is asked for its signature.
+pub(crate) struct Described<'a> {
+    bound: &'a Bound,
+    instance: Instance,
+}
+
+impl Described<'_> {
+    /// The signature, as at binding.
+    pub(crate) fn describe(&mut self) -> Result<Signature, EngineError> {
+        let limits = &self.bound.limits;
+        let described =
+            self.instance.describe(&self.bound.parameters.borrow(), limits).map_err(EngineError::Describe)?;
+        signature::lift(described, limits)
+    }
+
+    /// A call whose answer nobody needs; whether it fails does not matter.
+    pub(crate) fn apply(mut self, inputs: &RecordBatch) -> Result<Option<Self>, EngineError> {
+        let columns = lower_all(self.bound, inputs)?;
+        let columns: Vec<_> = columns.iter().map(LoweredColumn::borrow).collect();
+        let (parameters, limits) = (self.bound.parameters.borrow(), &self.bound.limits);
+        let done = self.instance.apply(&parameters, inputs.num_rows() as u32, &columns, limits);
+        Ok(done.is_ok().then_some(self))
+    }
+}
+
+fn lower_all(bound: &Bound, inputs: &RecordBatch) -> Result<Vec<LoweredColumn>, EngineError> {
+    std::iter::zip(&bound.signature.inputs, inputs.columns()).map(|(field, array)| lower(field, array)).collect()
 }
 
 /// Calls that may share an instance.
@@ -140,6 +198,17 @@ impl Session {
         let mut failures: Vec<_> = failures.chain(refused).collect();
         failures.sort_by_key(|failure| failure.row);
         Ok(Outcome { outputs, failures, fuel: outcome.fuel })
+    }
+
+    /// As [`Session::apply`], but with one call at most: None where anything is wrong with it, be it a row's fault or not.
+    pub(crate) fn apply_once(&mut self, inputs: &RecordBatch) -> Option<Outcome> {
+        self.check(inputs).ok()?;
+        let (kept, _) = self.refuse_nulls(inputs).ok()?;
+        if kept.is_some() {
+            return None;
+        }
+        let (columns, failures, fuel) = self.call(inputs).ok()?.ok()?;
+        Some(Outcome { outputs: self.batch(columns, inputs.num_rows()).ok()?, failures, fuel })
     }
 
     fn check(&self, inputs: &RecordBatch) -> Result<(), EngineError> {
@@ -210,7 +279,13 @@ impl Session {
 
     fn divide_from(&mut self, inputs: &RecordBatch, first: usize, division: &mut Division) -> Result<(), EngineError> {
         let rows = inputs.num_rows();
-        let error = match self.call(inputs)? {
+        let used = self.instance.is_some();
+        let mut called = self.call(inputs)?;
+        if rows == 1 && used && called.is_err() {
+            // Whether a row fails may depend on nothing but the row: what the instance went through before has no say.
+            called = self.call(inputs)?;
+        }
+        let error = match called {
             Ok((columns, failures, fuel)) => {
                 division.pieces.push(columns);
                 division
@@ -245,10 +320,8 @@ impl Session {
     ) -> Result<Result<(Vec<ArrayRef>, Vec<RowFailure>, u64), CallError>, EngineError> {
         let bound = &*self.transform.shared;
         let rows = inputs.num_rows();
-        let lowered = std::iter::zip(&bound.signature.inputs, inputs.columns())
-            .map(|(field, array)| lower(field, array))
-            .collect::<Result<Vec<_>, _>>()?;
-        let columns: Vec<_> = lowered.iter().map(|column| column.borrow()).collect();
+        let lowered = lower_all(bound, inputs)?;
+        let columns: Vec<_> = lowered.iter().map(LoweredColumn::borrow).collect();
         // Taken out: only an instance whose call succeeded is put back.
         let mut instance = match self.instance.take() {
             Some(instance) => instance,

@@ -8,8 +8,9 @@ use std::thread;
 
 use futures::channel::oneshot;
 
-/// Stack of a worker, in bytes of address space: room for the deepest recursion that a transform may have, and for the host's own frames.
-const STACK_BYTES: usize = 16 << 20;
+/// Stack of a worker, in bytes of address space: room for the deepest recursion that a transform may have, and for the host's own frames. Other
+/// threads that call into transforms need as much.
+pub const STACK_BYTES: usize = 16 << 20;
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -25,6 +25,22 @@ pub enum OfflineError {
         /// Why not.
         source: io::Error,
     },
+    /// No folder (or file) where the source should be.
+    #[error("source `{source_name}`: there is nothing at {}", .path.display())]
+    NoSource {
+        /// The source.
+        source_name: String,
+        /// Its path.
+        path: PathBuf,
+    },
+    /// A file or folder that was listed and cannot be found any more, or a link that leads nowhere.
+    #[error("{} is gone: {source}", .path.display())]
+    Vanished {
+        /// The path.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A name that is not UTF-8.
     #[error("{} is not UTF-8", .path.display())]
     PathNotUtf8 {
@@ -284,6 +300,12 @@ impl OfflineError {
     /// What to do about it, where there is something to say.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
+            OfflineError::NoSource { .. } => {
+                "check the source's `path`; a relative one begins in the folder of tandem.toml"
+            }
+            OfflineError::Vanished { .. } => {
+                "something removes files, or it is a link that leads nowhere; run it again once the folder is at rest"
+            }
             OfflineError::PartitionMissing { .. } => {
                 "move the file into a partition folder, hide it with a leading `_` or `.`, or take `partition` out of the source"
             }
@@ -298,9 +320,10 @@ impl OfflineError {
                 "the writer was cut off, most likely: write the file again, or hide it with a leading `_` or `.`"
             }
             OfflineError::MissingColumn { .. } => {
-                "map the input to the right column in the view's `inputs`, or the key in its `key_columns`"
+                "`inputs` of the view maps an input to another column, `key_columns` a key; the time columns are named in the source"
             }
             OfflineError::ColumnType { .. } => "write the files of a partition with one type",
+            OfflineError::Convert { source, .. } => return source.hint(),
             OfflineError::NullEventTime { .. } | OfflineError::RowsFailed { .. } => {
                 "correct the rows, or set `on_error = \"quarantine\"` to set them aside"
             }
@@ -309,10 +332,30 @@ impl OfflineError {
             }
             OfflineError::Locked { .. } => "wait for the other run; its lock goes with its process",
             OfflineError::DefinitionChanged { .. } => "raise `version`: what a version means never changes",
+            OfflineError::NotOurs { .. } => "move the file away, and run `tandem batch` for the view again",
             OfflineError::OnDemand { .. } => "ask the server for its features, or give the view a `source`",
             OfflineError::NotPublished { .. } => "run `tandem batch` for the view first",
             _ => return None,
         })
+    }
+
+    /// For `map_err`: as [`OfflineError::io`], for a path that a listing found.
+    pub(crate) fn listed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OfflineError {
+        let path = path.to_owned();
+        move |source| match source.kind() {
+            io::ErrorKind::NotFound => OfflineError::Vanished { path, source },
+            _ => OfflineError::Io { action, path, source },
+        }
+    }
+
+    /// For `map_err`: as what a file that should be a source's is refused, for one that should be published.
+    pub(crate) fn published(error: OfflineError) -> OfflineError {
+        match error {
+            OfflineError::Footer { file: path, source } => {
+                OfflineError::NotOurs { path, reason: format!("it is not a whole Parquet file: {source}") }
+            }
+            other => other,
+        }
     }
 
     /// For `map_err`: an [`OfflineError::Io`] that did `action` on `path`.

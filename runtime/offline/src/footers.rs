@@ -89,7 +89,7 @@ impl CheckedPartition {
 
 /// The footer of a Parquet file. Blocking.
 pub(crate) fn read(path: &Path) -> Result<ArrowReaderMetadata, OfflineError> {
-    let file = File::open(path).map_err(OfflineError::io("open", path))?;
+    let file = File::open(path).map_err(OfflineError::listed("open", path))?;
     ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
         .map_err(|source| OfflineError::Footer { file: path.to_owned(), source })
 }

@@ -73,7 +73,10 @@ impl InputRows {
             let first = first_row;
             first_row += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
             async move {
-                let batch = batch.map_err(OfflineError::from_stream)?;
+                let batch = batch.map_err(|source| {
+                    let (file, row) = binding.checked().locate(first);
+                    file.unreadable(row, source)
+                })?;
                 workers.run(move || binding.inputs(&batch, first)).await?
             }
         });
@@ -120,7 +123,7 @@ pub async fn published_partitions(
         let partitions = check_published(&view, &folder)?.into_iter().filter(in_range);
         let describe = |partition: listing::PartitionFiles| {
             let rows = partition.files.iter().map(|file| {
-                let footer = footers::read(&file.path)?;
+                let footer = footers::read(&file.path).map_err(OfflineError::published)?;
                 Ok(footer.metadata().file_metadata().num_rows().max(0) as u64)
             });
             let rows = rows.sum::<Result<u64, OfflineError>>()?;

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use datafusion::error::DataFusionError;
 use tandem_core::hash::Digest;
 use tandem_core::model::Source;
 use tandem_core::time::{Day, DayRange};
@@ -61,6 +63,17 @@ impl FileEntry {
             found.len() == self.size && found.modified().is_ok_and(|modified| modified == self.modified)
         })
     }
+
+    /// The error of a file that cannot be read past `row`; where it is another one by now, or none, that is why.
+    pub(crate) fn unreadable(&self, row: u64, source: DataFusionError) -> OfflineError {
+        match fs::metadata(&self.path) {
+            Err(gone) if gone.kind() == ErrorKind::NotFound => {
+                OfflineError::Vanished { path: self.path.clone(), source: gone }
+            }
+            _ if !self.is_unchanged() => OfflineError::SourceChanged { file: self.path.clone() },
+            _ => OfflineError::Read { file: self.path.clone(), row, source },
+        }
+    }
 }
 
 /// The files of one partition.
@@ -105,7 +118,12 @@ pub fn list(source: &Source, range: Option<&DayRange>) -> Result<Listing, Offlin
     if range.is_some() && source.partition.is_none() {
         return Err(OfflineError::RangeWithoutPartition { source_name: source.name.clone() });
     }
-    list_folder(&source.path, source.partition.as_deref(), range)
+    match list_folder(&source.path, source.partition.as_deref(), range) {
+        Err(OfflineError::Io { path, source: error, .. }) if error.kind() == ErrorKind::NotFound => {
+            Err(OfflineError::NoSource { source_name: source.name.clone(), path })
+        }
+        listed => listed,
+    }
 }
 
 /// [`list`] for any folder (or single file) and partition column.
@@ -169,7 +187,7 @@ impl Walk<'_> {
             if name.starts_with(['_', '.']) {
                 continue;
             }
-            let metadata = fs::metadata(&path).map_err(OfflineError::io("read", &path))?;
+            let metadata = fs::metadata(&path).map_err(OfflineError::listed("read", &path))?;
             let relative = if place.relative.is_empty() { name.clone() } else { format!("{}/{name}", place.relative) };
             if metadata.is_dir() {
                 let inner = self.enter(&path, place, &name, relative)?;
@@ -217,7 +235,7 @@ impl Walk<'_> {
 }
 
 fn children(folder: &Path) -> Result<Vec<(PathBuf, String)>, OfflineError> {
-    let entries = fs::read_dir(folder).map_err(OfflineError::io("list", folder))?;
+    let entries = fs::read_dir(folder).map_err(OfflineError::listed("list", folder))?;
     let mut children = Vec::new();
     for child in entries {
         let path = child.map_err(OfflineError::io("list", folder))?.path();

@@ -136,7 +136,8 @@ impl OutputLock {
 pub(crate) fn check_published(view: &BoundView, folder: &Path) -> Result<Vec<listing::PartitionFiles>, OfflineError> {
     let listing = listing::list_folder(folder, view.view.source.partition(), None)?;
     for file in listing.partitions.iter().flat_map(|partition| &partition.files) {
-        check_metadata(view, &file.path, footers::read(&file.path)?.metadata().file_metadata())?;
+        let footer = footers::read(&file.path).map_err(OfflineError::published)?;
+        check_metadata(view, &file.path, footer.metadata().file_metadata())?;
     }
     Ok(listing.partitions)
 }

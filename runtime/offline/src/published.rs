@@ -109,10 +109,10 @@ async fn open_file(
     batch_rows: usize,
 ) -> Result<impl Stream<Item = Result<PublishedBatch, OfflineError>>, OfflineError> {
     let path = file.path;
-    let opened = tokio::fs::File::open(&path).await.map_err(OfflineError::io("open", &path))?;
+    let opened = tokio::fs::File::open(&path).await.map_err(OfflineError::listed("open", &path))?;
     let reader = ParquetRecordBatchStreamBuilder::new(opened)
         .await
-        .map_err(|source| OfflineError::Footer { file: path.clone(), source })?;
+        .map_err(|source| OfflineError::published(OfflineError::Footer { file: path.clone(), source }))?;
     check_metadata(&view, &path, reader.metadata().file_metadata())?;
     if reader.schema().fields() != schema.fields() {
         let reason = format!("its columns are {:?}, and should be {:?}", reader.schema().fields(), schema.fields());

@@ -205,7 +205,7 @@ impl ExecutionPlan for TransformExec {
             async move {
                 let batch = batch.map_err(|source| {
                     let (file, row) = binding.checked().locate(first_row);
-                    OfflineError::Read { file: file.path.clone(), row, source }
+                    file.unreadable(row, source)
                 })?;
                 let computed = workers
                     .run(move || {

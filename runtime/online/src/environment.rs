@@ -37,6 +37,13 @@ const REMAPS_MAX: usize = 64;
 const MAP_BYTES_UNIT: usize = 64 << 10;
 
 const DATA_FILE: &str = "data.mdb";
+
+/// No environment is shorter: it begins with two pages, and no page is smaller than 4 KiB.
+const ENVIRONMENT_BYTES_MIN: u64 = 8 << 10;
+
+/// The operation that opens an environment, for errors.
+const OPEN: &str = "open the environment";
+
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
@@ -123,6 +130,9 @@ impl Environment {
     /// Opens the environment in a folder, for writing made where it does not exist.
     pub(crate) fn open(path: &Path, access: Access, options: &StoreOptions) -> Result<Environment, OnlineError> {
         let io = |operation, source| OnlineError::Io { operation, path: path.to_owned(), source };
+        if path.is_file() {
+            return Err(OnlineError::NotAStore { path: path.to_owned(), reason: "it is a file".to_owned() });
+        }
         if access == Access::ReadWrite {
             DirBuilder::new()
                 .recursive(true)
@@ -150,7 +160,11 @@ impl Environment {
             // A reader takes the map as its writer made it.
             let wanted = (access == Access::ReadWrite).then_some(environment.options.map_bytes);
             let mut slot = environment.slot.write().unwrap_or_else(PoisonError::into_inner);
-            let (open, map_bytes) = environment.open_shrinking(wanted)?;
+            let opened = environment.open_shrinking(wanted);
+            if opened.is_err() && fresh {
+                environment.remove_beginning();
+            }
+            let (open, map_bytes) = opened?;
             (slot.open, slot.map_bytes) = (Some(open), map_bytes);
         }
         if fresh {
@@ -163,6 +177,16 @@ impl Environment {
             })?;
         }
         Ok(environment)
+    }
+
+    /// Removes a data file that was begun and is no environment: on a full disk LMDB leaves one of its two first pages, and would take it for
+    /// something else at the next opening. Another process that was luckier has made a longer one, which stays.
+    fn remove_beginning(&self) {
+        let path = self.path.join(DATA_FILE);
+        let begun = std::fs::metadata(&path).is_ok_and(|found| found.len() < ENVIRONMENT_BYTES_MIN);
+        if begun && let Err(error) = std::fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "cannot remove what was begun of an online store");
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -342,7 +366,7 @@ impl Environment {
             Refusal::Lmdb(error @ (lmdb::Error::Invalid | lmdb::Error::VersionMismatch)) => {
                 OnlineError::NotAStore { path, reason: error.to_string() }
             }
-            Refusal::Lmdb(error) => self.error("open the environment", error),
+            Refusal::Lmdb(error) => self.error(OPEN, error),
         }
     }
 }

@@ -40,7 +40,7 @@ pub enum OnlineError {
         known: u32,
     },
     /// A file operation failed.
-    #[error("cannot {operation} {path}", path = .path.display())]
+    #[error("cannot {operation} {path}: {source}", path = .path.display())]
     Io {
         /// What was tried.
         operation: &'static str,

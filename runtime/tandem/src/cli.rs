@@ -47,6 +47,8 @@ enum Command {
     Build(commands::build::Arguments),
     /// Run a transform over sample rows
     Test(commands::test::Arguments),
+    /// Prove that a component computes each row by itself, with the same bits however it is called
+    Verify(commands::verify::Arguments),
     /// Print what a component takes and gives
     Describe(commands::describe::Arguments),
     /// Check the definition files and the components they name
@@ -141,6 +143,7 @@ pub fn main() -> ExitCode {
         Command::New(arguments) => commands::new::run(&context, &arguments),
         Command::Build(arguments) => commands::build::run(&context, &arguments),
         Command::Test(arguments) => commands::test::run(&context, &arguments),
+        Command::Verify(arguments) => commands::verify::run(&context, &arguments),
         Command::Describe(arguments) => commands::describe::run(&context, &arguments),
         Command::Check(arguments) => commands::check::run(&context, &arguments),
         Command::Plan(arguments) => commands::plan::run(&context, &arguments),
@@ -170,6 +173,7 @@ pub(crate) fn async_runtime() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("tandem-async")
+        .thread_stack_size(tandem_engine::STACK_BYTES) // trials of small requests run here
         .build()
         .map_err(|error| Error::Engine(EngineError::Start(error.to_string())))
 }

@@ -17,3 +17,4 @@ pub mod rollback;
 pub mod serve;
 pub mod show;
 pub mod test;
+pub mod verify;

@@ -111,6 +111,8 @@ pub enum Error {
         url: String,
         /// What came of it.
         reason: String,
+        /// What to do.
+        hint: Option<String>,
     },
     /// A view that the online store does not have, as it is defined now.
     #[error("the online store in {} has nothing of `{view}` as it is defined now", .store.display())]
@@ -171,6 +173,23 @@ pub enum Error {
         /// Why.
         fault: Box<RowsFault>,
     },
+    /// A transform that is no function of its row.
+    #[error("not proved: a row does not always come to the same, or the signature does not")]
+    NotProved,
+    /// A transform of which nothing was seen.
+    #[error("not proved: none of {rows} sample rows has a value, so nothing could be compared")]
+    NothingProved {
+        /// How many rows were tried.
+        rows: usize,
+    },
+    /// Golden vectors that come to something else.
+    #[error("{different} of {rows} recorded rows come to something else")]
+    Golden {
+        /// How many differ.
+        different: u64,
+        /// Of how many.
+        rows: u64,
+    },
     /// Rows that the transform failed, where none should.
     #[error("{failed} of {rows} rows failed")]
     RowsFailed {
@@ -184,6 +203,10 @@ pub enum Error {
 impl Error {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
+        self.own_hint().or_else(|| file_system_hint(self).map(str::to_owned))
+    }
+
+    fn own_hint(&self) -> Option<String> {
         match self {
             Error::NoProject { .. } => Some("run it in a project's folder, or name one with --project".to_owned()),
             Error::UnknownView { known, .. } if known.is_empty() => {
@@ -193,6 +216,7 @@ impl Error {
             Error::Component { source: EngineError::Describe(_), .. } => Some(
                 "parameters come from [feature_view.parameters] of the view, or from --param name=value".to_owned(),
             ),
+            Error::Component { source, .. } => source.hint().map(str::to_owned),
             Error::Build(error) => error.hint().map(|hint| hint.to_string()),
             Error::Offline(error) => error.hint().map(str::to_owned),
             Error::Online(error) => error.hint().map(str::to_owned),
@@ -212,9 +236,16 @@ impl Error {
             Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another program has the port; choose one with --listen".to_owned())
             }
-            Error::Engine(EngineError::Cache { .. }) => {
+            Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrNotAvailable => {
+                Some("no network interface of this machine has the address; 127.0.0.1 is this machine alone, 0.0.0.0 all its interfaces".to_owned())
+            }
+            Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                Some("ports below 1024 are the system's; choose another one with --listen".to_owned())
+            }
+            Error::Engine(EngineError::Cache { source, .. }) if !source.as_ref().is_some_and(is_full) => {
                 Some("`storage.cache` in tandem.toml names the folder; it must be this user's own and writable".to_owned())
             }
+            Error::Http { hint, .. } => hint.clone(),
             Error::NotMaterialized { view, .. } => Some(format!("tandem materialize {view}")),
             Error::Parity { .. } => Some(
                 "has the definition, the component or the source changed since the batch? re-run `tandem batch`, and restart the server"
@@ -227,6 +258,11 @@ impl Error {
                 Some(format!("name a file with --rows, or put one there: {}", crate::rows::SAMPLE_FILES.join(", ")))
             }
             Error::Rows { fault, .. } => fault.hint().map(str::to_owned),
+            Error::NotProved => {
+                Some("the result of a row may depend on that row and on the parameters alone: no statics, no neighbours, no order of a hash map, no bits of a NaN".to_owned())
+            }
+            Error::NothingProved { .. } => Some("give rows that the transform takes: --rows FILE".to_owned()),
+            Error::Golden { .. } => Some("an engine that gives other bits is no upgrade but a new version of the view".to_owned()),
             Error::RowsFailed { .. } => Some("if they should fail: --allow-failures".to_owned()),
             _ => None,
         }
@@ -262,6 +298,31 @@ fn not_made(breaking: usize, refused: usize) -> String {
     };
     let parts: Vec<String> = [are(refused, "refused"), are(breaking, "breaking")].into_iter().flatten().collect();
     parts.join(", ")
+}
+
+/// What to do about an error of the file system, wherever in the chain of causes it lies.
+fn file_system_hint(error: &Error) -> Option<&'static str> {
+    use std::io::ErrorKind;
+    let first: &(dyn std::error::Error + 'static) = error;
+    let mut causes = std::iter::successors(Some(first), |cause| cause.source());
+    let cause = causes.find_map(|cause| cause.downcast_ref::<std::io::Error>())?;
+    Some(match cause.kind() {
+        _ if is_full(cause) => "make room on the disk, and run it again; nothing half-written is left",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+            "a file is where a folder should be: move it away, or name another folder"
+        }
+        ErrorKind::IsADirectory => "a folder is where a file should be: move it away, or name another file",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "this user may not do that there: name another place, or change its owner or mode"
+        }
+        _ => return None,
+    })
+}
+
+/// No room on the disk, in the quota, or in the largest file that a process may write.
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
 /// For `map_err`: names what was done, and to what.

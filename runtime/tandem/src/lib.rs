@@ -8,6 +8,7 @@
 //! - [`describe`]: what a component takes and gives, for people and programs
 //! - [`rows`]: rows of a file (Parquet, CSV, JSON) as a transform's inputs
 //! - [`bench`](mod@bench): what a transform costs a row
+//! - [`mod@verify`]: what a proof found, for people and programs
 //! - [`materialize`]: published feature rows into the online store
 //! - [`lookup`]: what the online store has for entities, as statuses and columns
 //! - [`server`]: the HTTP server
@@ -29,5 +30,6 @@ pub mod registry;
 pub mod rows;
 pub mod scaffold;
 pub mod server;
+pub mod verify;
 
 pub use error::Error;

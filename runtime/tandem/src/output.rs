@@ -44,7 +44,7 @@ impl Output {
             // The reader has seen enough (`| head`): not an error of ours.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
             Err(error) => {
-                eprintln!("error: cannot write to stdout: {error}");
+                tell(format_args!("error: cannot write to stdout: {error}"));
                 std::process::exit(1);
             }
             Ok(()) => {}
@@ -58,27 +58,27 @@ impl Output {
 
     /// A line for people, beside the data.
     pub fn note(&self, text: impl Display) {
-        eprintln!("{text}");
+        tell(format_args!("{text}"));
     }
 
     /// Something that should be looked at.
     pub fn warning(&self, text: impl Display) {
         let label = if colour() { "\x1b[1;33mwarning\x1b[0m" } else { "warning" };
-        eprintln!("{label}: {text}");
+        tell(format_args!("{label}: {text}"));
     }
 
     /// What went wrong, and what to do.
     pub fn error(&self, error: &Error) {
         // Diagnostics of definition files begin with their own `error:`, with file and line.
         if let Error::Definitions(diagnostics) = error {
-            eprintln!("{diagnostics}");
+            tell(format_args!("{diagnostics}"));
             return;
         }
         let (label, hint) =
             if colour() { ("\x1b[1;31merror\x1b[0m", "\x1b[1;36mhint\x1b[0m") } else { ("error", "hint") };
-        eprintln!("{label}: {error}");
+        tell(format_args!("{label}: {error}"));
         if let Some(text) = error.hint() {
-            eprintln!("{hint}: {text}");
+            tell(format_args!("{hint}: {text}"));
         }
     }
 
@@ -86,6 +86,11 @@ impl Output {
     pub fn progress(&self, what: &str) -> ProgressBar {
         ProgressBar::new(what)
     }
+}
+
+/// A line on stderr. Where that takes none (a full disk, a reader that is gone) nobody is left to be told, and the work goes on.
+fn tell(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 fn colour() -> bool {
@@ -101,7 +106,9 @@ pub fn start_log(filter: Option<&str>, json: bool, server: bool) {
     // The build of the standard library takes a minute: silence would look like a hang.
     let default = if server { "warn,tandem=info" } else { "warn,tandem_build=info" };
     let filter = EnvFilter::builder().parse_lossy(filter.unwrap_or(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Its words on a log that cannot be written would go to the same stderr, and panic there: a full disk would end every request.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     if json {
         builder.json().flatten_event(true).init();
     } else {

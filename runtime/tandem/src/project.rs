@@ -68,6 +68,19 @@ fn read_file(path: &Path) -> Result<File, Error> {
     Ok(File { name, text })
 }
 
+/// The view that `reference` names: `name` (its greatest version), `name@version` or `name@alias`.
+pub(crate) fn find_view<'a>(project: &'a Project, reference: &str) -> Result<&'a FeatureView, Error> {
+    let parsed: ViewReference = reference.parse().map_err(|_| Error::Argument {
+        what: reference.to_owned(),
+        reason: "write NAME, NAME@VERSION or NAME@ALIAS".to_owned(),
+    })?;
+    project.view(&parsed).ok_or_else(|| {
+        let views = project.views.iter().map(|view| view.id().to_string());
+        let aliases = project.aliases.iter().map(|alias| alias.to_string());
+        Error::UnknownView { reference: reference.to_owned(), known: views.chain(aliases).collect() }
+    })
+}
+
 /// A project with the engine that runs its transforms.
 pub struct Opened {
     /// The definitions.
@@ -111,15 +124,7 @@ impl Opened {
 
     /// The definition of a view, by `name` (its greatest version), `name@version` or `name@alias`.
     pub fn definition(&self, reference: &str) -> Result<&FeatureView, Error> {
-        let parsed: ViewReference = reference.parse().map_err(|_| Error::Argument {
-            what: reference.to_owned(),
-            reason: "write NAME, NAME@VERSION or NAME@ALIAS".to_owned(),
-        })?;
-        self.project.view(&parsed).ok_or_else(|| {
-            let views = self.project.views.iter().map(|view| view.id().to_string());
-            let aliases = self.project.aliases.iter().map(|alias| alias.to_string());
-            Error::UnknownView { reference: reference.to_owned(), known: views.chain(aliases).collect() }
-        })
+        find_view(&self.project, reference)
     }
 
     /// Loads the component of a view, and those of all views that it reads, and binds them. Blocking: the first time a component is

@@ -1,7 +1,5 @@
 //! What the program says: transcripts beside this file. `TANDEM_UPDATE_TRANSCRIPTS=1` writes them anew.
 
-mod transcript;
-
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +7,9 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use parquet::arrow::ArrowWriter;
 use tandem_core::time::Timestamp;
-use transcript::Transcript;
 
 use crate::harness::guests::{Guest, workspace};
+use crate::harness::transcript::Transcript;
 
 const FEATURES: &str = r#"[[entity]]
 name = "user"
@@ -86,7 +84,7 @@ fn from_component_to_value() {
     transcript.run(&["get", "spend", "user_id=1", "user_id=2", "user_id=3", "--as-of", "2024-03-10T00:00:00Z"], 0);
     transcript.run(&["get", "spend", "user_id=3", "--as-of", "2024-03-10T00:00:00Z", "--json"], 0);
     transcript.run(&["get", "spend", "user_id=1", "--as-of", "2024-05-01T00:00:00Z"], 0);
-    transcript.assert("from_component_to_value");
+    transcript.assert("cli/from_component_to_value");
 }
 
 #[test]
@@ -102,7 +100,7 @@ fn what_goes_wrong_is_told() {
     transcript.run(&["describe", "tandem.toml"], 1);
     fs::write(project.path().join("features/spend.toml"), FEATURES.replace("ttl = \"30d\"", "tll = \"30d\"")).unwrap();
     transcript.run(&["check"], 2);
-    transcript.assert("what_goes_wrong_is_told");
+    transcript.assert("cli/what_goes_wrong_is_told");
 }
 
 #[test]

@@ -20,7 +20,16 @@ const RULES: [Rule; 9] = [
     Rule {
         path: "runtime/engine/Cargo.toml",
         workspace: &["tandem-core"],
-        guarded: &["arrow-array", "arrow-buffer", "arrow-cast", "arrow-schema", "arrow-select", "futures", "wasmtime"],
+        guarded: &[
+            "arrow-array",
+            "arrow-buffer",
+            "arrow-cast",
+            "arrow-ipc",
+            "arrow-schema",
+            "arrow-select",
+            "futures",
+            "wasmtime",
+        ],
     },
     Rule { path: "runtime/build/Cargo.toml", workspace: &[], guarded: &["wit-component"] },
     Rule {

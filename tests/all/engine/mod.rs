@@ -5,4 +5,4 @@ mod hostile;
 mod on_demand;
 mod refused;
 mod values;
-mod wat_guests;
+pub(crate) mod wat_guests;

@@ -1,10 +1,11 @@
 //! Requests that wait together share a call, and none can tell.
 
+use futures::FutureExt as _;
 use futures::executor::block_on;
 use futures::future::join_all;
 use misbehaving_guest::mode;
 use tandem_core::limits::TransformLimits;
-use tandem_engine::{OnDemand, OnDemandOptions, Workers};
+use tandem_engine::{OnDemand, OnDemandOptions, TrialOptions, Workers};
 
 use super::hostile::modes;
 use crate::harness::guests::Guest;
@@ -26,7 +27,8 @@ fn requests_together_get_what_each_gets_alone() {
         })
         .collect();
     for shared_rows_max in [1, 16, 4096] {
-        let on_demand = OnDemand::new(transform.clone(), Workers::start(1), OnDemandOptions { shared_rows_max });
+        let on_demand =
+            OnDemand::new(transform.clone(), Workers::start(1), OnDemandOptions { shared_rows_max, trial: None });
         let answers = block_on(join_all(requests.iter().map(|request| on_demand.apply(modes(request)))));
         for (request, answer) in std::iter::zip(&requests, answers) {
             let (answer, alone) = (answer.unwrap(), transform.apply(&modes(request)).unwrap());
@@ -59,4 +61,50 @@ fn every_type_is_the_same_shared_or_alone() {
     for (request, answer) in answers.into_iter().enumerate() {
         assert_eq!(answer.unwrap().outputs, whole.slice(request * 3, 3));
     }
+}
+
+#[test]
+fn a_request_that_is_tried_first_gets_what_it_gets_from_a_worker() {
+    let limits = TransformLimits { fuel_base: 20_000_000, ..TransformLimits::default() };
+    let transform = Guest::Misbehaving.bind(&limits);
+    let tiny = TrialOptions { fuel: 1, ..TrialOptions::default() };
+    for trial in [None, Some(TrialOptions::default()), Some(tiny)] {
+        let options = OnDemandOptions { trial, ..OnDemandOptions::default() };
+        let on_demand = OnDemand::new(transform.clone(), Workers::start(1), options);
+        // A trap, a row that the transform refuses, no rows, more rows than are tried, an endless loop.
+        for request in [
+            vec![100],
+            vec![mode::PANIC, 101],
+            vec![102, mode::LONG_MESSAGE],
+            vec![],
+            (200..240).collect(),
+            vec![mode::SPIN, 103],
+            vec![104],
+        ] {
+            let (answer, alone) = (block_on(on_demand.apply(modes(&request))), transform.apply(&modes(&request)));
+            let (answer, alone) = (answer.unwrap(), alone.unwrap());
+            assert_eq!((answer.outputs, answer.failures), (alone.outputs, alone.failures), "{request:?} {trial:?}");
+        }
+    }
+}
+
+#[test]
+fn a_trial_runs_on_the_thread_that_asks_and_a_miss_sends_the_next_to_workers() {
+    let transform = Guest::Misbehaving.bind(&TransformLimits::default());
+    let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
+    let workers = Workers::start(1);
+    // The only worker is held up, so what is answered was answered here.
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    workers.submit(move || {
+        let _ = held.recv();
+    });
+    let on_demand = OnDemand::new(transform, workers, options);
+    assert!(on_demand.apply(modes(&[100])).now_or_never().is_some_and(|answer| answer.is_ok()));
+    let mut trapping = Box::pin(on_demand.apply(modes(&[mode::PANIC])));
+    assert!((&mut trapping).now_or_never().is_none(), "a trap goes to the worker");
+    let mut next = Box::pin(on_demand.apply(modes(&[100])));
+    assert!((&mut next).now_or_never().is_none(), "and so does the next request");
+    release.send(()).unwrap();
+    assert_eq!(block_on(trapping).unwrap().failures.len(), 1);
+    assert_eq!(block_on(next).unwrap().failures.len(), 0);
 }

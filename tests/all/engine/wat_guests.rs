@@ -11,7 +11,7 @@ use wit_component::ComponentEncoder;
 use crate::harness::guests::{Guest, engine, guests_target};
 
 /// A component of the contract's world around a core module. `describe` gives the pointer that `describe_gives` computes; `data` lies in memory.
-fn component(describe_gives: &str, data: &str, more: &str) -> Vec<u8> {
+pub(crate) fn component(describe_gives: &str, data: &str, more: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
             (memory (export "memory") 1)

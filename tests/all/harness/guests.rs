@@ -16,10 +16,11 @@ pub(crate) enum Guest {
     Columnar,
     Parameters,
     Misbehaving,
+    Cheating,
 }
 
 impl Guest {
-    const ALL: [Guest; 4] = [Guest::EveryType, Guest::Columnar, Guest::Parameters, Guest::Misbehaving];
+    const ALL: [Guest; 5] = [Guest::EveryType, Guest::Columnar, Guest::Parameters, Guest::Misbehaving, Guest::Cheating];
 
     fn folder(self) -> &'static str {
         match self {
@@ -27,6 +28,7 @@ impl Guest {
             Guest::Columnar => "columnar",
             Guest::Parameters => "parameters",
             Guest::Misbehaving => "misbehaving",
+            Guest::Cheating => "cheating",
         }
     }
 

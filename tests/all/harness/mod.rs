@@ -6,3 +6,4 @@ pub(crate) mod program;
 pub(crate) mod project;
 pub(crate) mod rows;
 pub(crate) mod server;
+pub(crate) mod transcript;

@@ -1,11 +1,85 @@
 //! The program as a process.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+
+/// The program's file.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tandem-under-test");
 
 /// A call of `tandem` in the project at `root`, with nothing of this process's settings.
 pub(crate) fn tandem(root: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tandem-under-test"));
-    command.args(arguments).current_dir(root).stdin(Stdio::null()).env_remove("TANDEM_LOG").env("COLUMNS", "100");
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).current_dir(root);
+    isolated(command)
+}
+
+/// A command with nothing of this process's settings.
+pub(crate) fn isolated(mut command: Command) -> Command {
+    command.stdin(Stdio::null()).env_remove("TANDEM_LOG").env("COLUMNS", "100");
     command
+}
+
+/// What a command that should end with `code` says: data, and what is beside it.
+pub(crate) fn told(mut command: Command, code: i32) -> (String, String) {
+    let output = command.output().expect("the program runs");
+    let [data, notes] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+    assert_eq!(output.status.code(), Some(code), "{command:?}\n{data}{notes}");
+    (data, notes)
+}
+
+/// `tandem serve` as a process, on a port of its own. Dropped, it is killed.
+pub(crate) struct Serving {
+    child: Child,
+    url: String,
+    /// Reads what the server logs, so that the pipe never fills.
+    log: Option<JoinHandle<String>>,
+}
+
+impl Serving {
+    /// Serves the project at `root`; waits until it listens.
+    pub(crate) fn start(root: &Path, options: &[&str]) -> Serving {
+        let mut command = tandem(root, &[&["serve", "--listen", "127.0.0.1:0"], options].concat());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program runs");
+        let mut log = BufReader::new(child.stderr.take().expect("a pipe"));
+        let mut said = String::new();
+        let url = loop {
+            let start = said.len();
+            let read = log.read_line(&mut said).expect("lines");
+            assert!(read > 0, "the server ended: {:?}\n{said}", child.wait());
+            if let Some(url) = said[start..].trim().strip_prefix("tandem listens on ") {
+                break url.to_owned();
+            }
+        };
+        let read =
+            |mut log: BufReader<ChildStderr>| log.read_to_string(&mut said).map(|_| said).expect("its log is UTF-8");
+        Serving { child, url, log: Some(std::thread::spawn(move || read(log))) }
+    }
+
+    /// Where it is: `http://127.0.0.1:PORT`.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Asks it to end; gives how it did and all that it logged.
+    pub(crate) fn terminate(mut self) -> (ExitStatus, String) {
+        signal(self.child.id(), "TERM");
+        let status = self.child.wait().expect("it ends");
+        let log = self.log.take().map(|log| log.join().expect("a log")).unwrap_or_default();
+        (status, log)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // it may have ended already
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal to a process that this one started.
+pub(crate) fn signal(process: u32, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status().expect("a shell");
+    assert!(sent.success(), "SIG{name} cannot be sent to {process}");
 }

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
-use super::{DATA_FILE, Environment};
+use super::{Access, DATA_FILE, Environment, OPEN};
 use crate::error::OnlineError;
 
 /// Bytes that are written to find out whether the disk is full.
@@ -53,7 +53,9 @@ impl Environment {
                     return OnlineError::DiskFull { path, source };
                 }
                 // A write that the system cut short, as it does when the disk becomes full midway, LMDB reports as an I/O error.
-                if operation == "commit"
+                // Making a store commits too.
+                if ["commit", OPEN].contains(&operation)
+                    && self.access == Access::ReadWrite
                     && let Some(source) = probe(&self.path)
                 {
                     return OnlineError::DiskFull { path, source };

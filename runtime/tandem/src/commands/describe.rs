@@ -101,14 +101,8 @@ pub(super) fn bind(
     arguments: &ParameterArguments,
     allocation: Allocation,
 ) -> Result<Bound, Error> {
-    let code = std::fs::read(component).map_err(io("read the component", component))?;
-    let view = view_of(context, component);
-    let parameters = match &view {
-        Some(view) if arguments.parameters.is_empty() => view.parameters.clone(),
-        _ => arguments.parse()?,
-    };
-    let nan = view.as_ref().map_or(NanMode::Boundary, |view| view.nan);
-    let limits = view.as_ref().map_or_else(TransformLimits::default, |view| view.limits.clone());
+    let Unbound { code, view, parameters, nan, limits } =
+        Unbound::read(component, view_of(context, component), arguments)?;
     let size_bytes = code.len() as u64;
     let engine = Engine::new(EngineOptions { allocation, ..EngineOptions::default() })?;
     let workers = Workers::start(1);
@@ -119,8 +113,36 @@ pub(super) fn bind(
     Ok(Bound { digest: transform.digest(), size_bytes, transform, view, workers })
 }
 
+/// A component and what it is to be bound with.
+pub(super) struct Unbound {
+    pub(super) code: Vec<u8>,
+    /// The view whose settings these are.
+    pub(super) view: Option<FeatureView>,
+    pub(super) parameters: Parameters,
+    pub(super) nan: NanMode,
+    pub(super) limits: TransformLimits,
+}
+
+impl Unbound {
+    /// Reads the component; takes the view's settings, and the parameters given instead of its own if there are any.
+    pub(super) fn read(
+        component: &Path,
+        view: Option<FeatureView>,
+        arguments: &ParameterArguments,
+    ) -> Result<Unbound, Error> {
+        let code = std::fs::read(component).map_err(io("read the component", component))?;
+        let parameters = match &view {
+            Some(view) if arguments.parameters.is_empty() => view.parameters.clone(),
+            _ => arguments.parse()?,
+        };
+        let nan = view.as_ref().map_or(NanMode::Boundary, |view| view.nan);
+        let limits = view.as_ref().map_or_else(TransformLimits::default, |view| view.limits.clone());
+        Ok(Unbound { code, view, parameters, nan, limits })
+    }
+}
+
 /// The newest view that names this file as its component. A project with mistakes does not keep a component from being used.
-fn view_of(context: &Context, component: &Path) -> Option<FeatureView> {
+pub(super) fn view_of(context: &Context, component: &Path) -> Option<FeatureView> {
     let file = component.canonicalize().ok()?;
     let root = context.find_root(file.parent()?).ok()?;
     let project = project::read(&root).ok()?;

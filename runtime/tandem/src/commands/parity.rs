@@ -37,7 +37,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let view = opened.view(&arguments.view)?;
     let settings = &opened.project.settings;
     let url = arguments.url.clone().unwrap_or_else(|| format!("http://{}", settings.server.listen));
-    let server = Arc::new(Server::new(&url, arguments.format));
+    let server = Arc::new(Server::new(&url, arguments.format)?);
     let max_future = settings.max_future.as_micros();
     let request = parity::Request {
         view: view.bound,

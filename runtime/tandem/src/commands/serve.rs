@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tandem_engine::{OnDemand, OnDemandOptions};
+use tandem_engine::{OnDemand, OnDemandOptions, TrialOptions};
 use tandem_online::{Store, StoreOptions};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::batch::now;
@@ -24,14 +24,31 @@ pub struct Arguments {
     allow_replay: bool,
 }
 
+/// Connections that wait in the system's queue; the system has a limit of its own too.
+const BACKLOG: u32 = 1024;
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of a server that just ended do not keep its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
 /// Serves until SIGINT or SIGTERM, then finishes what is under way.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let opened = context.open()?;
     let mut settings = opened.project.settings.server.clone();
     settings.listen = arguments.listen.unwrap_or(settings.listen);
     settings.allow_replay |= arguments.allow_replay;
+    let listen = settings.listen;
+    let fail = |source| Error::Listen { address: listen, source };
+    // Taken before anything is made or compiled, and heard only once all of it is there: until then clients are refused.
+    let socket = bind(listen).map_err(fail)?;
     let path = &opened.project.settings.storage.online;
     let store = Store::open(path, StoreOptions::default())?;
+    // The threads of the runtime have a worker's stack.
+    let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
     let mut views = Vec::new();
     for definition in &opened.project.views {
         let view = opened.bind(definition)?;
@@ -51,15 +68,14 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             definition = %view.bound.definition_hash,
             "view served"
         );
-        let on_demand = OnDemand::new(view.transform, opened.workers.clone(), OnDemandOptions::default());
+        let on_demand = OnDemand::new(view.transform, opened.workers.clone(), options);
         views.push(ServedView { bound: view.bound, on_demand, store_view: store_view.map(|stored| stored.id) });
     }
-    let listen = settings.listen;
     let state =
         ServerState { views, store: Some(Arc::new(store)), settings, clock: now, workers: opened.workers.clone() };
     async_runtime()?.block_on(async {
-        let listener = TcpListener::bind(listen).await.map_err(|source| Error::Listen { address: listen, source })?;
-        let address = listener.local_addr().map_err(|source| Error::Listen { address: listen, source })?;
+        let listener = socket.listen(BACKLOG).map_err(fail)?;
+        let address = listener.local_addr().map_err(fail)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(io("watch signals of", "this process"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("watch signals of", "this process"))?;
         let shutdown = async move {

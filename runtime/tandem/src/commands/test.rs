@@ -15,7 +15,7 @@ use tandem_engine::{Allocation, EngineError, Outcome, RowFailure, Transform};
 use super::describe::{self, Bound, ParameterArguments};
 use crate::bench::{Figures, measure};
 use crate::cli::Context;
-use crate::error::Error;
+use crate::error::{Error, io};
 use crate::output::{grouped, width};
 use crate::rows::{self, Mapping, SAMPLE_FILES};
 
@@ -53,7 +53,8 @@ pub struct Arguments {
 /// Builds if need be, runs the rows, shows what came of them.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let as_of = arguments.as_of.as_deref().map(instant).transpose()?;
-    let is_crate = arguments.transform.is_dir();
+    let found = std::fs::metadata(&arguments.transform).map_err(io("read the component", &arguments.transform))?;
+    let is_crate = found.is_dir();
     let folder = if is_crate { &*arguments.transform } else { arguments.transform.parent().unwrap_or(Path::new("")) };
     let file = match &arguments.rows {
         Some(file) => file.clone(),
@@ -97,7 +98,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-fn instant(text: &str) -> Result<Timestamp, Error> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, Error> {
     let wrong =
         |error: tandem_core::time::TimeError| Error::Argument { what: "--as-of".to_owned(), reason: error.to_string() };
     Timestamp::parse_rfc3339(text).map_err(wrong)
@@ -105,11 +106,15 @@ fn instant(text: &str) -> Result<Timestamp, Error> {
 
 /// The sample rows in a folder.
 fn samples(folder: &Path) -> Result<PathBuf, Error> {
-    let found = SAMPLE_FILES.iter().map(|name| folder.join(name)).find(|file| file.is_file());
-    found.ok_or_else(|| {
+    samples_in(folder).ok_or_else(|| {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         Error::NoSamples { folder: folder.to_owned() }
     })
+}
+
+/// The sample rows in a folder, if there are any.
+pub(super) fn samples_in(folder: &Path) -> Option<PathBuf> {
+    SAMPLE_FILES.iter().map(|name| folder.join(name)).find(|file| file.is_file())
 }
 
 /// User code runs on a worker: its stack has room for the deepest recursion.

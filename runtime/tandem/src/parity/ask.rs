@@ -45,14 +45,33 @@ const ANSWER_SECONDS_MAX: u64 = 60;
 /// Bytes of an answer.
 const ANSWER_BYTES_MAX: u64 = 1 << 30;
 
+/// What to do where nobody answers.
+const NO_SERVER: &str = "is the server up? start one with `tandem serve --allow-replay`, or name it with --url";
+
+/// What to do where somebody else answers.
+const NOT_TANDEM: &str = "is it Tandem that listens there? `tandem serve` says where it does; name it with --url";
+
+/// Characters that are shown of an answer that is not Tandem's.
+const FOREIGN_CHARS_SHOWN_MAX: usize = 80;
+
 impl Server {
     /// `url`: such as `http://127.0.0.1:8080`.
-    pub fn new(url: &str, format: Format) -> Server {
+    ///
+    /// # Errors
+    ///
+    /// No URL, or not of `http`.
+    pub fn new(url: &str, format: Format) -> Result<Server, Error> {
+        let refuse = |reason: String| Error::Argument { what: format!("--url {url}"), reason };
+        let parsed: ureq::http::Uri =
+            url.parse().map_err(|error| refuse(format!("{error}; write it as http://127.0.0.1:8080")))?;
+        if parsed.scheme_str() != Some("http") {
+            return Err(refuse("write it as http://127.0.0.1:8080; Tandem itself speaks no TLS".to_owned()));
+        }
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(ANSWER_SECONDS_MAX)))
             .build();
-        Server { url: url.trim_end_matches('/').to_owned(), format, agent: config.into() }
+        Ok(Server { url: url.trim_end_matches('/').to_owned(), format, agent: config.into() })
     }
 
     /// Asks for the rows of `inputs`, each as of its event time. Blocking.
@@ -61,39 +80,50 @@ impl Server {
             return Ok(Answer { outputs: RecordBatch::new_empty(view.signature.output_schema()), failed: Vec::new() });
         }
         let url = format!("{}/v1/transforms/{}@{}", self.url, view.view.name, view.view.version);
-        let fail = |reason: String| Error::Http { url: url.clone(), reason };
+        let fail = |reason: String, hint: Option<&str>| Error::Http {
+            url: url.clone(),
+            reason,
+            hint: hint.map(str::to_owned),
+        };
+        let broken = |reason: String| fail(reason, None);
         let columns = given_columns(view, inputs, event_times);
         let (content_type, body) = match self.format {
             Format::Json => ("application/json", json_body(&columns, inputs.num_rows())),
             Format::Arrow => ("application/vnd.apache.arrow.stream", arrow_body(&columns)),
         };
-        let body = body.map_err(&fail)?;
-        let mut response = self
-            .agent
-            .post(&url)
-            .header("content-type", content_type)
-            .send(&body[..])
-            .map_err(|error| fail(error.to_string()))?;
+        let body = body.map_err(&broken)?;
+        let mut response =
+            self.agent.post(&url).header("content-type", content_type).send(&body[..]).map_err(|error| {
+                let hint = if matches!(error, ureq::Error::Protocol(_)) { NOT_TANDEM } else { NO_SERVER };
+                fail(plain(&error), Some(hint))
+            })?;
         let status = response.status();
         let answer = response
             .body_mut()
             .with_config()
             .limit(ANSWER_BYTES_MAX)
             .read_to_vec()
-            .map_err(|error| fail(error.to_string()))?;
+            .map_err(|error| fail(plain(&error), None))?;
         if !status.is_success() {
-            return Err(fail(format!("{status}: {}", problem(&answer))));
+            let (reason, hint) = problem(&answer);
+            return Err(fail(format!("{status}: {reason}"), hint.as_deref()));
         }
-        let digest = response.headers().get("tandem-digest").and_then(|digest| digest.to_str().ok());
-        if digest != Some(&view.digest.to_string()) {
-            let served = digest.unwrap_or("none");
-            return Err(fail(format!("the server runs component {served}, the project has {}", view.digest)));
+        let Some(digest) = response.headers().get("tandem-digest").and_then(|digest| digest.to_str().ok()) else {
+            let reason = "the answer does not name a component, as every answer of Tandem does".to_owned();
+            return Err(fail(reason, Some(NOT_TANDEM)));
+        };
+        if digest != view.digest.to_string() {
+            let reason = format!("the server runs component {digest}, the project has {}", view.digest);
+            return Err(fail(
+                reason,
+                Some("restart the server: it reads definitions and components once, at its start"),
+            ));
         }
         match self.format {
             Format::Json => json_answer(view, inputs.num_rows(), &answer),
             Format::Arrow => arrow_answer(view, &answer),
         }
-        .map_err(fail)
+        .map_err(broken)
     }
 }
 
@@ -188,16 +218,24 @@ fn batch(view: &BoundView, arrays: Vec<ArrayRef>) -> Result<RecordBatch, String>
     RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|error| error.to_string())
 }
 
-/// What a problem body says, or the start of whatever came instead.
-fn problem(body: &[u8]) -> String {
+/// What a problem says and what to do about it; of anything else the start, which no server of ours has sent.
+fn problem(body: &[u8]) -> (String, Option<String>) {
     let text = String::from_utf8_lossy(body);
-    let Ok(problem) = serde_json::from_str::<Value>(&text) else {
-        return text.chars().take(200).collect();
-    };
+    let problem = serde_json::from_str::<Value>(&text).unwrap_or_default();
     let part = |name: &str| problem[name].as_str().map(str::to_owned);
-    let detail = part("detail").or_else(|| part("title")).unwrap_or_else(|| text.chars().take(200).collect());
-    match part("hint") {
-        Some(hint) => format!("{detail}; hint: {hint}"),
-        None => detail,
+    match part("detail").filter(|_| part("type").is_some_and(|kind| kind.starts_with("urn:tandem:"))) {
+        Some(detail) => (detail, part("hint")),
+        None => {
+            let start: String = text.chars().take(FOREIGN_CHARS_SHOWN_MAX).collect();
+            (format!("{start:?}"), Some(NOT_TANDEM.to_owned()))
+        }
+    }
+}
+
+/// An error of the client, without the name of its layer.
+fn plain(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
     }
 }

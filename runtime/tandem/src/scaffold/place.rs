@@ -11,7 +11,9 @@ pub(super) fn check(folder: &Path) -> Result<(), Error> {
     let mut entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) if error.kind() == ErrorKind::NotADirectory => {
-            return Err(Error::FolderTaken { folder: folder.to_owned(), by: "is not a folder" });
+            // It, or what lies above it.
+            let taken = folder.ancestors().find(|path| path.exists()).unwrap_or(folder);
+            return Err(Error::FolderTaken { folder: taken.to_owned(), by: "is not a folder" });
         }
         entries => entries.map_err(io("list", folder))?,
     };

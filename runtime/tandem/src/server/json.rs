@@ -45,13 +45,17 @@ impl Progress<'_> {
             (None, Category::Data) => Problem::new(Kind::InvalidRequest, error.to_string()),
             (None, _) => Problem::new(Kind::InvalidJson, error.to_string()),
         };
-        let problem = problem.with("line", line).with("column", column);
-        match self.at {
-            Some((input, row)) if problem.kind == Kind::InvalidJson => problem.at(input, row),
-            _ => problem,
-        }
+        let place = self.at.filter(|_| problem.kind == Kind::InvalidJson);
+        let Some((input, row)) = place else {
+            return problem.with("line", line).with("column", column);
+        };
+        let problem = Problem::new(Kind::InvalidJson, format!("`{input}`, row {row}: {}", problem.detail));
+        problem.with("line", line).with("column", column).at(input, row).hint(VALUES)
     }
 }
+
+/// What to do about a value that is no JSON.
+const VALUES: &str = "numbers fit a double (up to 1.7976931348623157e308); NaN and infinities are texts: \"NaN\", \"Infinity\", \"-Infinity\"";
 
 /// A JSON text that is being read.
 pub(super) type Text<'de> = serde_json::Deserializer<serde_json::de::SliceRead<'de>>;
@@ -94,7 +98,9 @@ impl<'de> serde::Deserialize<'de> for Key<'de> {
 
 /// The problem of a key that stands twice.
 pub(super) fn twice(key: &str) -> Problem {
-    Problem::new(Kind::InvalidRequest, format!("the key `{}` stands twice in one object", names::cut(key)))
+    let problem =
+        Problem::new(Kind::InvalidRequest, format!("the key `{}` stands twice in one object", names::cut(key)));
+    problem.hint("leave one of them out")
 }
 
 /// The problem of a value that core refuses.
@@ -247,7 +253,8 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
                 let (name, other) = (self.table.names[column], self.table.names[first]);
                 let problem =
                     Problem::new(Kind::InvalidRequest, format!("`{name}` has {rows} rows, `{other}` has {expected}"));
-                return Err(self.progress.stop(problem.with("input", name)));
+                let problem = problem.with("input", name).hint("give every column a value, or null, for each row");
+                return Err(self.progress.stop(problem));
             }
             columns[column] = Some(values);
         }

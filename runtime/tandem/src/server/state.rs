@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::http::HeaderValue;
 use tandem_core::definition::ServerSettings;
 use tandem_core::model::BoundView;
 use tandem_core::model::{Selector, ViewReference};
@@ -24,6 +25,8 @@ pub(super) struct View {
     pub(super) on_demand: OnDemand,
     pub(super) store_view: Option<ViewId>,
     pub(super) plan: Arc<InputPlan>,
+    /// The component's digest as a header has it.
+    pub(super) digest: HeaderValue,
 }
 
 /// What all requests share.
@@ -96,6 +99,7 @@ impl View {
     fn new(served: ServedView) -> Self {
         View {
             plan: Arc::new(InputPlan::new(&served.bound)),
+            digest: HeaderValue::from_str(&served.bound.digest.to_string()).expect("a digest is hexadecimal"),
             bound: served.bound,
             on_demand: served.on_demand,
             store_view: served.store_view,

@@ -113,10 +113,8 @@ async fn answer(
     let mut response = guard::ok(encoded, answer_media.as_str(), rows);
     let headers = response.headers_mut();
     headers.insert(VERSION, HeaderValue::from(view.bound.view.version));
-    for (name, value) in [(DIGEST, Some(view.bound.digest.to_string())), (AS_OF, as_of.map(|as_of| as_of.to_string()))]
-    {
-        headers.extend(value.and_then(|value| HeaderValue::from_str(&value).ok()).map(|value| (name, value)));
-    }
+    headers.insert(DIGEST, view.digest.clone());
+    headers.extend(as_of.and_then(|as_of| HeaderValue::from_str(&as_of.to_string()).ok()).map(|value| (AS_OF, value)));
     Ok(response)
 }
 

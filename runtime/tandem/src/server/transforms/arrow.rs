@@ -73,7 +73,8 @@ fn check_schema(schema: &Schema, plan: &InputPlan) -> Result<(), Problem> {
             return Err(input(problem).hint(names::hint(name, "inputs", &known)));
         }
         if !seen.insert(name) {
-            return Err(input(Problem::new(Kind::InvalidRequest, format!("the column `{name}` stands twice"))));
+            return Err(input(Problem::new(Kind::InvalidRequest, format!("the column `{name}` stands twice")))
+                .hint("leave one of them out"));
         }
         if !expansion::is_taken(field.data_type()) {
             let detail = format!("the column `{name}` has Arrow's {}, which is not taken over HTTP", field.data_type());
@@ -127,7 +128,7 @@ fn refused(error: &ConvertError, first: usize) -> Problem {
     match error {
         ConvertError::Type { column, found, declared, hint } => {
             let problem = problem(format!("`{column}`: {declared} expected, found Arrow's {found}"), column);
-            if let Some(hint) = hint { problem.hint(*hint) } else { problem }
+            if let Some(hint) = hint.or(error.hint()) { problem.hint(hint) } else { problem }
         }
         ConvertError::Value { column, row, value, reason } => {
             let row = first + row;

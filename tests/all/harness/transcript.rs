@@ -3,22 +3,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::harness::guests::workspace;
-use crate::harness::program::tandem;
+use super::guests::workspace;
+use super::program::tandem;
 
 /// What was run so far in one project.
-pub(super) struct Transcript {
+pub(crate) struct Transcript {
     root: PathBuf,
     text: String,
 }
 
 impl Transcript {
-    pub(super) fn new(root: &Path) -> Transcript {
+    pub(crate) fn new(root: &Path) -> Transcript {
         Transcript { root: root.to_owned(), text: String::new() }
     }
 
     /// Runs a command that should end with `code`.
-    pub(super) fn run(&mut self, arguments: &[&str], code: i32) {
+    pub(crate) fn run(&mut self, arguments: &[&str], code: i32) {
         let output = tandem(&self.root, arguments).output().expect("the program runs");
         let (data, notes) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{data}{notes}");
@@ -33,9 +33,21 @@ impl Transcript {
         self.text.push('\n');
     }
 
-    /// Compares with the file of this name.
-    pub(super) fn assert(self, name: &str) {
-        let path = workspace().join("tests/all/cli").join(format!("{name}.txt"));
+    /// Says what is different in what follows.
+    pub(crate) fn note(&mut self, what: &str) {
+        self.text.push_str(&format!("# {what}\n"));
+    }
+
+    /// Puts in what else was said, by a server for instance.
+    pub(crate) fn say(&mut self, text: &str) {
+        let text = self.stable(text);
+        self.text.push_str(&text);
+        self.text.push('\n');
+    }
+
+    /// Compares with the file of this path below `tests/all`, without its ending.
+    pub(crate) fn assert(self, name: &str) {
+        let path = workspace().join("tests/all").join(format!("{name}.txt"));
         if std::env::var_os("TANDEM_UPDATE_TRANSCRIPTS").is_some() {
             fs::write(&path, &self.text).expect("the file can be written");
         }
@@ -72,7 +84,8 @@ fn stable_word(before: &str, word: &str, after: &str) -> String {
         return word.replace(bare, "TIME");
     }
     let digits = bare.strip_prefix("sha256:").unwrap_or(bare);
-    if digits.len() >= 12 && digits.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)) {
+    // Whole, or as people see it.
+    if [12, 64].contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)) {
         return word.replace(digits, "DIGEST");
     }
     word.to_owned()
@@ -81,7 +94,7 @@ fn stable_word(before: &str, word: &str, after: &str) -> String {
 #[test]
 fn only_what_changes_is_replaced() {
     let transcript = Transcript::new(&std::env::temp_dir());
-    let text = "1,234 rows (3.0 KiB in, 12 B out)  0.02 s, 1,234,567 rows/s\ndigest  sha256:00112233445566778899aabb\nuser 12\n";
+    let text = "1,234 rows (3.0 KiB in, 12 B out)  0.02 s, 1,234,567 rows/s\ndigest  sha256:00112233445566778899aabb00112233445566778899aabb0011223344556677\nuser 12\n";
     let expected = "1,234 rows (N KiB in, N B out)  N s, N rows/s\ndigest  sha256:DIGEST\nuser 12\n";
     assert_eq!(transcript.stable(text), expected);
 }

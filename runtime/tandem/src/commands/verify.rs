@@ -1,0 +1,160 @@
+//! `tandem verify`: proof that a transform is a function of its row.
+
+use std::path::{Path, PathBuf};
+
+use futures::executor::block_on;
+use tandem_build::{BuildOptions, build};
+use tandem_core::model::FeatureView;
+use tandem_engine::verify::{Verdict, VerifyOptions, golden, verify};
+use tandem_engine::{Engine, EngineError, EngineOptions, Workers};
+
+use super::describe::{ParameterArguments, Unbound, view_of};
+use super::test::{instant, samples_in};
+use crate::cli::Context;
+use crate::error::{Error, io};
+use crate::output::grouped;
+use crate::rows::{self, Mapping};
+use crate::{project, verify as shown};
+
+/// Instances alive at the same moment.
+const INSTANCES: u32 = 4;
+
+/// Arguments of the command.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// A component, or the folder of a transform's crate, which is built first [default: the view's component]
+    #[arg(value_name = "DIR|COMPONENT", required_unless_present = "view")]
+    transform: Option<PathBuf>,
+    /// View whose parameters, limits and NaN mode hold [default: the last one that names the component]
+    #[arg(long, value_name = "VIEW")]
+    view: Option<String>,
+    /// Rows to try beside generated ones, as Parquet, CSV or JSON [default: samples.json, .jsonl, .ndjson, .csv or .parquet beside the
+    /// crate's manifest or the component, if there is one]
+    #[arg(long, value_name = "FILE")]
+    rows: Option<PathBuf>,
+    /// Rows taken from the file's beginning at most
+    #[arg(long, value_name = "ROWS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Rows to generate
+    #[arg(long, value_name = "ROWS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    generate: u32,
+    /// Seed of generated rows and of shuffling
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    seed: u64,
+    /// The instant for which features are asked, in RFC 3339, for rows without a column `as_of`
+    #[arg(long, value_name = "TIME")]
+    as_of: Option<String>,
+    /// Zone of timestamps that have none, such as UTC or Europe/Berlin [default: that of the view's source]
+    #[arg(long, value_name = "ZONE")]
+    timezone: Option<String>,
+    /// Do not compile for the interpreter, nor compare with it
+    #[arg(long)]
+    no_interpreter: bool,
+    /// Write golden vectors there, if it is proved
+    #[arg(long, value_name = "FILE", conflicts_with = "golden")]
+    record: Option<PathBuf>,
+    /// Compare with golden vectors from there instead
+    #[arg(long, value_name = "FILE")]
+    golden: Option<PathBuf>,
+    /// Cargo's folder for intermediate files
+    #[arg(long, value_name = "DIR")]
+    target_dir: Option<PathBuf>,
+    #[command(flatten)]
+    parameters: ParameterArguments,
+}
+
+/// Builds if need be, verifies, shows what was compared.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
+    let named = arguments.view.as_deref().map(|reference| named_view(context, reference)).transpose()?;
+    let transform = match (&arguments.transform, &named) {
+        (Some(transform), _) => transform.clone(),
+        (None, Some(view)) => view.component.clone(),
+        (None, None) => unreachable!("clap asks for one of both"),
+    };
+    let is_crate = transform.is_dir();
+    let folder = if is_crate { transform.clone() } else { transform.parent().unwrap_or(Path::new("")).to_owned() };
+    let component = if is_crate {
+        let options = BuildOptions { target_dir: arguments.target_dir.clone(), ..BuildOptions::default() };
+        build(&folder, &options)?.component
+    } else {
+        transform
+    };
+    let view = named.or_else(|| view_of(context, &component));
+    let Unbound { code, view, parameters, nan, limits } = Unbound::read(&component, view, &arguments.parameters)?;
+
+    let engine = Engine::new(EngineOptions { instances_max: INSTANCES, ..EngineOptions::default() })?;
+    let workers = Workers::start(1);
+    let fail = |source| Error::Component { component: component.clone(), source };
+    // On a worker: its stack has room for the deepest recursion of user code.
+    let bind = {
+        let (engine, code, parameters, limits) = (engine.clone(), code.clone(), parameters.clone(), limits.clone());
+        move || engine.load(&code, nan)?.bind(&parameters, &limits)
+    };
+    let transform = block_on(workers.run(bind)).map_err(panicked)?.map_err(fail)?;
+
+    if let Some(file) = &arguments.golden {
+        let bytes = std::fs::read(file).map_err(io("read", file))?;
+        let replay = {
+            let transform = transform.clone();
+            move || golden::replay(&transform, &bytes)
+        };
+        let replay = block_on(workers.run(replay)).map_err(panicked)?.map_err(fail)?;
+        let signature = transform.signature();
+        context.output.data(|| shown::replay_text(&replay, signature), || shown::replay_json(&replay, signature));
+        return match replay.different {
+            0 => Ok(()),
+            different => Err(Error::Golden { different, rows: replay.rows }),
+        };
+    }
+
+    let file = arguments.rows.clone().or_else(|| samples_in(&folder));
+    let mapping = Mapping {
+        signature: transform.signature(),
+        view: view.as_ref(),
+        as_of: arguments.as_of.as_deref().map(instant).transpose()?,
+        timezone: arguments.timezone.as_deref(),
+    };
+    let given = file.map(|file| rows::read(&file, &mapping, arguments.limit as usize)).transpose()?;
+    if let Some(rows) = given.as_ref().filter(|rows| rows.total > rows.inputs.num_rows() as u64) {
+        let (taken, total) = (grouped(rows.inputs.num_rows() as u64), grouped(rows.total));
+        context.output.note(format!("note: the first {taken} of {total} rows; --limit takes more"));
+    }
+    let given = given.map(|rows| rows.inputs);
+    let mut options = VerifyOptions {
+        seed: arguments.seed,
+        generated_rows: arguments.generate as usize,
+        given_rows_max: arguments.limit as usize,
+        ..VerifyOptions::default()
+    };
+    if arguments.no_interpreter {
+        options.interpreter_rows = 0;
+    }
+    let proof = {
+        let (given, options) = (given.clone(), options.clone());
+        move || verify(&engine, &code, &parameters, &limits, nan, given.as_ref(), &options)
+    };
+    let report = block_on(workers.run(proof)).map_err(panicked)?.map_err(fail)?;
+    context.output.data(|| shown::text(&report), || shown::json(&report));
+    match report.verdict() {
+        Verdict::Different => return Err(Error::NotProved),
+        Verdict::NoValues => return Err(Error::NothingProved { rows: report.rows.given + report.rows.generated }),
+        Verdict::Proved => {}
+    }
+    if let Some(file) = &arguments.record {
+        let record = move || golden::record(&transform, given.as_ref(), &options);
+        let bytes = block_on(workers.run(record)).map_err(panicked)?.map_err(fail)?;
+        std::fs::write(file, bytes).map_err(io("write", file))?;
+    }
+    Ok(())
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn panicked(panic: tandem_engine::WorkerPanic) -> Error {
+    Error::Engine(EngineError::Worker(panic))
+}
+
+/// The view of this name in the project.
+fn named_view(context: &Context, reference: &str) -> Result<FeatureView, Error> {
+    let project = project::read(&context.root()?)?;
+    project::find_view(&project, reference).cloned()
+}

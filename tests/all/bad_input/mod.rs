@@ -1,0 +1,18 @@
+//! What the program says, and what it leaves behind, where it is given what it cannot use: always as a process, always the message that a
+//! person reads.
+//!
+//! - `source`: columns, files, partitions
+//! - `component`: components that are none, and components that misbehave
+//! - `http`: requests to a server that stays up
+//! - `serve`, `parity`: addresses, stores, servers
+//! - `places`: files where folders should be
+//! - `disk`: no room
+
+mod component;
+mod disk;
+mod http;
+mod parity;
+mod places;
+mod project;
+mod serve;
+mod source;

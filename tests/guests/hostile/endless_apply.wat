@@ -1,0 +1,2 @@
+;; `apply` never answers.
+(func (export "apply") (param i32 i32 i32 i32 i32) (result i32) (loop $again (br $again)) unreachable)

@@ -1,0 +1,3 @@
+;; It never comes to life.
+(func $start (loop $again (br $again)))
+(start $start)

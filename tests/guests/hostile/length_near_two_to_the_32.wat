@@ -1,0 +1,2 @@
+;; 2^32 - 1 offsets.
+(data (i32.const 232) "\ff\ff\ff\ff")

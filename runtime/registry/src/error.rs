@@ -101,15 +101,13 @@ impl RegistryError {
                 Some("`storage.registry` in tandem.toml names a folder of its own, new or empty".to_owned())
             }
             RegistryError::NewerFormat { .. } => Some("use the newer program; nothing was changed".to_owned()),
-            RegistryError::Damaged { .. } => {
-                Some("nothing was changed; put the file back from a backup: what is written once never changes".to_owned())
-            }
+            RegistryError::Damaged { .. } => Some(
+                "nothing was changed; put the file back from a backup: what is written once never changes".to_owned(),
+            ),
             RegistryError::Definitions { .. } => {
                 Some("were they registered by a newer program? nothing was changed".to_owned())
             }
-            RegistryError::NotWritable { .. } => {
-                Some("nothing was changed; reading it works all the same".to_owned())
-            }
+            RegistryError::NotWritable { .. } => Some("nothing was changed; reading it works all the same".to_owned()),
             RegistryError::Busy { .. } => Some("try again when it is done; nothing was changed".to_owned()),
             RegistryError::Moved { .. } => Some("nothing was changed; plan and apply again".to_owned()),
             RegistryError::NoSuchRegistration { head: 0, .. } => Some("nothing is registered yet".to_owned()),

@@ -111,7 +111,12 @@ impl Lineage {
         kept.extend(self.reached(node, |edge| (&edge.from, &edge.to)));
         Lineage {
             nodes: self.nodes.iter().filter(|node| kept.contains(*node)).cloned().collect(),
-            edges: self.edges.iter().filter(|edge| kept.contains(&edge.from) && kept.contains(&edge.to)).cloned().collect(),
+            edges: self
+                .edges
+                .iter()
+                .filter(|edge| kept.contains(&edge.from) && kept.contains(&edge.to))
+                .cloned()
+                .collect(),
         }
     }
 

@@ -45,7 +45,8 @@ impl WriteLock {
             }
         }
         // The file stays when the lock goes: removing it would let two writers lock two files of one name.
-        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        let written =
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(refused)?;
         Ok(WriteLock { _file: file })
     }

@@ -370,8 +370,7 @@ fn of_service(before: Option<&FeatureService>, after: Option<&FeatureService>) -
     verdicts.extend(of_stages(before.stage, after.stage));
     if let Some(what) = features {
         let frozen = before.stage == Stage::Production;
-        let (severity, why) =
-            if frozen { (Severity::Refused, FROZEN) } else { (Severity::Breaking, OTHER_FEATURES) };
+        let (severity, why) = if frozen { (Severity::Refused, FROZEN) } else { (Severity::Breaking, OTHER_FEATURES) };
         verdicts.push((what, severity, why));
     }
     verdicts
@@ -393,7 +392,8 @@ fn of_alias(before: Option<&Alias>, after: Option<&Alias>) -> Vec<Verdict> {
 fn against(after: &BoundView, both: [&Definitions; 2]) -> Option<(u32, Vec<String>)> {
     let id = after.view.id();
     let below = ViewVersion::new(&id.name, 0)..id;
-    let before = both.into_iter().filter_map(|all| all.views.range(below.clone()).next_back()).max_by_key(|(id, _)| *id)?.1;
+    let before =
+        both.into_iter().filter_map(|all| all.views.range(below.clone()).next_back()).max_by_key(|(id, _)| *id)?.1;
     let mut fields = of_views(before, after).meaning;
     fields.extend(outputs(&before.signature, &after.signature));
     Some((before.view.version, fields))

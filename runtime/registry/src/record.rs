@@ -29,7 +29,8 @@ pub struct ViewRecord {
 impl ViewRecord {
     /// Its JSON, always the same bytes for the same record.
     pub(crate) fn encode(&self) -> String {
-        let ViewRecord { definition, component, definition_hash, signature, runtime_fingerprint, verified, golden } = self;
+        let ViewRecord { definition, component, definition_hash, signature, runtime_fingerprint, verified, golden } =
+            self;
         let value = json!({
             "format": RECORD_VERSION,
             "component": component.to_string(),
@@ -45,7 +46,8 @@ impl ViewRecord {
 
     /// Reads what [`ViewRecord::encode`] writes. The error is the rest of a sentence about the file.
     pub(crate) fn decode(text: &str) -> Result<ViewRecord, RecordRefused> {
-        let value: Value = serde_json::from_str(text).map_err(|error| RecordRefused::Damaged(format!("is no JSON: {error}")))?;
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| RecordRefused::Damaged(format!("is no JSON: {error}")))?;
         match value["format"].as_u64() {
             Some(RECORD_VERSION) => {}
             Some(newer) if newer > RECORD_VERSION => {
@@ -149,7 +151,9 @@ mod tests {
     fn what_is_no_record_is_refused() {
         assert_eq!(ViewRecord::decode("{\"format\": 2}"), Err(RecordRefused::Newer(2)));
         let text = record().encode();
-        for wrong in ["", "[]", "{}", "{\"format\": 1}", &text.replace("sha256:", "sha1:"), &text.replace("float32", "f32")] {
+        for wrong in
+            ["", "[]", "{}", "{\"format\": 1}", &text.replace("sha256:", "sha1:"), &text.replace("float32", "f32")]
+        {
             assert!(matches!(ViewRecord::decode(wrong), Err(RecordRefused::Damaged(_))), "{wrong}");
         }
     }

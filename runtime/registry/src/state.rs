@@ -40,13 +40,10 @@ pub struct Removed {
 impl Content {
     /// Every text with its kind and name, as it is kept.
     pub(crate) fn texts(&self) -> Vec<(Kind, String, String)> {
-        let plain = [
-            (Kind::Service, &self.services),
-            (Kind::Alias, &self.aliases),
-        ];
-        let plain = plain.into_iter().flat_map(|(kind, texts)| {
-            texts.iter().map(move |(name, text)| (kind, name.clone(), text.clone()))
-        });
+        let plain = [(Kind::Service, &self.services), (Kind::Alias, &self.aliases)];
+        let plain = plain
+            .into_iter()
+            .flat_map(|(kind, texts)| texts.iter().map(move |(name, text)| (kind, name.clone(), text.clone())));
         plain.chain(self.views.iter().map(|(id, record)| (Kind::View, id.to_string(), record.encode()))).collect()
     }
 
@@ -122,7 +119,12 @@ impl State {
     /// # Errors
     ///
     /// Definitions that this program does not understand.
-    pub fn registered(&self, registry: &Registry, settings: Settings, root: &Path) -> Result<Registered, RegistryError> {
+    pub fn registered(
+        &self,
+        registry: &Registry,
+        settings: Settings,
+        root: &Path,
+    ) -> Result<Registered, RegistryError> {
         let content = &self.content;
         let file = |kind: Kind, name: &dyn Display, text: &String| File {
             name: format!("{} {name}", kind.as_str()),
@@ -132,8 +134,8 @@ impl State {
         let services = content.services.iter().map(|(name, text)| file(Kind::Service, name, text));
         let aliases = content.aliases.iter().map(|(name, text)| file(Kind::Alias, name, text));
         let files: Vec<File> = views.chain(services).chain(aliases).collect();
-        let definition::Registered { mut views, services, aliases } =
-            definition::parse_registered(&files, root).map_err(|diagnostics| RegistryError::Definitions {
+        let definition::Registered { mut views, services, aliases } = definition::parse_registered(&files, root)
+            .map_err(|diagnostics| RegistryError::Definitions {
                 folder: registry.folder().to_owned(),
                 number: self.number(),
                 diagnostics,
@@ -182,7 +184,10 @@ fn of_views(views: &[FeatureView]) -> (Vec<Arc<Entity>>, Vec<Arc<Source>>) {
 }
 
 /// Every view with what was recorded of it.
-fn bind_all(views: &[FeatureView], records: &BTreeMap<ViewVersion, ViewRecord>) -> BTreeMap<ViewVersion, Arc<BoundView>> {
+fn bind_all(
+    views: &[FeatureView],
+    records: &BTreeMap<ViewVersion, ViewRecord>,
+) -> BTreeMap<ViewVersion, Arc<BoundView>> {
     let mut bound: BTreeMap<ViewVersion, Arc<BoundView>> = BTreeMap::new();
     for view in upstream_first(views) {
         let Some(record) = records.get(&view.id()) else { continue };

@@ -203,7 +203,11 @@ impl Registry {
             entries.push(Entry { kind, name, object });
         }
         let removed = change.content.removed.iter();
-        entries.extend(removed.map(|(id, removed)| Entry { kind: Kind::Removed, name: id.to_string(), object: removed.object }));
+        entries.extend(removed.map(|(id, removed)| Entry {
+            kind: Kind::Removed,
+            name: id.to_string(),
+            object: removed.object,
+        }));
         entries.sort();
         for folder in ["components", "objects"] {
             self.disk.sync_folder(&layout.folder.join(folder))?;
@@ -377,7 +381,11 @@ fn read(path: &Path) -> Result<Vec<u8>, RegistryError> {
 /// A file whose bytes its name says.
 fn read_whole(path: &Path, digest: Digest) -> Result<Vec<u8>, RegistryError> {
     let bytes = read(path)?;
-    if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(RegistryError::damaged(path, "is not what its name says")) }
+    if Digest::of(&bytes) == digest {
+        Ok(bytes)
+    } else {
+        Err(RegistryError::damaged(path, "is not what its name says"))
+    }
 }
 
 #[cfg(test)]

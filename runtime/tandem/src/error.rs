@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tandem_build::BuildError;
 use tandem_core::definition::Diagnostics;
 use tandem_engine::EngineError;
+use tandem_engine::verify::Verdict;
 use tandem_offline::OfflineError;
 use tandem_online::OnlineError;
 use tandem_registry::RegistryError;
@@ -85,6 +86,12 @@ pub enum Error {
         name: String,
         /// The nearest, and all of them where they are few.
         hint: String,
+    },
+    /// Nothing is registered, where what is registered was to be run.
+    #[error("nothing is registered in {}", .registry.display())]
+    NothingRegistered {
+        /// The registry.
+        registry: PathBuf,
     },
     /// A file or folder.
     #[error("cannot {action} {}: {source}", .path.display())]
@@ -176,6 +183,14 @@ pub enum Error {
     /// A transform that is no function of its row.
     #[error("not proved: a row does not always come to the same, or the signature does not")]
     NotProved,
+    /// A view whose component is not proved, and so is not registered.
+    #[error("{view} is not proved, and nothing was registered\n{}", crate::verify::text(.report).trim_end())]
+    Unproved {
+        /// The view.
+        view: tandem_core::model::ViewVersion,
+        /// What was found.
+        report: Box<tandem_engine::verify::Report>,
+    },
     /// A transform of which nothing was seen.
     #[error("not proved: none of {rows} sample rows has a value, so nothing could be compared")]
     NothingProved {
@@ -228,6 +243,9 @@ impl Error {
             Error::Plan { .. } => Some("`tandem apply --allow-breaking` makes them".to_owned()),
             Error::NothingBefore { newest: 0 } => Some("nothing is registered yet; `tandem apply` registers".to_owned()),
             Error::NothingBefore { .. } => Some("the newest registration is the first".to_owned()),
+            Error::NothingRegistered { .. } => {
+                Some("`tandem apply` registers what the definition files say; `--dev` runs them as they are".to_owned())
+            }
             Error::NotRegistered { hint, .. } => Some(hint.clone()),
             Error::Io { action: "read the component", path, .. } => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -258,7 +276,10 @@ impl Error {
                 Some(format!("name a file with --rows, or put one there: {}", crate::rows::SAMPLE_FILES.join(", ")))
             }
             Error::Rows { fault, .. } => fault.hint().map(str::to_owned),
-            Error::NotProved => {
+            Error::Unproved { report, .. } if report.verdict() == Verdict::NoValues => {
+                Some(format!("put rows that the transform takes beside the component: {}", crate::rows::SAMPLE_FILES.join(", ")))
+            }
+            Error::NotProved | Error::Unproved { .. } => {
                 Some("the result of a row may depend on that row and on the parameters alone: no statics, no neighbours, no order of a hash map, no bits of a NaN".to_owned())
             }
             Error::NothingProved { .. } => Some("give rows that the transform takes: --rows FILE".to_owned()),
@@ -281,6 +302,7 @@ impl Error {
             | Error::NoSamples { .. }
             | Error::NothingBefore { .. }
             | Error::NotRegistered { .. }
+            | Error::NothingRegistered { .. }
             | Error::Registry(RegistryError::NoSuchRegistration { .. }) => 2,
             Error::Parity { .. } => 3,
             Error::Plan { .. } => 4,

@@ -9,6 +9,7 @@ use tandem_core::hash::Digest;
 use tandem_core::model::{BoundView, FeatureView, Project, ViewReference, ViewVersion};
 use tandem_core::types::Signature;
 use tandem_engine::{Engine, EngineError, EngineOptions, Transform, Workers};
+use tandem_registry::{Registered, RegistryError};
 
 use crate::error::{Error, io};
 
@@ -81,12 +82,14 @@ pub(crate) fn find_view<'a>(project: &'a Project, reference: &str) -> Result<&'a
     })
 }
 
-/// A project with the engine that runs its transforms.
+/// A project with the engine that runs its transforms: what is registered, or the definition files as they are.
 pub struct Opened {
     /// The definitions.
     pub project: Project,
-    /// The feature files that they were read from.
+    /// The feature files that they were read from; none where they are registered.
     files: Vec<File>,
+    /// What was recorded of each view, where the definitions are registered.
+    recorded: BTreeMap<ViewVersion, Arc<BoundView>>,
     /// The engine, with the project's limits and its cache of compiled code.
     pub engine: Engine,
     /// Threads for blocking work.
@@ -103,9 +106,22 @@ pub struct ViewTransform {
 }
 
 impl Opened {
-    /// Reads the project in `root` and starts engine and workers.
+    /// Reads the definition files of the project in `root` and starts engine and workers.
     pub fn open(root: &Path) -> Result<Opened, Error> {
         let (project, files) = read_with_files(root)?;
+        Opened::start(project, files, BTreeMap::new())
+    }
+
+    /// What is registered, with an engine and workers. Definition files are not looked at.
+    pub fn open_registered(registered: &Registered) -> Result<Opened, Error> {
+        Opened::start(registered.project.clone(), Vec::new(), registered.bound.clone())
+    }
+
+    fn start(
+        project: Project,
+        files: Vec<File>,
+        recorded: BTreeMap<ViewVersion, Arc<BoundView>>,
+    ) -> Result<Opened, Error> {
         let settings = &project.settings.engine;
         let options = EngineOptions {
             instances_max: u32::try_from(settings.instances_max).unwrap_or(u32::MAX),
@@ -119,7 +135,7 @@ impl Opened {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        Ok(Opened { engine: Engine::new(options)?, workers: Workers::start(threads), project, files })
+        Ok(Opened { engine: Engine::new(options)?, workers: Workers::start(threads), project, files, recorded })
     }
 
     /// The definition of a view, by `name` (its greatest version), `name@version` or `name@alias`.
@@ -127,13 +143,16 @@ impl Opened {
         find_view(&self.project, reference)
     }
 
-    /// Loads the component of a view, and those of all views that it reads, and binds them. Blocking: the first time a component is
-    /// seen it is compiled.
+    /// Loads the component of a view and binds it: as it is recorded, where the view is registered; else with all views that it reads. Blocking:
+    /// the first time a component is seen it is compiled.
     ///
     /// # Errors
     ///
     /// [`Error::Definitions`] with the place of every mistake, where a definition and its component do not go together.
     pub fn bind(&self, view: &FeatureView) -> Result<ViewTransform, Error> {
+        if let Some(bound) = self.recorded.get(&view.id()) {
+            return load_recorded(&self.engine, bound);
+        }
         let mut known = BTreeMap::new();
         let mut last = None;
         for view in self.project.with_upstream(view) {
@@ -251,6 +270,31 @@ impl Opened {
     pub fn view(&self, reference: &str) -> Result<ViewTransform, Error> {
         self.bind(self.definition(reference)?)
     }
+}
+
+/// A registered view with its transform, without asking the component what it declared when it was registered. Blocking: code that the cache does
+/// not have is compiled. Runs no user code.
+///
+/// # Errors
+///
+/// A component that is not the one that was registered, or that this engine cannot load.
+pub fn load_recorded(engine: &Engine, bound: &Arc<BoundView>) -> Result<ViewTransform, Error> {
+    let BoundView { view, signature, digest, .. } = &**bound;
+    let path = &view.component;
+    let damaged =
+        |reason: &str| Error::Registry(RegistryError::Damaged { path: path.clone(), reason: reason.to_owned() });
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(damaged("is missing")),
+        Err(error) => return Err(io("read the component", path)(error)),
+    };
+    let fail = |source| Error::Component { component: path.clone(), source };
+    let component = engine.load(&bytes, view.nan).map_err(fail)?;
+    if component.digest() != *digest {
+        return Err(damaged("is not what its name says"));
+    }
+    let transform = component.bind_described(&view.parameters, &view.limits, signature.clone()).map_err(fail)?;
+    Ok(ViewTransform { bound: Arc::clone(bound), transform })
 }
 
 /// The bytes of a view's component; where the file is not there, a mistake of the definition.

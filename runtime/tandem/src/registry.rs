@@ -12,9 +12,12 @@ pub mod wanted;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use tandem_core::model::{BoundView, FeatureService, ViewReference};
+use serde_json::Value;
+use tandem_core::hash::Digest;
+use tandem_core::model::{BoundView, FeatureService, ViewReference, ViewVersion};
 use tandem_core::suggest;
 use tandem_core::time::Timestamp;
 use tandem_registry::store::Change;
@@ -22,6 +25,7 @@ use tandem_registry::{Content, Header, Plan, Registered, Registry, State, plan};
 
 use crate::error::Error;
 use crate::project::Opened;
+use prove::Golden;
 use wanted::Wanted;
 
 /// What registers, as the history names it.
@@ -64,6 +68,14 @@ pub struct Signed {
     pub reason: String,
 }
 
+/// A registration that was made.
+pub struct Applied {
+    /// Its header.
+    pub header: Header,
+    /// What was proved of each new version of a view.
+    pub verified: BTreeMap<ViewVersion, Value>,
+}
+
 impl Opening {
     /// The service of this name, or the view that it means: `name`, `name@version`, `name@alias`.
     ///
@@ -71,23 +83,47 @@ impl Opening {
     ///
     /// [`Error::NotRegistered`], with what is.
     pub fn find(&self, name: &str) -> Result<Found<'_>, Error> {
-        let Registered { project, bound, .. } = &self.registered;
-        if let Some(service) = project.services.iter().find(|service| service.name == name) {
+        let services = &self.registered.project.services;
+        if let Some(service) = services.iter().find(|service| service.name == name) {
             return Ok(Found::Service(service));
         }
+        self.view(name).map(|bound| Found::View(bound))
+    }
+
+    /// The registered view that is meant: `name`, `name@version`, `name@alias`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Opening::find`].
+    pub fn view(&self, name: &str) -> Result<&Arc<BoundView>, Error> {
         let view = name.parse::<ViewReference>().ok().and_then(|reference| self.registered.view(&reference));
-        view.map(|bound| Found::View(bound)).ok_or_else(|| {
-            if bound.is_empty() {
-                let hint = "nothing is registered yet; `tandem apply` registers".to_owned();
-                return Error::NotRegistered { name: name.to_owned(), hint };
-            }
-            let views = bound.keys().map(ToString::to_string);
-            let aliases = project.aliases.iter().map(ToString::to_string);
-            let services = project.services.iter().map(|service| service.name.clone());
-            let known: Vec<String> = views.chain(aliases).chain(services).collect();
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            Error::NotRegistered { name: name.to_owned(), hint: suggest::hint(name, "registered names", &known) }
-        })
+        view.ok_or_else(|| self.not_registered(name))
+    }
+
+    /// Refuses a registry in which nothing was ever registered.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NothingRegistered`].
+    pub fn some(&self) -> Result<(), Error> {
+        match self.registered.number {
+            0 => Err(Error::NothingRegistered { registry: self.registry.folder().to_owned() }),
+            _ => Ok(()),
+        }
+    }
+
+    fn not_registered(&self, name: &str) -> Error {
+        let Registered { project, bound, .. } = &self.registered;
+        if bound.is_empty() {
+            let hint = "nothing is registered yet; `tandem apply` registers what the definition files say".to_owned();
+            return Error::NotRegistered { name: name.to_owned(), hint };
+        }
+        let views = bound.keys().map(ToString::to_string);
+        let aliases = project.aliases.iter().map(ToString::to_string);
+        let services = project.services.iter().map(|service| service.name.clone());
+        let known: Vec<String> = views.chain(aliases).chain(services).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        Error::NotRegistered { name: name.to_owned(), hint: suggest::hint(name, "registered names", &known) }
     }
 
     /// What would change if `wanted` were registered.
@@ -100,18 +136,29 @@ impl Opening {
     /// # Errors
     ///
     /// A component that is not proved, a registry that cannot be written or was changed since it was opened. Nothing is changed then.
-    pub fn apply(&self, opened: &Opened, wanted: &Wanted, plan: &Plan, signed: &Signed) -> Result<Header, Error> {
+    pub fn apply(&self, opened: &Opened, wanted: &Wanted, plan: &Plan, signed: &Signed) -> Result<Applied, Error> {
         let mut proofs = BTreeMap::new();
+        let mut prover = prove::Prover::new(opened, self);
         for (id, bound) in &wanted.definitions.views {
             if !self.state.content.views.contains_key(id) {
-                proofs.insert(id.clone(), prove::prove(opened, bound, &wanted.component(self, bound.digest)?)?);
+                tracing::debug!(view = %id, "verifying");
+                proofs.insert(id.clone(), prover.prove(bound, &wanted.component(self, bound.digest)?)?);
             }
         }
-        let objects = proofs.values().filter_map(|proof| proof.golden.clone()).collect();
+        let golden: BTreeMap<Digest, &Arc<Vec<u8>>> = proofs
+            .values()
+            .filter_map(|proof| match &proof.golden {
+                Golden::New(bytes) => Some((Digest::of(bytes), bytes)),
+                Golden::Registered(_) => None,
+            })
+            .collect();
+        let objects = golden.into_values().map(|golden| golden.to_vec()).collect();
         let fingerprint = opened.engine.fingerprint();
         let content = content::content(&self.state, wanted, &proofs, &fingerprint, &self.root);
         let components = wanted.components.values().map(|bytes| bytes.to_vec()).collect();
-        self.register(plan, signed, content, components, objects)
+        let header = self.register(plan, signed, content, components, objects)?;
+        let verified = proofs.into_iter().map(|(id, proof)| (id, proof.report)).collect();
+        Ok(Applied { header, verified })
     }
 
     /// What registration `number` held, or without a number the one before the newest.

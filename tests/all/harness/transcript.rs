@@ -80,8 +80,11 @@ fn stable_word(before: &str, word: &str, after: &str) -> String {
     if number && (["B", "KiB", "MiB", "s", "rows/s"].contains(&unit) || counted) {
         return word.replace(bare, "N");
     }
-    if before == "\"published_time\":" {
+    if before == "\"published_time\":" || before == "\"time\":" || (after == "by" && bare.ends_with('Z')) {
         return word.replace(bare, "TIME");
+    }
+    if bare == format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS) {
+        return word.replace(bare, "TARGET");
     }
     let digits = bare.strip_prefix("sha256:").unwrap_or(bare);
     // Whole, or as people see it.

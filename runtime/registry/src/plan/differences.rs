@@ -1,7 +1,9 @@
 //! In what two definitions differ. What changes a meaning is told by the definition hash alone; the names of fields are for people.
 
 use tandem_core::limits::TransformLimits;
-use tandem_core::model::{BoundView, FeatureService, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource};
+use tandem_core::model::{
+    BoundView, FeatureService, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource,
+};
 use tandem_core::types::Signature;
 
 use super::What;

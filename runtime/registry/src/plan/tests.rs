@@ -146,7 +146,8 @@ fn nothing_registered_makes_everything_new() {
 
 #[test]
 fn a_changed_meaning_is_named_and_refused() {
-    let before = definitions([view("risk", 1, &[]), view("risk", 2, &[])], [service("checkout", &[id("risk", 1)])], &[]);
+    let before =
+        definitions([view("risk", 1, &[]), view("risk", 2, &[])], [service("checkout", &[id("risk", 1)])], &[]);
     let mut changed = view("risk", 1, &[]);
     changed.parameters.insert("threshold".to_owned(), ParameterValue::Float64(0.5));
     changed.ttl = Some(Duration::from_micros(1));
@@ -181,10 +182,7 @@ fn another_component_is_another_meaning_and_a_new_version_says_what_it_brings() 
     let mut both = with(2);
     both.views.extend(before.views.clone());
     let found = plan(&before, &BTreeMap::new(), &both);
-    assert_eq!(
-        lines(&found),
-        ["safe view risk@2: new; differs from @1 in component, feature -f, feature +g []"]
-    );
+    assert_eq!(lines(&found), ["safe view risk@2: new; differs from @1 in component, feature -f, feature +g []"]);
     assert_eq!(found.latest, [LatestMove { view: "risk".to_owned(), from: 1, to: 2 }]);
 }
 
@@ -264,7 +262,8 @@ fn stages_and_aliases_move() {
         let mut risk = view("risk", 1, &[]);
         risk.stage = stage;
         let since = Day(20_000);
-        risk.deprecation = (stage == Stage::Deprecated).then_some(Deprecation { since, replacement: Some(id("risk", 2)) });
+        risk.deprecation =
+            (stage == Stage::Deprecated).then_some(Deprecation { since, replacement: Some(id("risk", 2)) });
         definitions([risk, view("risk", 2, &[])], [], &[("risk", "champion", alias)])
     };
     let told = |from: Stage, to: Stage| {

@@ -1,11 +1,15 @@
 //! `tandem apply`: registers what the definition files say.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use tandem_core::model::ViewVersion;
 use tandem_registry::{Header, Plan};
 
 use super::plan::{check, shown};
 use crate::cli::Context;
 use crate::error::Error;
+use crate::output::Paint;
 use crate::project::Opened;
 use crate::registry::{self, Signed, wanted};
 
@@ -52,19 +56,33 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let number = registry.state.number();
     let made = check(&plan, !arguments.allow_breaking, !arguments.dry_run);
     if made.is_err() || arguments.dry_run || plan.is_empty() {
-        show(context, &plan, number, None);
+        show(context, &plan, number, None, &BTreeMap::new());
         return made;
     }
-    let header = registry.apply(&opened, &wanted, &plan, &arguments.signature.signed())?;
-    show(context, &plan, number, Some(&header));
+    let applied = registry.apply(&opened, &wanted, &plan, &arguments.signature.signed())?;
+    show(context, &plan, number, Some(&applied.header), &applied.verified);
     Ok(())
 }
 
 /// The plan, and what came of it.
-pub(super) fn show(context: &Context, plan: &Plan, number: u64, header: Option<&Header>) {
+pub(super) fn show(
+    context: &Context,
+    plan: &Plan,
+    number: u64,
+    header: Option<&Header>,
+    verified: &BTreeMap<ViewVersion, Value>,
+) {
     context.output.data(
         || {
-            let mut text = shown::text(plan, number, context.output.paints());
+            let paints = context.output.paints();
+            let mut text = shown::text(plan, number, paints);
+            if !verified.is_empty() {
+                text += &format!("\n{}\n", paints.paint(Paint::Strong, "verified"));
+                let width = verified.keys().map(|id| id.to_string().len()).max().unwrap_or(0);
+                for (id, report) in verified {
+                    text += &format!("  {:width$}  {}\n", id.to_string(), summary(report));
+                }
+            }
             if let Some(header) = header {
                 text += &format!("\nregistered as registration {}\n", header.number);
             }
@@ -72,7 +90,14 @@ pub(super) fn show(context: &Context, plan: &Plan, number: u64, header: Option<&
         },
         || {
             let registered = header.map_or(Value::Null, |header| json!(header.number));
-            json!({ "registered": registered, "plan": shown::json(plan, number) })
+            let verified: Map<String, Value> =
+                verified.iter().map(|(id, report)| (id.to_string(), report.clone())).collect();
+            json!({ "registered": registered, "plan": shown::json(plan, number), "verified": verified })
         },
     );
+}
+
+/// What was proved, in a line.
+pub(super) fn summary(verified: &Value) -> &str {
+    verified.get("summary").and_then(Value::as_str).unwrap_or_default()
 }

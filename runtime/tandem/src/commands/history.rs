@@ -69,7 +69,8 @@ pub(super) fn head(header: &Header, paints: Paints) -> String {
 }
 
 pub(super) fn header_json(header: &Header) -> Value {
-    let change = |change: &RecordedChange| json!({ "kind": change.kind.as_str(), "name": change.name, "what": change.what });
+    let change =
+        |change: &RecordedChange| json!({ "kind": change.kind.as_str(), "name": change.name, "what": change.what });
     json!({
         "number": header.number,
         "time": header.time.to_string(),

@@ -1,5 +1,7 @@
 //! `tandem rollback`: registers again what was registered before.
 
+use std::collections::BTreeMap;
+
 use super::apply::{SignatureArguments, show};
 use crate::cli::Context;
 use crate::error::Error;
@@ -22,7 +24,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let plan = registry.plan_rollback(&earlier)?;
     let number = registry.state.number();
     if plan.is_empty() {
-        show(context, &plan, number, None);
+        show(context, &plan, number, None, &BTreeMap::new());
         return Ok(());
     }
     let mut signed = arguments.signature.signed();
@@ -30,7 +32,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         signed = Signed { reason: format!("back to registration {}", earlier.number()), ..signed };
     }
     let header = registry.rollback(&earlier, &plan, &signed)?;
-    show(context, &plan, number, Some(&header));
+    show(context, &plan, number, Some(&header), &BTreeMap::new());
     context.output.note("note: the definition files say what they said; `tandem plan` shows how they differ now");
     Ok(())
 }

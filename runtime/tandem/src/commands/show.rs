@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use tandem_core::definition::{bind_service, ServiceColumn};
+use tandem_core::definition::{ServiceColumn, bind_service};
 use tandem_core::model::{BoundView, FeatureService};
 use tandem_registry::ViewRecord;
 use tandem_registry::plan::{Consumer, consumers};
 
+use super::apply::summary;
 use super::catalog::view_json;
 use super::plan::shown::consumers_json;
 use crate::cli::Context;
@@ -63,7 +64,7 @@ fn view_text(bound: &BoundView, record: Option<&ViewRecord>, users: &[Consumer],
     line("definition", bound.definition_hash.to_string());
     if let Some(record) = record {
         line("runtime", record.runtime_fingerprint.clone());
-        line("verified", summary(&record.verified));
+        line("verified", summary(&record.verified).to_owned());
     }
     line("used by", users.iter().map(Consumer::to_string).collect::<Vec<_>>().join(", "));
     text.push('\n');
@@ -72,15 +73,6 @@ fn view_text(bound: &BoundView, record: Option<&ViewRecord>, users: &[Consumer],
         let _ = write!(text, "\n{}\n{}", paints.paint(Paint::Strong, "definition"), record.definition);
     }
     text
-}
-
-/// What was proved, in a line.
-fn summary(verified: &Value) -> String {
-    match verified {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.get("summary").and_then(Value::as_str).map_or_else(|| other.to_string(), str::to_owned),
-    }
 }
 
 fn view(bound: &BoundView, record: Option<&ViewRecord>, users: &[Consumer]) -> Value {
@@ -99,9 +91,8 @@ fn view(bound: &BoundView, record: Option<&ViewRecord>, users: &[Consumer]) -> V
 fn columns(registry: &Opening, service: &FeatureService) -> Result<Vec<ServiceColumn>, Error> {
     let bound = &registry.registered.bound;
     let signatures = bound.iter().map(|(id, bound)| (id.clone(), &bound.signature)).collect();
-    bind_service(service, &signatures).map_err(|errors| {
-        Error::Data(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-    })
+    bind_service(service, &signatures)
+        .map_err(|errors| Error::Data(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }
 
 fn service_text(service: &FeatureService, columns: &[ServiceColumn], paints: Paints) -> String {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::Value;
 use tandem_core::definition::{render_alias, render_service, render_view};
-use tandem_core::hash::Digest;
 use tandem_core::model::ViewVersion;
 use tandem_registry::{Content, State, ViewRecord};
 
@@ -26,15 +26,15 @@ pub(super) fn content(
         let record = match state.content.views.get(id) {
             Some(record) => ViewRecord { definition, ..record.clone() },
             None => {
-                let proof = proofs.get(id).cloned().unwrap_or_default();
+                let proof = proofs.get(id);
                 ViewRecord {
                     definition,
                     component: bound.digest,
                     definition_hash: bound.definition_hash,
                     signature: bound.signature.clone(),
                     runtime_fingerprint: fingerprint.to_owned(),
-                    verified: proof.report,
-                    golden: proof.golden.as_deref().map(Digest::of),
+                    verified: proof.map_or(Value::Null, |proof| proof.report.clone()),
+                    golden: proof.map(|proof| proof.golden.digest()),
                 }
             }
         };

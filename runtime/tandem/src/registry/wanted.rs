@@ -67,7 +67,7 @@ pub fn bind(opened: &Opened, registered: &Registered) -> Result<Wanted, Error> {
 }
 
 /// Bytes that two threads have.
-struct Shared(Arc<Vec<u8>>);
+pub(super) struct Shared(pub(super) Arc<Vec<u8>>);
 
 impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {

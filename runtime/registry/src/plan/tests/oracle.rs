@@ -51,8 +51,11 @@ fn world() -> impl Strategy<Value = World> {
         views
     });
     let features = prop::collection::btree_set(reference(), 1..4).prop_map(|all| all.into_iter().collect::<Vec<_>>());
-    let named = (features.prop_shuffle(), 0..2_u8, 0..2_usize)
-        .prop_map(|(features, words, stage)| Named { features, words, stage });
+    let named = (features.prop_shuffle(), 0..2_u8, 0..2_usize).prop_map(|(features, words, stage)| Named {
+        features,
+        words,
+        stage,
+    });
     let services = prop::collection::btree_map(0..SERVICES.len(), named, 0..3);
     let aliases = prop::collection::btree_map(0..NAMES.len(), 1..4_u32, 0..3);
     (views, services, aliases).prop_map(|(views, services, aliases)| World { views, services, aliases })
@@ -146,13 +149,19 @@ fn expected(before: &World, after: &World, taken: &BTreeMap<(usize, u32), u8>) -
             (None, None) => {}
             (None, Some(new)) => match taken.get(&id) {
                 // What was removed read nothing.
-                Some(meaning) if *meaning == new.meaning && new.reads.is_empty() => said.push("safe restored".to_owned()),
+                Some(meaning) if *meaning == new.meaning && new.reads.is_empty() => {
+                    said.push("safe restored".to_owned())
+                }
                 Some(_) => said.push(format!("refused {next}")),
                 None => said.push("safe new".to_owned()),
             },
             (Some(_), None) => {
                 let users = users(&[after], id, false);
-                said.push(if users.is_empty() { "breaking removed".to_owned() } else { format!("refused {}", users.join(", ")) });
+                said.push(if users.is_empty() {
+                    "breaking removed".to_owned()
+                } else {
+                    format!("refused {}", users.join(", "))
+                });
             }
             (Some(old), Some(new)) => {
                 if old.words != new.words {
@@ -215,9 +224,7 @@ fn found(plan: &Plan) -> Vec<String> {
             What::Features { .. } => "features".to_owned(),
             What::Moved { .. } => "moved".to_owned(),
             What::Removed { consumers } if consumers.is_empty() => "removed".to_owned(),
-            What::Removed { consumers } => {
-                consumers.iter().map(Consumer::to_string).collect::<Vec<_>>().join(", ")
-            }
+            What::Removed { consumers } => consumers.iter().map(Consumer::to_string).collect::<Vec<_>>().join(", "),
         };
         let downstream: Vec<String> = change.downstream.iter().map(Consumer::to_string).collect();
         let Change { kind, name, severity, .. } = change;

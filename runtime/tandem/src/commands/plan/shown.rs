@@ -85,12 +85,8 @@ fn colour(severity: Severity) -> Paint {
 
 /// The plan against registration `number`, for programs.
 pub(crate) fn json(plan: &Plan, number: u64) -> Value {
-    let backfill = |backfill: &Backfill| {
-        json!({ "view": backfill.view.to_string(), "ttl": backfill.ttl.map(|ttl| ttl.to_string()) })
-    };
-    let latest = |latest: &tandem_registry::plan::LatestMove| {
-        json!({ "view": latest.view, "from": latest.from, "to": latest.to })
-    };
+    let backfill = |backfill: &Backfill| json!({ "view": backfill.view.to_string(), "ttl": backfill.ttl.map(|ttl| ttl.to_string()) });
+    let latest = |latest: &tandem_registry::plan::LatestMove| json!({ "view": latest.view, "from": latest.from, "to": latest.to });
     json!({
         "registration": number,
         "severity": plan.severity().as_str(),

@@ -23,14 +23,15 @@ parameters = {{ cheat = "{cheat}" }}
 fn what_is_not_proved_is_not_registered() {
     let project = Quickstart::new();
     project.run(&["apply", "--by", "ada"], 0);
-    let before = files(&project.root().join("registry"));
+    let kept = || files(&project.root().join("registry")).into_iter().filter(|(name, _)| name != "lock");
+    let before: Vec<_> = kept().collect();
     cheating(&project, "counter");
     let (data, told) = project.run(&["apply", "--by", "ada"], 1);
     assert!(data.is_empty(), "{data}");
     assert!(told.starts_with("error: cheat@1 is not proved, and nothing was registered\ncomponent  sha256:"), "{told}");
     assert!(told.contains("the smallest input that still differs: 2 rows in one call"), "{told}");
     assert!(told.contains("\nhint: the result of a row may depend on that row and on the parameters alone"), "{told}");
-    assert_eq!(files(&project.root().join("registry")), before);
+    assert!(kept().eq(before), "the registry is as it was");
     let (data, _) = project.run(&["catalog"], 0);
     assert!(!data.contains("cheat"), "{data}");
 }
@@ -52,7 +53,7 @@ fn a_registry_that_cannot_be_used_is_left_as_it_is() {
             assert!(data.is_empty() && told.iter().all(|part| notes.contains(part)), "{file} {command:?}: {notes}");
             assert!(notes.contains("nothing was changed"), "{notes}");
         }
-        assert_eq!(files(&registry), before, "{file}");
+        assert!(files(&registry) == before, "{file}: something was changed");
         fs::write(&path, good).unwrap();
     };
     refused("FORMAT", b"tandem-registry/2\n", &["FORMAT has format 2; this program knows formats up to 1"]);

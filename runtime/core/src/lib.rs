@@ -10,6 +10,7 @@
 //! - [`time`]: timestamps, durations, ranges of days
 //! - [`canonical`], [`key`], [`order`]: canonical bytes of values, entity keys, the total order of feature rows
 //! - [`status`]: what an online value is served as
+//! - [`point_in_time`]: which row of a view a label gets
 //! - [`hash`]: digests of components and definition hashes
 //! - [`suggest`]: near names for hints, everywhere the same
 //! - [`json`]: the exact encoding of values in JSON
@@ -24,6 +25,7 @@ pub mod limits;
 pub mod model;
 pub mod order;
 pub mod parameter;
+pub mod point_in_time;
 pub mod sample;
 pub mod status;
 pub mod suggest;

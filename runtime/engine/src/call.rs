@@ -5,6 +5,7 @@ use std::fmt;
 use wasmtime::Trap;
 
 use crate::instance::LimitHit;
+use crate::options::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
 
 /// The limits that a call can cross, by the names they have in definitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,12 @@ pub enum LimitName {
     StackBytes,
     /// `output_bytes_max`.
     OutputBytes,
+    /// `core_instances_max`.
+    CoreInstances,
+    /// `memories_max`.
+    Memories,
+    /// `tables_max`.
+    Tables,
 }
 
 impl fmt::Display for LimitName {
@@ -32,6 +39,9 @@ impl fmt::Display for LimitName {
             LimitName::TableElements => "table_elements_max",
             LimitName::StackBytes => "stack_bytes_max",
             LimitName::OutputBytes => "output_bytes_max",
+            LimitName::CoreInstances => "core_instances_max",
+            LimitName::Memories => "memories_max",
+            LimitName::Tables => "tables_max",
         })
     }
 }
@@ -79,7 +89,21 @@ impl CallError {
             None if error.root_cause().to_string().contains("fuel allocated for hostcalls has been exhausted") => {
                 limit(LimitName::OutputBytes, output)
             }
-            None => CallError::Violation(format!("{:#}", error)),
+            None => {
+                too_many(&error.root_cause().to_string()).unwrap_or_else(|| CallError::Violation(format!("{error:#}")))
+            }
         }
     }
+}
+
+/// More instances, memories or tables than a store may have; told by a text alone, which a test pins.
+fn too_many(error: &str) -> Option<CallError> {
+    let (what, asked) = error.strip_prefix("resource limit exceeded: ")?.split_once(" count too high at ")?;
+    let (limit, max) = match what {
+        "instance" => (LimitName::CoreInstances, CORE_INSTANCES_MAX),
+        "memory" => (LimitName::Memories, MEMORIES_MAX),
+        "table" => (LimitName::Tables, TABLES_MAX),
+        _ => return None,
+    };
+    Some(CallError::Limit { limit, max: max.into(), asked: asked.parse().ok() })
 }

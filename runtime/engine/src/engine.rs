@@ -13,7 +13,7 @@ use wasmtime::{Config, Enabled, Inlining, InstanceAllocationStrategy, OptLevel, 
 use crate::cache::{Cache, CacheEvent};
 use crate::component::Component;
 use crate::error::EngineError;
-use crate::options::{Allocation, EngineOptions};
+use crate::options::{Allocation, CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, TABLES_MAX};
 
 /// The contract that this engine speaks, as its package is named in `wit/`.
 pub const CONTRACT: &str = "tandem:feature@0.1.0";
@@ -103,8 +103,9 @@ impl Engine {
         check_preamble(bytes)?;
         let engine = self.profile(nan, machine)?;
         let digest = Digest::of(bytes);
-        let compile =
-            || WasmComponent::from_binary(engine, bytes).map_err(|error| EngineError::Compile(format!("{error:#}")));
+        let compile = || {
+            WasmComponent::from_binary(engine, bytes).map_err(|error| refused(&format!("{error:#}"), self.options()))
+        };
         let (component, event) = match &self.shared.cache {
             Some(cache) if machine == Machine::Native => cache.get_or_compile(engine, digest, nan, compile)?,
             _ => (compile()?, CacheEvent::Miss),
@@ -174,9 +175,11 @@ fn config(options: &EngineOptions, nan: NanMode) -> Config {
             .total_core_instances(instances.saturating_mul(8))
             .total_memories(instances.saturating_mul(2))
             .total_tables(instances.saturating_mul(4))
-            .max_core_instances_per_component(64)
-            .max_memories_per_component(16)
-            .max_tables_per_component(64)
+            .max_core_instances_per_component(CORE_INSTANCES_MAX)
+            .max_memories_per_component(MEMORIES_MAX)
+            .max_memories_per_module(MEMORIES_MAX)
+            .max_tables_per_component(TABLES_MAX)
+            .max_tables_per_module(TABLES_MAX)
             .max_memory_size(options.instance_memory_bytes_max as usize)
             .table_elements(options.instance_table_elements_max as usize)
             .linear_memory_keep_resident(options.keep_resident_bytes as usize)
@@ -185,6 +188,27 @@ fn config(options: &EngineOptions, nan: NanMode) -> Config {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
     config
+}
+
+/// Why the compiler refuses a component. What the pool has no room for is told by the limit; its errors have no type, and a test pins their
+/// texts (wasmtime is pinned too).
+fn refused(error: &str, options: &EngineOptions) -> EngineError {
+    let (instances, memories, tables) = (CORE_INSTANCES_MAX.into(), MEMORIES_MAX.into(), TABLES_MAX.into());
+    let bytes = options.instance_memory_bytes_max;
+    for (before, after, what, limit, max) in [
+        ("transitively contains ", " core module instances", "core instances", "core_instances_max", instances),
+        ("transitively contains ", " Wasm linear memories", "memories", "memories_max", memories),
+        ("transitively contains ", " tables", "tables", "tables_max", tables),
+        ("defined memories count of ", " exceeds", "memories in one module", "memories_max", memories),
+        ("defined tables count of ", " exceeds", "tables in one module", "tables_max", tables),
+        ("minimum byte size of ", " which", "bytes of memory to begin with", "instance_memory_bytes_max", bytes),
+    ] {
+        let asked = error.split_once(before).and_then(|(_, rest)| rest.split_once(after));
+        if let Some(asked) = asked.and_then(|(asked, _)| asked.parse().ok()) {
+            return EngineError::TooManyParts { what, asked, limit, max };
+        }
+    }
+    EngineError::Compile(error.to_owned())
 }
 
 /// Tells what bytes are before the compiler sees them: its own message for a core module or a text file helps nobody.

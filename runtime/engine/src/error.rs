@@ -43,6 +43,18 @@ pub enum EngineError {
         /// The first difference.
         reason: String,
     },
+    /// A component of too many parts.
+    #[error("the component has {asked} {what}; the limit {limit} is {max}")]
+    TooManyParts {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        asked: u64,
+        /// The limit's name.
+        limit: &'static str,
+        /// The limit.
+        max: u64,
+    },
     /// Code that the compiler refuses.
     #[error("the component does not compile: {0}")]
     Compile(String),

@@ -8,6 +8,7 @@ use crate::call::{CallError, LimitName};
 use crate::component::Loaded;
 use crate::engine::ticks;
 use crate::error::EngineError;
+use crate::options::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
 use tandem_core::limits::TransformLimits;
 
 /// What a store carries: the limits on growth.
@@ -41,6 +42,19 @@ impl State {
 // The limits count all memories and all tables of the instance together. Crossing one traps: an answer of -1 would let a guest's result
 // depend on how much it was given.
 impl ResourceLimiter for State {
+    // The pool refuses components beyond these when they are compiled; without a pool it is the store that does.
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX as usize
+    }
+
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let asked = self.memory_bytes.saturating_add((desired - current) as u64);
         if asked > self.memory_bytes_max {

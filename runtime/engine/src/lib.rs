@@ -39,7 +39,7 @@ pub use component::Component;
 pub use engine::{CONTRACT, Engine};
 pub use error::EngineError;
 pub use on_demand::{OnDemand, OnDemandOptions};
-pub use options::{Allocation, EngineOptions};
+pub use options::{Allocation, CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, TABLES_MAX};
 pub use transform::{Outcome, RowFailure, Session, Transform};
 pub use trial::TrialOptions;
 pub use workers::{STACK_BYTES, WorkerPanic, Workers};

@@ -2,6 +2,15 @@
 
 use std::path::PathBuf;
 
+/// Core instances that one component may have.
+pub const CORE_INSTANCES_MAX: u32 = 64;
+
+/// Memories that one component may have, in all of its core instances.
+pub const MEMORIES_MAX: u32 = 16;
+
+/// Tables that one component may have, in all of its core instances.
+pub const TABLES_MAX: u32 = 64;
+
 /// How memory for instances is had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allocation {

@@ -15,6 +15,7 @@
 
 pub mod batch;
 mod bind;
+mod check;
 mod columns;
 mod error;
 mod footers;
@@ -33,6 +34,7 @@ mod testing;
 mod transform_exec;
 
 pub use batch::{BatchRequest, run};
+pub use check::check_columns;
 pub use columns::feature_schema;
 pub use error::OfflineError;
 pub use inputs::{InputBatch, InputRows, PublishedPartition, published_partitions};

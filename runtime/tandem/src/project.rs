@@ -69,6 +69,16 @@ fn read_file(path: &Path) -> Result<File, Error> {
     Ok(File { name, text })
 }
 
+/// The bytes of a component; of one that is over the limit not one is read.
+pub fn read_component(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Error> {
+    let bytes = std::fs::metadata(path).map_err(io("read the component", path))?.len();
+    if bytes > bytes_max {
+        let source = EngineError::ComponentTooLarge { bytes, max: bytes_max };
+        return Err(Error::Component { component: path.to_owned(), source });
+    }
+    std::fs::read(path).map_err(io("read the component", path))
+}
+
 /// The view that `reference` names: `name` (its greatest version), `name@version` or `name@alias`.
 pub(crate) fn find_view<'a>(project: &'a Project, reference: &str) -> Result<&'a FeatureView, Error> {
     let parsed: ViewReference = reference.parse().map_err(|_| Error::Argument {
@@ -174,11 +184,11 @@ impl Opened {
     pub fn bind_all(&self) -> Result<Vec<ViewTransform>, Error> {
         let mut transforms = BTreeMap::new();
         let bound = self.bind_each(|view| {
-            let bytes = match read_component(view)? {
+            let bytes = match self.component_bytes(view)? {
                 Ok(bytes) => bytes,
-                Err(mistake) => return Ok(Err(mistake)),
+                Err(mistakes) => return Ok(Err(mistakes)),
             };
-            Ok(self.load(view, bytes)?.map_err(|error| unusable(view, error)).map(|transform| {
+            Ok(self.load(view, bytes)?.map_err(|error| vec![refused_component(view, error)]).map(|transform| {
                 let declared = (transform.signature().clone(), transform.digest());
                 transforms.insert(view.id(), transform);
                 declared
@@ -191,7 +201,7 @@ impl Opened {
     /// As [`Opened::bind_all`], with `declared` saying what the component of a view declares, and its digest.
     pub(crate) fn bind_each(
         &self,
-        mut declared: impl FnMut(&FeatureView) -> Result<Result<(Signature, Digest), Mistake>, Error>,
+        mut declared: impl FnMut(&FeatureView) -> Result<Result<(Signature, Digest), Vec<Mistake>>, Error>,
     ) -> Result<BTreeMap<ViewVersion, Arc<BoundView>>, Error> {
         let mut known: BTreeMap<ViewVersion, Arc<BoundView>> = BTreeMap::new();
         let mut mistaken = Vec::new();
@@ -203,7 +213,7 @@ impl Opened {
             let bound = match declared(view)? {
                 Ok((signature, digest)) => definition::bind(view.clone(), signature, digest, &known)
                     .map_err(|errors| errors.iter().map(Mistake::from).collect()),
-                Err(mistake) => Err(vec![mistake]),
+                Err(mistakes) => Err(mistakes),
             };
             match bound {
                 Ok(bound) => drop(known.insert(view.id(), Arc::new(bound))),
@@ -236,9 +246,9 @@ impl Opened {
         view: &FeatureView,
         known: &BTreeMap<ViewVersion, Arc<BoundView>>,
     ) -> Result<Result<ViewTransform, Unbound>, Error> {
-        let bytes = match read_component(view)? {
+        let bytes = match self.component_of(view)? {
             Ok(bytes) => bytes,
-            Err(mistake) => return Ok(Err(Unbound::Mistakes(vec![mistake]))),
+            Err(unbound) => return Ok(Err(unbound)),
         };
         let transform = match self.load(view, bytes)? {
             Ok(transform) => transform,
@@ -263,7 +273,38 @@ impl Opened {
             move || engine.load(bytes.as_ref(), nan)?.bind(&parameters, &limits)
         };
         // On a worker: `describe` is user code, and only a worker's stack has room for the deepest recursion that the settings allow.
-        futures::executor::block_on(self.workers.run(bind)).map_err(|panic| Error::Engine(panic.into()))
+        let loaded =
+            futures::executor::block_on(self.workers.run(bind)).map_err(|panic| Error::Engine(panic.into()))?;
+        match loaded {
+            // Not the component's fault.
+            Err(
+                source @ (EngineError::Start(_)
+                | EngineError::InstancesExhausted { .. }
+                | EngineError::Cache { .. }
+                | EngineError::Worker(_)),
+            ) => Err(Error::Component { component: view.component.clone(), source }),
+            loaded => Ok(loaded),
+        }
+    }
+
+    /// The bytes of a view's component.
+    fn component_of(&self, view: &FeatureView) -> Result<Result<Vec<u8>, Unbound>, Error> {
+        let component = &view.component;
+        match read_component(component, self.engine.options().component_bytes_max) {
+            Ok(bytes) => Ok(Ok(bytes)),
+            Err(Error::Component { source, .. }) => Ok(Err(Unbound::Component(source))),
+            Err(error @ Error::Io { .. }) if !component.exists() => {
+                let message =
+                    format!("the component of feature view `{}` is not there: {}", view.name, component.display());
+                Ok(Err(Unbound::Mistakes(vec![Mistake { key: Key::of("component"), message, hint: error.hint() }])))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The bytes of a view's component, or the mistake of the definition that they cannot be had.
+    pub(crate) fn component_bytes(&self, view: &FeatureView) -> Result<Result<Vec<u8>, Vec<Mistake>>, Error> {
+        Ok(self.component_of(view)?.map_err(|unbound| unbound.mistakes(view)))
     }
 
     /// The view that `reference` names, bound.
@@ -283,10 +324,11 @@ pub fn load_recorded(engine: &Engine, bound: &Arc<BoundView>) -> Result<ViewTran
     let path = &view.component;
     let damaged =
         |reason: &str| Error::Registry(RegistryError::Damaged { path: path.clone(), reason: reason.to_owned() });
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(damaged("is missing")),
-        Err(error) => return Err(io("read the component", path)(error)),
+    let bytes = match read_component(path, engine.options().component_bytes_max) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Err(damaged("is missing"));
+        }
+        read => read?,
     };
     let fail = |source| Error::Component { component: path.clone(), source };
     let component = engine.load(&bytes, view.nan).map_err(fail)?;
@@ -297,25 +339,16 @@ pub fn load_recorded(engine: &Engine, bound: &Arc<BoundView>) -> Result<ViewTran
     Ok(ViewTransform { bound: Arc::clone(bound), transform })
 }
 
-/// The bytes of a view's component; where the file is not there, a mistake of the definition.
-pub(crate) fn read_component(view: &FeatureView) -> Result<Result<Vec<u8>, Mistake>, Error> {
-    let component = &view.component;
-    match std::fs::read(component) {
-        Ok(bytes) => Ok(Ok(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let message =
-                format!("the component of feature view `{}` is not there: {}", view.name, component.display());
-            let hint = io("read the component", component)(error).hint();
-            Ok(Err(Mistake { key: Key::of("component"), message, hint }))
-        }
-        Err(error) => Err(io("read the component", component)(error)),
-    }
-}
-
-/// A component that cannot be used, as a mistake of the view that names it.
-pub(crate) fn unusable(view: &FeatureView, source: EngineError) -> Mistake {
+/// A component that the engine refuses, as a mistake of the view that names it.
+pub(crate) fn refused_component(view: &FeatureView, source: EngineError) -> Mistake {
     let error = Error::Component { component: view.component.clone(), source };
-    let (message, hint) = (error.to_string(), error.hint());
+    let text = error.to_string();
+    // Some of the engine's errors carry their hint.
+    let (message, hint) = match text.split_once("hint: ") {
+        Some((message, hint)) => (message.trim_end_matches(['.', ';', ' ']), Some(hint.to_owned())),
+        None => (&text[..], error.hint()),
+    };
+    let message = format!("the component of feature view `{}` is refused: {message}", view.name);
     Mistake { key: Key::of("component"), message, hint }
 }
 
@@ -325,4 +358,13 @@ enum Unbound {
     Component(EngineError),
     /// Its definition is wrong.
     Mistakes(Vec<Mistake>),
+}
+
+impl Unbound {
+    fn mistakes(self, view: &FeatureView) -> Vec<Mistake> {
+        match self {
+            Unbound::Component(source) => vec![refused_component(view, source)],
+            Unbound::Mistakes(mistakes) => mistakes,
+        }
+    }
 }

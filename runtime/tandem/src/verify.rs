@@ -78,10 +78,15 @@ fn smallest_text(text: &mut String, smallest: &Smallest, signature: &Signature) 
     if smallest.gave_up {
         let _ = writeln!(text, "(after {} tries; there may be smaller ones)", grouped(smallest.tries));
     }
-    for (index, call) in smallest.calls.iter().enumerate() {
-        if smallest.calls.len() > 1 {
+    let mut index = 0;
+    for same in smallest.calls.chunk_by(|one, other| one == other) {
+        let (call, last) = (&same[0], index + same.len() - 1);
+        if same.len() > 1 {
+            let _ = writeln!(text, "calls {index} to {last}, each");
+        } else if smallest.calls.len() > 1 {
             let _ = writeln!(text, "call {index}");
         }
+        index = last + 1;
         let lines: Vec<String> = objects(call, &signature.inputs).iter().map(|object| format!("  {object}")).collect();
         let _ = writeln!(text, "[\n{}\n]", lines.join(",\n"));
     }

@@ -98,9 +98,103 @@ fn what_goes_wrong_is_told() {
     transcript.run(&["materialize", "spend"], 1);
     transcript.run(&["get", "spend", "user=1"], 2);
     transcript.run(&["describe", "tandem.toml"], 1);
+    // A gigabyte that takes no room on the disk, and is not read.
+    File::create(project.path().join("large.wasm")).unwrap().set_len(1 << 30).unwrap();
+    transcript.run(&["describe", "large.wasm"], 1);
     fs::write(project.path().join("features/spend.toml"), FEATURES.replace("ttl = \"30d\"", "tll = \"30d\"")).unwrap();
     transcript.run(&["check"], 2);
     transcript.assert("cli/what_goes_wrong_is_told");
+}
+
+/// Three views, of which two feed on the first: one on its rows, one on its features.
+const FEEDING: &str = r#"
+[[feature_view]]
+name = "usage"
+version = 1
+source = { view = "spend@1" }
+entities = ["user"]
+component = "columnar.wasm"
+as_of = "at_or_before"
+on_error = "quarantine"
+inputs = { amount = "usage", limit = "net", discount = "discount_slot" }
+
+[[feature_view]]
+name = "checkout"
+version = 1
+component = "columnar.wasm"
+inputs = { discount = { view = "spend@1", feature = "net" } }
+
+[[alias]]
+view = "spend"
+name = "champion"
+version = 1
+"#;
+
+#[test]
+fn views_feed_on_views() {
+    let project = project();
+    fs::write(project.path().join("features/feeding.toml"), FEEDING).unwrap();
+    let mut transcript = Transcript::new(project.path());
+    transcript.run(&["check"], 0);
+    transcript.run(&["batch", "usage"], 1);
+    transcript.run(&["batch", "spend@champion"], 0);
+    transcript.run(&["batch", "usage"], 0);
+    transcript.run(&["materialize", "usage"], 0);
+    transcript.run(&["get", "usage", "user_id=1", "--as-of", "2024-03-10T00:00:00Z"], 0);
+    transcript.run(&["batch", "checkout"], 1);
+    transcript.run(&["materialize", "checkout"], 1);
+    transcript.run(&["get", "checkout", "user_id=1"], 1);
+    transcript.run(&["batch", "spend@challenger"], 2);
+    transcript.assert("cli/views_feed_on_views");
+}
+
+#[test]
+fn mistakes_that_only_components_and_data_tell_have_their_place() {
+    let project = project();
+    let root = project.path();
+    let mut transcript = Transcript::new(root);
+    let wrong = FEEDING
+        .replace("limit = \"net\"", "limit = \"merchant\", fee = \"net\"")
+        .replace("feature = \"net\"", "feature = \"nett\"");
+    fs::write(root.join("features/feeding.toml"), wrong).unwrap();
+    let absent = FEATURES[FEATURES.find("[[feature_view]]").unwrap()..]
+        .replace("\"spend\"", "\"absent\"")
+        .replace("columnar.wasm", "target/absent.wasm");
+    fs::write(root.join("features/absent.toml"), &absent).unwrap();
+    transcript.run(&["check"], 2);
+    // One view alone is as exact.
+    transcript.run(&["batch", "absent"], 2);
+
+    fs::remove_file(root.join("features/feeding.toml")).unwrap();
+    fs::remove_file(root.join("features/absent.toml")).unwrap();
+    let wrong = FEATURES
+        .replace("event_time = \"at\"", "event_time = \"merchant\"")
+        .replace("\"int64\"", "\"string\"")
+        .replace("ttl", "inputs = { limit = \"limits\" }\nttl");
+    fs::write(root.join("features/spend.toml"), wrong).unwrap();
+    transcript.run(&["check"], 2);
+    transcript.assert("cli/mistakes_that_only_components_and_data_tell_have_their_place");
+}
+
+#[test]
+fn proofs() {
+    let project = project();
+    fs::copy(Guest::Cheating.path(), project.path().join("cheating.wasm")).unwrap();
+    let cheat = |name: &str| format!("cheat={name:?}");
+    let (honest, counter, age) = (cheat("none"), cheat("counter"), cheat("age"));
+    let mut transcript = Transcript::new(project.path());
+    transcript.run(&["verify", "--view", "spend"], 0);
+    transcript.run(&["verify", "cheating.wasm", "--param", &counter], 1);
+    transcript.run(&["verify", "cheating.wasm", "--param", &age], 1);
+    transcript.run(&["verify", "cheating.wasm", "--param", &counter, "--no-interpreter", "--seed", "9", "--json"], 1);
+    transcript.run(&["verify", "cheating.wasm", "--param", &honest, "--generate", "0"], 1);
+    transcript.run(&["verify", "cheating.wasm", "--param", &honest, "--record", "golden"], 0);
+    transcript.run(&["verify", "cheating.wasm", "--param", &honest, "--golden", "golden", "--json"], 0);
+    transcript.run(&["verify", "cheating.wasm", "--param", &cheat("address"), "--golden", "golden"], 1);
+    transcript.run(&["verify", "columnar.wasm", "--golden", "golden"], 1);
+    transcript.run(&["verify", "--view", "spnd"], 2);
+    transcript.run(&["verify"], 2);
+    transcript.assert("cli/proofs");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Components through the engine.
 
+mod attacks;
 mod cache;
 mod hostile;
 mod on_demand;

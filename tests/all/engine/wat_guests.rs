@@ -21,7 +21,12 @@ pub(crate) fn component(describe_gives: &str, data: &str, more: &str) -> Vec<u8>
             (func (export "describe") (param i32 i32) (result i32) {describe_gives})
             (func (export "apply") (param i32 i32 i32 i32 i32) (result i32) unreachable))"#
     );
-    let mut module = wat::parse_str(text).expect("the module's text is right");
+    encode(&text)
+}
+
+/// A component of the contract's world around a core module in text.
+pub(super) fn encode(module: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(module).unwrap_or_else(|error| panic!("{error}\n{module}"));
     module.extend(component_type());
     let mut encoder = ComponentEncoder::default();
     let encoder = encoder.validate(true).module(&module).expect("a module of the world");
@@ -104,27 +109,6 @@ fn a_doc_that_is_not_utf8_is_refused() {
     let data = signature(0, [0, 0, 0, 0, 32, 1]) + r#"(data (i32.const 32) "\ff")"#;
     let text = refusal(&component("i32.const 64", &data, ""), &TransformLimits::default()).to_string();
     assert!(text.starts_with("`describe` failed: broke the contract: ") && text.contains("utf-8"), "{text}");
-}
-
-#[test]
-fn a_start_that_never_ends_is_stopped() {
-    let more = "(func $start (loop $again (br $again))) (start $start)";
-    let limits = TransformLimits { fuel_base: 1_000_000, ..TransformLimits::default() };
-    let error = refusal(&component("i32.const 64", "", more), &limits);
-    let expected = "the component does not start: crossed the limit fuel (fuel_base + rows × fuel_per_row) of 1000000";
-    assert_eq!(error.to_string(), expected);
-}
-
-#[test]
-fn tables_are_limited_by_their_name() {
-    let more =
-        r#"(table $t 1 funcref) (func $grow (drop (table.grow $t (ref.null func) (i32.const 1000)))) (start $grow)"#;
-    let limits = TransformLimits { table_elements_max: 100, ..TransformLimits::default() };
-    let error = refusal(&component("i32.const 64", "", more), &limits).to_string();
-    assert!(
-        error.starts_with("the component does not start: crossed the limit table_elements_max of 100: asked for 1"),
-        "{error}"
-    );
 }
 
 /// `apply` traps, and so does the row.

@@ -76,7 +76,15 @@ fn stable_word(before: &str, word: &str, after: &str) -> String {
     let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
     let number = !bare.is_empty() && bare.chars().all(|c| c.is_ascii_digit() || ",.".contains(c));
     let unit = after.trim_end_matches([',', ')']);
-    let counted = ["\"size_bytes\":", "\"seconds\":", "\"bytes_in\":", "\"bytes_out\":"].contains(&before);
+    let counted = [
+        "\"size_bytes\":",
+        "\"seconds\":",
+        "\"bytes_in\":",
+        "\"bytes_out\":",
+        "\"compile_seconds\":",
+        "\"compare_seconds\":",
+    ]
+    .contains(&before);
     if number && (["B", "KiB", "MiB", "s", "rows/s"].contains(&unit) || counted) {
         return word.replace(bare, "N");
     }

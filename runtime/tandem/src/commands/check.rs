@@ -1,6 +1,7 @@
-//! `tandem check`: definition files and components, without running anything over data.
+//! `tandem check`: definition files, components, and the columns of the sources, without computing anything.
 
 use serde_json::json;
+use tandem_core::definition::Defined;
 
 use crate::cli::Context;
 use crate::error::Error;
@@ -13,6 +14,14 @@ pub struct Arguments {}
 pub fn run(context: &Context, _: &Arguments) -> Result<(), Error> {
     let opened = context.open()?;
     let views = opened.bind_all()?;
+    let mistaken: Vec<_> = views
+        .iter()
+        .map(|view| (Defined::View(&view.bound.view), tandem_offline::check_columns(&view.bound)))
+        .filter(|(_, mistakes)| !mistakes.is_empty())
+        .collect();
+    if !mistaken.is_empty() {
+        return Err(opened.mistaken(mistaken));
+    }
     context.output.data(
         || {
             let mut text = String::new();

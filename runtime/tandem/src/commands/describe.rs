@@ -13,7 +13,7 @@ use tandem_core::types::Signature;
 use tandem_engine::{Allocation, Engine, EngineOptions, Transform, Workers};
 
 use crate::cli::Context;
-use crate::error::{Error, io};
+use crate::error::Error;
 use crate::output::bytes;
 use crate::project;
 
@@ -130,7 +130,7 @@ impl Unbound {
         view: Option<FeatureView>,
         arguments: &ParameterArguments,
     ) -> Result<Unbound, Error> {
-        let code = std::fs::read(component).map_err(io("read the component", component))?;
+        let code = project::read_component(component, EngineOptions::default().component_bytes_max)?;
         let parameters = match &view {
             Some(view) if arguments.parameters.is_empty() => view.parameters.clone(),
             _ => arguments.parse()?,

@@ -9,6 +9,7 @@ use tandem_core::model::{BoundView, JoinKey};
 use tandem_core::status::Status;
 use tandem_core::time::Timestamp;
 use tandem_core::types::{DataType, Field};
+use tandem_offline::OfflineError;
 use tandem_online::{Store, StoreOptions};
 
 use super::batch::now;
@@ -33,6 +34,9 @@ pub struct Arguments {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let opened = context.open()?;
     let view = opened.view(&arguments.view)?.bound;
+    if !view.view.is_stored() {
+        return Err(OfflineError::OnDemand { view: view.view.id() }.into());
+    }
     let keys = keys(&view, &arguments.entities)?;
     let as_of = arguments.as_of.unwrap_or_else(now);
     let store = Store::open_read_only(&opened.project.settings.storage.online, StoreOptions::default())?;

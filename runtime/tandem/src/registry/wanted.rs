@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tandem_core::definition::Defined;
 use tandem_core::hash::Digest;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{FeatureView, NanMode};
@@ -14,7 +15,7 @@ use tandem_registry::plan::Definitions;
 
 use super::Opening;
 use crate::error::Error;
-use crate::project::{Opened, read_component, unusable};
+use crate::project::{Opened, refused_component};
 
 /// What the definition files say, bound.
 pub struct Wanted {
@@ -34,7 +35,8 @@ impl Wanted {
     }
 }
 
-/// Binds all views of the definition files. Blocking: components that are not registered are compiled, the first time they are seen.
+/// Binds all views of the definition files, and looks at the columns of sources that views which are not registered read. Blocking: components that are
+/// not registered are compiled, the first time they are seen.
 ///
 /// # Errors
 ///
@@ -45,23 +47,32 @@ pub fn bind(opened: &Opened, registered: &Registered) -> Result<Wanted, Error> {
     let bound = opened.bind_each(|view| {
         let (digest, bytes) = match files.get(&view.component) {
             Some((digest, bytes)) => (*digest, Arc::clone(bytes)),
-            None => match read_component(view)? {
+            None => match opened.component_bytes(view)? {
                 Ok(bytes) => {
                     let found = (Digest::of(&bytes), Arc::new(bytes));
                     files.insert(view.component.clone(), (found.0, Arc::clone(&found.1)));
                     found
                 }
-                Err(mistake) => return Ok(Err(mistake)),
+                Err(mistakes) => return Ok(Err(mistakes)),
             },
         };
         if let Some(signature) = known.signature(view, digest) {
             return Ok(Ok((signature, digest)));
         }
-        Ok(opened.load(view, Shared(bytes))?.map_err(|error| unusable(view, error)).map(|transform| {
+        Ok(opened.load(view, Shared(bytes))?.map_err(|error| vec![refused_component(view, error)]).map(|transform| {
             known.add(view, digest, transform.signature());
             (transform.signature().clone(), digest)
         }))
     })?;
+    let mistaken: Vec<_> = bound
+        .values()
+        .filter(|bound| !registered.bound.contains_key(&bound.view.id()))
+        .map(|bound| (Defined::View(&bound.view), tandem_offline::check_columns(bound)))
+        .filter(|(_, mistakes)| !mistakes.is_empty())
+        .collect();
+    if !mistaken.is_empty() {
+        return Err(opened.mistaken(mistaken));
+    }
     let new = files.into_values().filter(|(digest, _)| !known.registered.contains(digest)).collect();
     Ok(Wanted { definitions: Definitions::new(&opened.project, bound.into_values()), components: new })
 }

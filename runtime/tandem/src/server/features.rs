@@ -84,6 +84,11 @@ async fn answer(server: Arc<Server>, body: axum::body::Bytes) -> Result<Response
 
 fn not_materialized(view: &View) -> Problem {
     let view = &view.bound.view;
+    if !view.is_stored() {
+        let detail = format!("feature view `{}` is computed on demand: it has no online values", view.id());
+        return Problem::new(Kind::NotMaterialized, detail)
+            .hint(format!("ask /v1/transforms/{} with its inputs", view.id()));
+    }
     let detail = format!("version {} of feature view `{}` has no online values", view.version, view.name);
     Problem::new(Kind::NotMaterialized, detail).hint(format!("run `tandem materialize {}`", view.name))
 }

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::ValueEnum;
 use tandem::project::Opened;
-use tandem::server::{ServedView, ServerState, serve};
+use tandem::server::{Live, ServedView, ServerState, serve};
 use tandem_core::time::Timestamp;
 use tandem_engine::{OnDemand, OnDemandOptions, STACK_BYTES, TrialOptions, Workers};
 use tandem_offline::{BatchOptions, BatchRequest};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::{Failure, copy, echo};
+use crate::{Failure, copy, echo, registry};
 
 /// The quickstart's view.
 pub(crate) const RISK: &str = "transaction_risk";
@@ -50,6 +50,8 @@ pub(crate) enum Task {
     Copy,
     /// Serves the view until its input ends.
     Serve,
+    /// Serves what is registered until its input ends.
+    Registry,
     /// Echoes JSON until its input ends.
     Echo,
 }
@@ -83,6 +85,7 @@ pub(crate) fn run(task: Task, arguments: &Arguments) -> Result<(), Failure> {
         Task::Batch => batch(&runtime, project, &arguments.view, threads)?,
         Task::Copy => runtime.block_on(copy::run(project, threads))?,
         Task::Serve => serve_view(&runtime, project, threads)?,
+        Task::Registry => registry::serve_registered(&runtime, project, threads)?,
         Task::Echo => runtime.block_on(async { echo::serve(announced().await?, input_ends()).await })?,
     }
     if matches!(task, Task::Batch | Task::Copy) {
@@ -125,7 +128,7 @@ fn serve_view(runtime: &Runtime, project: &Path, threads: usize) -> Result<(), F
     let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
     let on_demand = OnDemand::new(view.transform, opened.workers.clone(), options);
     let state = ServerState {
-        views: vec![ServedView { bound: Arc::clone(&view.bound), on_demand, store_view: None }],
+        live: Live::new(None, vec![ServedView { bound: Arc::clone(&view.bound), on_demand, store_view: None }], &[]),
         store: None,
         settings: opened.project.settings.server.clone(),
         clock: now,
@@ -134,19 +137,19 @@ fn serve_view(runtime: &Runtime, project: &Path, threads: usize) -> Result<(), F
     runtime.block_on(async { Ok(serve(announced().await?, state, input_ends()).await?) })
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// A listener on a free port, which the parent is told.
-async fn announced() -> Result<TcpListener, Failure> {
+pub(crate) async fn announced() -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     say(&listener.local_addr()?.to_string())?;
     Ok(listener)
 }
 
-async fn input_ends() {
+pub(crate) async fn input_ends() {
     // A thread of its own: the parent may be gone without a word, and then the input ends too.
     let (ended, end) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -212,6 +215,16 @@ impl Served {
     /// Processor time that it has taken so far, in seconds.
     pub(crate) fn cpu_seconds(&self) -> Result<f64, Failure> {
         cpu_seconds(&self.process.id().to_string())
+    }
+}
+
+impl Served {
+    /// Its resident memory, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Result<u64, Failure> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024)
     }
 }
 

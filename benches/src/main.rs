@@ -1,7 +1,7 @@
 //! What Tandem costs: every figure beside its baseline, measured in the same run, as Markdown.
 //!
 //! ```text
-//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http]
+//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [registry]
 //! ```
 //!
 //! In the order of the table:
@@ -11,6 +11,7 @@
 //! - `crossing`: calls, instances, and what each type costs on its way in and out
 //! - `batch`: Parquet through a transform to Parquet, against DataFusion copying the files (`copy`)
 //! - `http`: one row on demand over HTTP, against a bare axum route (`echo`), asked by `load`
+//! - `registry`: a thousand views planned, registered, served, and replaced while they are served
 //!
 //! What they share: `race` times contenders in turns, `guests` builds and loads components, `columns` makes rows, `project` lays the quickstart
 //! out at several sizes, `child` measures in a process of its own, `markdown` writes tables.
@@ -29,6 +30,7 @@ mod markdown;
 mod native;
 mod project;
 mod race;
+mod registry;
 mod transforms;
 
 use std::error::Error;
@@ -67,10 +69,13 @@ enum Section {
     Batch,
     /// One row over HTTP
     Http,
+    /// A registry of a thousand views
+    Registry,
 }
 
 impl Section {
-    const ALL: [Section; 4] = [Section::Transforms, Section::Crossing, Section::Batch, Section::Http];
+    const ALL: [Section; 5] =
+        [Section::Transforms, Section::Crossing, Section::Batch, Section::Http, Section::Registry];
 }
 
 fn main() -> ExitCode {
@@ -98,6 +103,7 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
             Section::Crossing => crossing::run(arguments.quick)?,
             Section::Batch => batch::run(arguments.quick, arguments.batch_rows)?,
             Section::Http => http::run(arguments.quick)?,
+            Section::Registry => registry::run(arguments.quick)?,
         })?;
     }
     Ok(())

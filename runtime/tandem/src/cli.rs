@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tandem_core::model::FeatureView;
 use tandem_core::time::{Day, DayRange};
 use tandem_engine::EngineError;
 
 use crate::commands;
 use crate::error::Error;
 use crate::output::Output;
-use crate::project;
+use crate::{project, registry};
 
 /// Compute features once: the same WebAssembly component runs in batch over Parquet and on demand over HTTP, with the same bits.
 #[derive(Debug, Parser)]
@@ -105,6 +106,14 @@ impl RangeArguments {
     }
 }
 
+/// What is run; the same for every command that runs features.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Run the definition files as they are, and not what is registered
+    #[arg(long)]
+    pub dev: bool,
+}
+
 /// What every command gets.
 pub struct Context {
     /// The only way to print.
@@ -127,9 +136,42 @@ impl Context {
         }
     }
 
-    /// The project, opened.
+    /// The project's definition files, opened.
     pub fn open(&self) -> Result<project::Opened, Error> {
         project::Opened::open(&self.root()?)
+    }
+
+    /// What is to be run: what is registered, or with `--dev` the definition files as they are, which is told.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NothingRegistered`].
+    pub fn open_to_run(&self, arguments: &RunArguments) -> Result<project::Opened, Error> {
+        if arguments.dev {
+            self.output.note("note: --dev runs the definition files as they are, and not what is registered");
+            return self.open();
+        }
+        project::Opened::open_registered(&self.registered()?.registered)
+    }
+
+    /// What is registered.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NothingRegistered`].
+    pub fn registered(&self) -> Result<registry::Opening, Error> {
+        let registry = registry::open(&self.root()?)?;
+        registry.some()?;
+        Ok(registry)
+    }
+
+    /// Tells that a view should no longer be used, if that is so.
+    pub fn warn_deprecated(&self, view: &FeatureView) {
+        if let Some(deprecation) = &view.deprecation {
+            let replacement = deprecation.replacement.as_ref().map(|id| format!("; use {id}"));
+            let replacement = replacement.unwrap_or_default();
+            self.output.warning(format!("{} is deprecated since {}{replacement}", view.id(), deprecation.since));
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 //! - [`materialize`]: published feature rows into the online store
 //! - [`lookup`]: what the online store has for entities, as statuses and columns
 //! - [`server`]: the HTTP server
+//! - [`following`]: a server's views, replaced when another registration is there
 //! - [`parity`]: asks a server for rows of a batch and compares bits
 //! - [`cli`], [`commands`], [`output`]: the command line; `output` alone prints
 //! - [`error`]: what can go wrong, exit codes and hints
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod commands;
 pub mod describe;
 pub mod error;
+pub mod following;
 pub mod lookup;
 pub mod materialize;
 pub mod output;

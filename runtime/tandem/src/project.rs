@@ -8,7 +8,7 @@ use tandem_core::definition::{self, Defined, File, Key, Mistake, Settings, Sourc
 use tandem_core::hash::Digest;
 use tandem_core::model::{BoundView, FeatureView, Project, ViewReference, ViewVersion};
 use tandem_core::types::Signature;
-use tandem_engine::{Engine, EngineError, EngineOptions, Transform, Workers};
+use tandem_engine::{Component, Engine, EngineError, EngineOptions, Transform, Workers};
 use tandem_registry::{Registered, RegistryError};
 
 use crate::error::{Error, io};
@@ -98,12 +98,19 @@ pub struct Opened {
     pub project: Project,
     /// The feature files that they were read from; none where they are registered.
     files: Vec<File>,
-    /// What was recorded of each view, where the definitions are registered.
-    recorded: BTreeMap<ViewVersion, Arc<BoundView>>,
+    /// What is registered, where that is what runs.
+    registered: Option<Recorded>,
     /// The engine, with the project's limits and its cache of compiled code.
     pub engine: Engine,
     /// Threads for blocking work.
     pub workers: Workers,
+}
+
+/// What was recorded of registered views.
+struct Recorded {
+    /// The registration's number.
+    number: u64,
+    bound: BTreeMap<ViewVersion, Arc<BoundView>>,
 }
 
 /// A view with the function that computes it.
@@ -119,19 +126,16 @@ impl Opened {
     /// Reads the definition files of the project in `root` and starts engine and workers.
     pub fn open(root: &Path) -> Result<Opened, Error> {
         let (project, files) = read_with_files(root)?;
-        Opened::start(project, files, BTreeMap::new())
+        Opened::start(project, files, None)
     }
 
     /// What is registered, with an engine and workers. Definition files are not looked at.
     pub fn open_registered(registered: &Registered) -> Result<Opened, Error> {
-        Opened::start(registered.project.clone(), Vec::new(), registered.bound.clone())
+        let recorded = Recorded { number: registered.number, bound: registered.bound.clone() };
+        Opened::start(registered.project.clone(), Vec::new(), Some(recorded))
     }
 
-    fn start(
-        project: Project,
-        files: Vec<File>,
-        recorded: BTreeMap<ViewVersion, Arc<BoundView>>,
-    ) -> Result<Opened, Error> {
+    fn start(project: Project, files: Vec<File>, registered: Option<Recorded>) -> Result<Opened, Error> {
         let settings = &project.settings.engine;
         let options = EngineOptions {
             instances_max: u32::try_from(settings.instances_max).unwrap_or(u32::MAX),
@@ -145,12 +149,23 @@ impl Opened {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        Ok(Opened { engine: Engine::new(options)?, workers: Workers::start(threads), project, files, recorded })
+        Ok(Opened { engine: Engine::new(options)?, workers: Workers::start(threads), project, files, registered })
+    }
+
+    /// Number of the registration that runs; none where it is the definition files as they are.
+    pub fn registration(&self) -> Option<u64> {
+        self.registered.as_ref().map(|recorded| recorded.number)
     }
 
     /// The definition of a view, by `name` (its greatest version), `name@version` or `name@alias`.
     pub fn definition(&self, reference: &str) -> Result<&FeatureView, Error> {
-        find_view(&self.project, reference)
+        find_view(&self.project, reference).map_err(|error| match error {
+            Error::UnknownView { reference, known } if self.registered.is_some() => {
+                let hint = format!("registered are {}; `tandem plan` shows what is not yet", known.join(", "));
+                Error::NotRegistered { name: reference, hint }
+            }
+            error => error,
+        })
     }
 
     /// Loads the component of a view and binds it: as it is recorded, where the view is registered; else with all views that it reads. Blocking:
@@ -160,7 +175,7 @@ impl Opened {
     ///
     /// [`Error::Definitions`] with the place of every mistake, where a definition and its component do not go together.
     pub fn bind(&self, view: &FeatureView) -> Result<ViewTransform, Error> {
-        if let Some(bound) = self.recorded.get(&view.id()) {
+        if let Some(bound) = self.registered.as_ref().and_then(|recorded| recorded.bound.get(&view.id())) {
             return load_recorded(&self.engine, bound);
         }
         let mut known = BTreeMap::new();
@@ -320,8 +335,20 @@ impl Opened {
 ///
 /// A component that is not the one that was registered, or that this engine cannot load.
 pub fn load_recorded(engine: &Engine, bound: &Arc<BoundView>) -> Result<ViewTransform, Error> {
-    let BoundView { view, signature, digest, .. } = &**bound;
-    let path = &view.component;
+    let BoundView { view, signature, .. } = &**bound;
+    let fail = |source| Error::Component { component: view.component.clone(), source };
+    let component = load_component(engine, bound)?;
+    let transform = component.bind_described(&view.parameters, &view.limits, signature.clone()).map_err(fail)?;
+    Ok(ViewTransform { bound: Arc::clone(bound), transform })
+}
+
+/// The component of a registered view. Blocking.
+///
+/// # Errors
+///
+/// As [`load_recorded`].
+pub fn load_component(engine: &Engine, bound: &BoundView) -> Result<Component, Error> {
+    let path = &bound.view.component;
     let damaged =
         |reason: &str| Error::Registry(RegistryError::Damaged { path: path.clone(), reason: reason.to_owned() });
     let bytes = match read_component(path, engine.options().component_bytes_max) {
@@ -331,12 +358,8 @@ pub fn load_recorded(engine: &Engine, bound: &Arc<BoundView>) -> Result<ViewTran
         read => read?,
     };
     let fail = |source| Error::Component { component: path.clone(), source };
-    let component = engine.load(&bytes, view.nan).map_err(fail)?;
-    if component.digest() != *digest {
-        return Err(damaged("is not what its name says"));
-    }
-    let transform = component.bind_described(&view.parameters, &view.limits, signature.clone()).map_err(fail)?;
-    Ok(ViewTransform { bound: Arc::clone(bound), transform })
+    let component = engine.load(&bytes, bound.view.nan).map_err(fail)?;
+    if component.digest() == bound.digest { Ok(component) } else { Err(damaged("is not what its name says")) }
 }
 
 /// A component that the engine refuses, as a mistake of the view that names it.

@@ -25,7 +25,7 @@ use tandem_registry::{Content, Header, Plan, Registered, Registry, State, plan};
 
 use crate::error::Error;
 use crate::project::Opened;
-use prove::Golden;
+use prove::{Golden, Proof};
 use wanted::Wanted;
 
 /// What registers, as the history names it.
@@ -137,6 +137,16 @@ impl Opening {
     ///
     /// A component that is not proved, a registry that cannot be written or was changed since it was opened. Nothing is changed then.
     pub fn apply(&self, opened: &Opened, wanted: &Wanted, plan: &Plan, signed: &Signed) -> Result<Applied, Error> {
+        let proofs = self.prove(opened, wanted)?;
+        self.apply_proved(opened, wanted, plan, signed, proofs)
+    }
+
+    /// Verifies the versions of views that are not registered, and has their code compiled. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unproved`] of the first that is not proved.
+    pub fn prove(&self, opened: &Opened, wanted: &Wanted) -> Result<BTreeMap<ViewVersion, Proof>, Error> {
         let mut proofs = BTreeMap::new();
         let mut prover = prove::Prover::new(opened, self);
         for (id, bound) in &wanted.definitions.views {
@@ -145,6 +155,22 @@ impl Opening {
                 proofs.insert(id.clone(), prover.prove(bound, &wanted.component(self, bound.digest)?)?);
             }
         }
+        Ok(proofs)
+    }
+
+    /// As [`Opening::apply`], with proofs of the new versions that are there already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Opening::apply`].
+    pub fn apply_proved(
+        &self,
+        opened: &Opened,
+        wanted: &Wanted,
+        plan: &Plan,
+        signed: &Signed,
+        proofs: BTreeMap<ViewVersion, Proof>,
+    ) -> Result<Applied, Error> {
         let golden: BTreeMap<Digest, &Arc<Vec<u8>>> = proofs
             .values()
             .filter_map(|proof| match &proof.golden {

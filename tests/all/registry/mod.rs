@@ -2,6 +2,7 @@
 
 mod kill;
 mod refused;
+mod running;
 mod story;
 
 use std::fs;

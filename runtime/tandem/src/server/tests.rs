@@ -54,7 +54,7 @@ async fn start(settings: ServerSettings) -> Running {
 }
 
 fn state(settings: ServerSettings, workers: Workers) -> ServerState {
-    ServerState { views: vec![], store: None, settings, clock: || NOW, workers }
+    ServerState { live: Live::new(None, vec![], &[]), store: None, settings, clock: || NOW, workers }
 }
 
 async fn start_on(settings: ServerSettings, workers: Workers) -> Running {
@@ -106,7 +106,7 @@ async fn health_and_views() {
     assert!(health.head.contains("x-request-id: my-id"), "{}", health.head);
     assert_eq!(server.request("HEAD", "/health", "", "").await.body, "");
     let views = server.request("GET", "/v1/views", "", "").await;
-    assert_eq!((views.status, views.json()), (200, json!({"views": []})));
+    assert_eq!((views.status, views.json()), (200, json!({"registration": null, "views": []})));
     assert!(views.head.contains("content-type: application/json"), "{}", views.head);
     server.stop().await;
 }

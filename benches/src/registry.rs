@@ -235,7 +235,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 /// Serves what is registered, as `tandem serve` does, without an online store.
 pub(crate) fn serve_registered(runtime: &Runtime, root: &Path, threads: usize) -> Result<(), Failure> {
     let Opening { registry, registered, .. } = registry::open(root)?;
-    let opened = Opened::open_registered(&registered)?;
+    let opened = Opened::open_registered(&registered, None)?;
     let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
     let mut loader = Loader::new(opened.engine.clone(), opened.workers.clone(), None, options);
     let views = loader.registered(&registered, threads)?;

@@ -85,22 +85,21 @@ impl Cache {
     }
 
     /// The component under `digest`, loaded from the cache or compiled and kept. A cache that cannot be written costs time, not the result.
+    /// `compile` gives the component, and its code where it has it already.
     pub(crate) fn get_or_compile(
         &self,
         engine: &wasmtime::Engine,
         digest: Digest,
         nan: NanMode,
-        compile: impl FnOnce() -> Result<Component, EngineError>,
+        compile: impl FnOnce() -> Result<(Component, Option<Vec<u8>>), EngineError>,
     ) -> Result<(Component, CacheEvent), EngineError> {
         let name = file_name(engine, digest, nan);
         let path = self.folder.join(&name);
         let event = match self.read(&path, &name) {
             Ok(Some(code)) => {
-                // SAFETY: the HMAC shows that this user's own process wrote these bytes, as the output of `serialize` for an engine of the same
-                // version, flags and target (all three are in the file's name); wasmtime checks the version and flags once more.
-                #[allow(unsafe_code)]
-                let loaded = unsafe { Component::deserialize(engine, &code) };
-                match loaded {
+                // The HMAC shows that this user's own process wrote these bytes, for an engine of the same version, flags and target (all three are
+                // in the file's name).
+                match load_own_code(engine, &code) {
                     Ok(component) => return Ok((component, CacheEvent::Hit)),
                     Err(error) => {
                         tracing::warn!(path = %path.display(), %error, "compiled code does not fit this engine; compiling again");
@@ -114,9 +113,9 @@ impl Cache {
                 CacheEvent::Refused
             }
         };
-        let component = compile()?;
-        let kept = component
-            .serialize()
+        let (component, code) = compile()?;
+        let kept = code
+            .map_or_else(|| component.serialize(), Ok)
             .map_err(|error| error.to_string())
             .and_then(|code| self.write(&path, &name, &code).map_err(|error| error.to_string()));
         if let Err(error) = kept {
@@ -169,6 +168,16 @@ impl Cache {
         mac.update(name.as_bytes());
         mac.update(code);
         mac
+    }
+}
+
+/// A component from code that this program made, in this process or in another one. Whoever calls this knows where the bytes come from.
+pub(crate) fn load_own_code(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: the two callers have bytes that are the output of this very program's compiler, whole: from a file behind its HMAC, or from the
+    // pipe of a child that it started. wasmtime checks version and flags once more.
+    #[allow(unsafe_code)]
+    unsafe {
+        Component::deserialize(engine, code)
     }
 }
 

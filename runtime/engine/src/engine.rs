@@ -10,7 +10,8 @@ use wasmtime::component::Component as WasmComponent;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::{Config, Enabled, Inlining, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
-use crate::cache::{Cache, CacheEvent};
+use crate::cache::{self, Cache, CacheEvent};
+use crate::compile;
 use crate::component::Component;
 use crate::error::EngineError;
 use crate::options::{Allocation, CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, TABLES_MAX};
@@ -39,7 +40,7 @@ struct Shared {
 
 /// What carries a component's instructions out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Machine {
+pub(crate) enum Machine {
     /// This one, by machine code.
     Native,
     /// Pulley, wasmtime's interpreter: 12 to 21 times slower, and without the machine code that it is compared with.
@@ -104,11 +105,16 @@ impl Engine {
         let engine = self.profile(nan, machine)?;
         let digest = Digest::of(bytes);
         let compile = || {
-            WasmComponent::from_binary(engine, bytes).map_err(|error| refused(&format!("{error:#}"), self.options()))
+            let fail = |error: wasmtime::Error| refused(&format!("{error:#}"), self.options());
+            let Some(program) = &self.options().compiler else {
+                return Ok((WasmComponent::from_binary(engine, bytes).map_err(fail)?, None));
+            };
+            let code = compile::in_child(program, bytes, nan, machine, self.options())?;
+            Ok((cache::load_own_code(engine, &code).map_err(fail)?, Some(code)))
         };
         let (component, event) = match &self.shared.cache {
             Some(cache) if machine == Machine::Native => cache.get_or_compile(engine, digest, nan, compile)?,
-            _ => (compile()?, CacheEvent::Miss),
+            _ => (compile()?.0, CacheEvent::Miss),
         };
         tracing::debug!(%digest, ?event, "component loaded");
         check_imports(engine, &component)?;
@@ -129,13 +135,7 @@ impl Engine {
         let start = |error: wasmtime::Error| EngineError::Start(format!("{error:#}"));
         let config = match machine {
             Machine::Native => config(&shared.options, nan),
-            Machine::Interpreter => {
-                // Instances of the interpreter are few and short: a second pool would be address space for nothing.
-                let options = EngineOptions { allocation: Allocation::OnDemand, ..shared.options.clone() };
-                let mut config = config(&options, nan);
-                config.target(INTERPRETER).map_err(start)?;
-                config
-            }
+            Machine::Interpreter => compiling(&shared.options, nan, machine)?,
         };
         let engine = wasmtime::Engine::new(&config).map_err(start)?;
         Ok(cell.get_or_init(|| {
@@ -147,6 +147,17 @@ impl Engine {
 
 /// The target of the interpreter whose pointers are as wide as this machine's.
 const INTERPRETER: &str = if cfg!(target_endian = "big") { "pulley64be" } else { "pulley64" };
+
+/// A profile without a pool of instances: for an engine that only compiles, and for the interpreter, whose instances are few and short. The
+/// pool changes no code.
+pub(crate) fn compiling(options: &EngineOptions, nan: NanMode, machine: Machine) -> Result<Config, EngineError> {
+    let options = EngineOptions { allocation: Allocation::OnDemand, ..options.clone() };
+    let mut config = config(&options, nan);
+    if machine == Machine::Interpreter {
+        config.target(INTERPRETER).map_err(|error| EngineError::Start(format!("{error:#}")))?;
+    }
+    Ok(config)
+}
 
 /// Version of the engine; a test holds it against Cargo.lock.
 pub(crate) const WASMTIME: &str = "48.0.8";
@@ -192,7 +203,7 @@ fn config(options: &EngineOptions, nan: NanMode) -> Config {
 
 /// Why the compiler refuses a component. What the pool has no room for is told by the limit; its errors have no type, and a test pins their
 /// texts (wasmtime is pinned too).
-fn refused(error: &str, options: &EngineOptions) -> EngineError {
+pub(crate) fn refused(error: &str, options: &EngineOptions) -> EngineError {
     let (instances, memories, tables) = (CORE_INSTANCES_MAX.into(), MEMORIES_MAX.into(), TABLES_MAX.into());
     let bytes = options.instance_memory_bytes_max;
     for (before, after, what, limit, max) in [

@@ -55,6 +55,19 @@ pub enum EngineError {
         /// The limit.
         max: u64,
     },
+    /// A component that takes too long or too much to compile.
+    #[error("the component does not compile within the limit {limit} of {max}: {asked}")]
+    CompileLimit {
+        /// The limit's name.
+        limit: &'static str,
+        /// The limit.
+        max: u64,
+        /// How far it got.
+        asked: String,
+    },
+    /// The process that compiles does not do its work: nothing that the component did.
+    #[error("the compiler's process: {0}")]
+    Compiler(String),
     /// Code that the compiler refuses.
     #[error("the component does not compile: {0}")]
     Compile(String),
@@ -123,6 +136,15 @@ impl EngineError {
             }
             EngineError::Instantiate(CallError::Limit { .. }) => {
                 "the limits are in `[feature_view.limits]` of the view; a transform should do next to nothing before it is called"
+            }
+            EngineError::CompileLimit { limit: "compile_seconds_max", .. } => {
+                "a transform compiles in seconds at most; if this one may take longer, raise `engine.compile_seconds_max` in tandem.toml"
+            }
+            EngineError::CompileLimit { .. } => {
+                "a transform compiles in some hundred megabytes; if this one may take more, raise `engine.compile_memory_bytes_max` in tandem.toml"
+            }
+            EngineError::Compiler(_) => {
+                "is there room for another process, in memory and in the number that this user may have?"
             }
             EngineError::ComponentTooLarge { .. } => "raise `engine.component_bytes_max` in tandem.toml",
             EngineError::TooManyFields { .. } => "raise `fields_max` in `[feature_view.limits]` of the view",

@@ -10,7 +10,8 @@
 //! - [`mod@verify`]: that a component computes row by row, and the same bits however it is called
 //! - [`Workers`], [`OnDemand`]: threads for the blocking calls, and requests that share one
 //!
-//! No statics. Threads are started by [`Engine::new`] (one, which ticks the clock behind deadlines) and [`Workers::start`], and by nothing else.
+//! No statics. Threads are started by [`Engine::new`] (one, which ticks the clock behind deadlines) and [`Workers::start`], and by nothing else
+//! that lasts. A process is started for each component that is compiled, where [`EngineOptions::compiler`] names the program.
 //! This is the only crate that names wasmtime.
 
 mod bindings;
@@ -18,6 +19,7 @@ mod bits;
 mod cache;
 mod call;
 mod clean;
+mod compile;
 mod component;
 pub mod convert;
 mod engine;
@@ -35,6 +37,7 @@ mod workers;
 
 pub use cache::CacheEvent;
 pub use call::{CallError, LimitName};
+pub use compile::{COMPILE_ARGUMENT, CompileFault, compile_for_parent};
 pub use component::Component;
 pub use engine::{CONTRACT, Engine};
 pub use error::EngineError;

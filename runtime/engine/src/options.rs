@@ -39,6 +39,14 @@ pub struct EngineOptions {
     pub stack_bytes_max: u64,
     /// Bytes of a component; a larger one is refused unread. Default: 64 MiB.
     pub component_bytes_max: u64,
+    /// Program that compiles, in a process of its own and under the two limits below: it is called with [`crate::COMPILE_ARGUMENT`] and has to call
+    /// [`crate::compile_for_parent`]; it must be this same program. None: this process compiles, for as long and with as much memory as it takes.
+    /// Default: none.
+    pub compiler: Option<PathBuf>,
+    /// Seconds that a component may take to compile. Default: 60.
+    pub compile_seconds_max: u64,
+    /// Bytes of memory that the process that compiles may have. Default: 2 GiB.
+    pub compile_memory_bytes_max: u64,
     /// Folder for compiled code, private to this user; none: compile at every start. Default: none.
     pub cache: Option<PathBuf>,
 }
@@ -53,6 +61,9 @@ impl Default for EngineOptions {
             keep_resident_bytes: 8 << 20,
             stack_bytes_max: 1 << 20,
             component_bytes_max: 64 << 20,
+            compiler: None,
+            compile_seconds_max: 60,
+            compile_memory_bytes_max: 2 << 30,
             cache: None,
         }
     }

@@ -110,6 +110,13 @@ fn wrong_columns(view: &BoundView, source: &Arc<Source>, columns: &Columns) -> V
             ConvertError::NoZone { .. } => {
                 Some("set `timezone = \"UTC\"` (or the zone they are in) in the source".to_owned())
             }
+            ConvertError::Type { .. } if key.is_join_key() => Some(
+                "declare the join key of the entity with the type that the column has, or name another column in `key_columns` of the view"
+                    .to_owned(),
+            ),
+            ConvertError::Type { .. } => Some(format!(
+                "name another column, or write this one with a type that is taken for {data_type}"
+            )),
             _ => None,
         };
         let why = match error {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tandem_core::model::FeatureView;
 use tandem_core::time::{Day, DayRange};
-use tandem_engine::EngineError;
+use tandem_engine::{COMPILE_ARGUMENT, EngineError};
 
 use crate::commands;
 use crate::error::Error;
@@ -78,6 +78,12 @@ enum Command {
     Serve(commands::serve::Arguments),
     /// Ask a server for rows of a batch and compare bits
     Parity(commands::parity::Arguments),
+    /// Compile a component from stdin for the process that called this one
+    #[command(name = COMPILE_ARGUMENT, hide = true)]
+    Compile {
+        #[arg(allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 /// Days to work on; the same for every command that takes them.
@@ -138,7 +144,7 @@ impl Context {
 
     /// The project's definition files, opened.
     pub fn open(&self) -> Result<project::Opened, Error> {
-        project::Opened::open(&self.root()?)
+        project::Opened::open_with(&self.root()?, compiler())
     }
 
     /// What is to be run: what is registered, or with `--dev` the definition files as they are, which is told.
@@ -151,7 +157,7 @@ impl Context {
             self.output.note("note: --dev runs the definition files as they are, and not what is registered");
             return self.open();
         }
-        project::Opened::open_registered(&self.registered()?.registered)
+        project::Opened::open_registered(&self.registered()?.registered, compiler())
     }
 
     /// What is registered.
@@ -200,6 +206,7 @@ pub fn main() -> ExitCode {
         Command::Get(arguments) => commands::get::run(&context, &arguments),
         Command::Serve(arguments) => commands::serve::run(&context, &arguments),
         Command::Parity(arguments) => commands::parity::run(&context, &arguments),
+        Command::Compile { arguments } => context.output.compile(&arguments).map_err(Error::from),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -208,6 +215,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// This program, to compile components in a process of their own.
+pub(crate) fn compiler() -> Option<PathBuf> {
+    // On Linux a name for this very file, whatever lies under the program's path by now: an upgrade may have replaced it.
+    let own = Path::new("/proc/self/exe");
+    if own.exists() { Some(own.to_owned()) } else { std::env::current_exe().ok() }
 }
 
 /// A tokio runtime for commands that wait for files and sockets; user code runs on the engine's workers.

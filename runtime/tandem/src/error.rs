@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use tandem_build::BuildError;
 use tandem_core::definition::Diagnostics;
-use tandem_engine::EngineError;
 use tandem_engine::verify::Verdict;
+use tandem_engine::{CompileFault, EngineError};
 use tandem_offline::OfflineError;
 use tandem_online::OnlineError;
 use tandem_registry::RegistryError;
@@ -51,6 +51,9 @@ pub enum Error {
     /// The engine does not start.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A call that only this program itself makes.
+    #[error(transparent)]
+    Compile(#[from] CompileFault),
     /// A build failed.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -296,6 +299,7 @@ impl Error {
             | Error::Definitions(_)
             | Error::UnknownView { .. }
             | Error::Argument { .. }
+            | Error::Compile(_)
             | Error::CrateName { .. }
             | Error::FolderTaken { .. }
             | Error::NotAnSdk { .. }

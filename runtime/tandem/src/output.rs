@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde_json::Value;
+use tandem_engine::{CompileFault, compile_for_parent};
 use tracing_subscriber::EnvFilter;
 
 pub use paint::{Paint, Paints};
@@ -54,6 +55,11 @@ impl Output {
     /// Colours for data; none where stdout is no terminal, with `NO_COLOR` or as JSON.
     pub fn paints(&self) -> Paints {
         Paints::new(!self.json && std::io::stdout().is_terminal() && colour_wanted())
+    }
+
+    /// For the process that called this one: a component by stdin, its code by stdout.
+    pub fn compile(&self, arguments: &[String]) -> Result<(), CompileFault> {
+        compile_for_parent(arguments, std::io::stdin().lock(), std::io::stdout().lock())
     }
 
     /// A line for people, beside the data.

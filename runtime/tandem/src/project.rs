@@ -123,25 +123,38 @@ pub struct ViewTransform {
 }
 
 impl Opened {
-    /// Reads the definition files of the project in `root` and starts engine and workers.
+    /// Reads the definition files of the project in `root` and starts engine and workers. Components are compiled in this process.
     pub fn open(root: &Path) -> Result<Opened, Error> {
+        Opened::open_with(root, None)
+    }
+
+    /// The same, with the program that compiles components under limits ([`EngineOptions::compiler`]).
+    pub fn open_with(root: &Path, compiler: Option<PathBuf>) -> Result<Opened, Error> {
         let (project, files) = read_with_files(root)?;
-        Opened::start(project, files, None)
+        Opened::start(project, files, None, compiler)
     }
 
-    /// What is registered, with an engine and workers. Definition files are not looked at.
-    pub fn open_registered(registered: &Registered) -> Result<Opened, Error> {
+    /// What is registered, with an engine and workers, and the program that compiles components under limits. Definition files are not looked at.
+    pub fn open_registered(registered: &Registered, compiler: Option<PathBuf>) -> Result<Opened, Error> {
         let recorded = Recorded { number: registered.number, bound: registered.bound.clone() };
-        Opened::start(registered.project.clone(), Vec::new(), Some(recorded))
+        Opened::start(registered.project.clone(), Vec::new(), Some(recorded), compiler)
     }
 
-    fn start(project: Project, files: Vec<File>, registered: Option<Recorded>) -> Result<Opened, Error> {
+    fn start(
+        project: Project,
+        files: Vec<File>,
+        registered: Option<Recorded>,
+        compiler: Option<PathBuf>,
+    ) -> Result<Opened, Error> {
         let settings = &project.settings.engine;
         let options = EngineOptions {
             instances_max: u32::try_from(settings.instances_max).unwrap_or(u32::MAX),
             keep_resident_bytes: settings.keep_resident_bytes,
             stack_bytes_max: settings.stack_bytes_max,
             component_bytes_max: settings.component_bytes_max,
+            compiler,
+            compile_seconds_max: settings.compile_seconds_max,
+            compile_memory_bytes_max: settings.compile_memory_bytes_max,
             cache: Some(project.settings.storage.cache.clone()),
             ..EngineOptions::default()
         };
@@ -197,8 +210,13 @@ impl Opened {
     /// All views, bound, sorted by name and version. All mistakes of all views and feature services are reported at once; of one that
     /// uses a mistaken view nothing is said.
     pub fn bind_all(&self) -> Result<Vec<ViewTransform>, Error> {
+        self.bind_all_and(|_| Vec::new())
+    }
+
+    /// The same, with what `look` finds wrong with a view that is bound: its mistakes are reported among the others.
+    pub fn bind_all_and(&self, look: impl Fn(&BoundView) -> Vec<Mistake>) -> Result<Vec<ViewTransform>, Error> {
         let mut transforms = BTreeMap::new();
-        let bound = self.bind_each(|view| {
+        let declared = |view: &FeatureView| {
             let bytes = match self.component_bytes(view)? {
                 Ok(bytes) => bytes,
                 Err(mistakes) => return Ok(Err(mistakes)),
@@ -208,15 +226,17 @@ impl Opened {
                 transforms.insert(view.id(), transform);
                 declared
             }))
-        })?;
+        };
+        let bound = self.bind_each(declared, look)?;
         let with_transform = |(id, bound)| transforms.remove(&id).map(|transform| ViewTransform { bound, transform });
         Ok(bound.into_iter().filter_map(with_transform).collect())
     }
 
-    /// As [`Opened::bind_all`], with `declared` saying what the component of a view declares, and its digest.
+    /// As [`Opened::bind_all_and`], with `declared` saying what the component of a view declares, and its digest.
     pub(crate) fn bind_each(
         &self,
         mut declared: impl FnMut(&FeatureView) -> Result<Result<(Signature, Digest), Vec<Mistake>>, Error>,
+        look: impl Fn(&BoundView) -> Vec<Mistake>,
     ) -> Result<BTreeMap<ViewVersion, Arc<BoundView>>, Error> {
         let mut known: BTreeMap<ViewVersion, Arc<BoundView>> = BTreeMap::new();
         let mut mistaken = Vec::new();
@@ -231,7 +251,13 @@ impl Opened {
                 Err(mistakes) => Err(mistakes),
             };
             match bound {
-                Ok(bound) => drop(known.insert(view.id(), Arc::new(bound))),
+                Ok(bound) => {
+                    let mistakes = look(&bound);
+                    if !mistakes.is_empty() {
+                        mistaken.push((Defined::View(view), mistakes));
+                    }
+                    known.insert(view.id(), Arc::new(bound));
+                }
                 Err(mistakes) => mistaken.push((Defined::View(view), mistakes)),
             }
         }
@@ -296,6 +322,7 @@ impl Opened {
                 source @ (EngineError::Start(_)
                 | EngineError::InstancesExhausted { .. }
                 | EngineError::Cache { .. }
+                | EngineError::Compiler(_)
                 | EngineError::Worker(_)),
             ) => Err(Error::Component { component: view.component.clone(), source }),
             loaded => Ok(loaded),

@@ -173,6 +173,10 @@ fn mistakes_that_only_components_and_data_tell_have_their_place() {
         .replace("ttl", "inputs = { limit = \"limits\" }\nttl");
     fs::write(root.join("features/spend.toml"), wrong).unwrap();
     transcript.run(&["check"], 2);
+    // What the data tells stands beside what the components tell.
+    fs::write(root.join("features/absent.toml"), &absent).unwrap();
+    fs::write(root.join("features/spend.toml"), FEATURES.replace("\"at\"", "\"merchant\"")).unwrap();
+    transcript.run(&["check"], 2);
     transcript.assert("cli/mistakes_that_only_components_and_data_tell_have_their_place");
 }
 

@@ -6,16 +6,18 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch};
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::NanMode;
 use tandem_core::parameter::Parameters;
 use tandem_engine::verify::{Difference, VerifyOptions, verify};
-use tandem_engine::{Allocation, Component, Engine, EngineError, EngineOptions};
+use tandem_engine::{Allocation, CacheEvent, Component, Engine, EngineError, EngineOptions};
 
 use super::wat_guests::encode;
 use crate::harness::guests::{Guest, engine, workspace};
+use crate::harness::program::{PROGRAM, tandem, told as told_by};
 
 fn folder() -> PathBuf {
     workspace().join("tests/guests/hostile")
@@ -24,7 +26,7 @@ fn folder() -> PathBuf {
 /// The component of an attack: the prelude, the file, and an honest function for each that the file does not have.
 fn attack(name: &str) -> Vec<u8> {
     let read = |name: &str| fs::read_to_string(folder().join(format!("{name}.wat"))).expect("a file of an attack");
-    let (prelude, own) = (read("prelude"), read(name));
+    let (prelude, own) = (read("prelude"), repeated(&read(name)));
     let honest = [
         ("cabi_realloc", "(param i32 i32 i32 i32) (result i32) i32.const 4096"),
         ("describe", "(param i32 i32) (result i32) i32.const 64"),
@@ -34,6 +36,15 @@ fn attack(name: &str) -> Vec<u8> {
     let missing: String = missing.map(|(export, body)| format!("(func (export \"{export}\") {body})\n")).collect();
     // In a module, types and imports may come in any order; only a later segment of data has to lie behind an earlier one.
     encode(&format!("(module\n{prelude}\n{own}\n{missing})"))
+}
+
+/// The text, in which `;; repeat N: CODE` stands for N times the code.
+fn repeated(text: &str) -> String {
+    let line = |line: &str| match line.strip_prefix(";; repeat ").and_then(|rest| rest.split_once(": ")) {
+        Some((count, code)) => format!("{code}\n").repeat(count.parse().expect("a number")),
+        None => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
 }
 
 fn limits() -> TransformLimits {
@@ -106,7 +117,10 @@ fn each_attack_is_contained_and_told() {
     let mut files: Vec<_> = files.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
     files.retain(|name| name != "prelude");
     files.sort();
-    assert_eq!(files, expected.keys().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    let compiling = MADE_TO_COMPILE.map(|(name, ..)| name);
+    let mut known: Vec<&str> = expected.keys().copied().chain(compiling).collect();
+    known.sort_unstable();
+    assert_eq!(files, known);
     assert!(files.len() >= 25);
     assert_well(engine());
 }
@@ -172,6 +186,113 @@ fn a_thousand_memories_in_one_module_are_no_module() {
     assert!(error.ends_with("memories count exceeds limit of 100 (at offset 0x16)"), "{error}");
 }
 
+/// An engine that compiles in a process of its own, within so many seconds and so many MiB.
+fn compiling(seconds: u64, mebibytes: u64, cache: Option<PathBuf>) -> Engine {
+    let options = EngineOptions {
+        instances_max: 2,
+        compiler: Some(PROGRAM.into()),
+        compile_seconds_max: seconds,
+        compile_memory_bytes_max: mebibytes << 20,
+        cache,
+        ..EngineOptions::default()
+    };
+    Engine::new(options).unwrap()
+}
+
+/// Attacks on the compiler: seconds and MiB that it has, and how the refusal begins.
+const MADE_TO_COMPILE: [(&str, u64, u64, &str); 2] = [
+    (
+        "compiles_slowly",
+        1,
+        4_096,
+        "the component does not compile within the limit compile_seconds_max of 1: not done after 1 seconds",
+    ),
+    (
+        "compiles_hugely",
+        60,
+        256,
+        "the component does not compile within the limit compile_memory_bytes_max of 268435456: asked for ",
+    ),
+];
+
+#[test]
+fn components_made_to_compile_slowly_or_hugely_are_refused_by_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("compiled");
+    for (name, seconds, mebibytes, begins) in MADE_TO_COMPILE {
+        let engine = compiling(seconds, mebibytes, Some(cache.clone()));
+        let bytes = attack(name);
+        let start = Instant::now();
+        let error = engine.load(&bytes, NanMode::Boundary).err().expect("it is refused");
+        assert!(matches!(error, EngineError::CompileLimit { .. }) && error.hint().is_some(), "{name}: {error}");
+        assert!(error.to_string().starts_with(begins), "{name}: {error}");
+        if name == "compiles_slowly" {
+            assert!(start.elapsed() < Duration::from_secs(20), "it is ended, not waited for: {:?}", start.elapsed());
+        }
+        // The same engine serves on, and nothing of the attack is kept.
+        assert_well(&compiling(60, 2_048, None));
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 1, "the key alone");
+    }
+}
+
+/// What one process compiled is what another one has compiled, and what a cache keeps of it is loaded by an engine that compiles itself.
+#[test]
+fn a_process_of_its_own_compiles_the_same_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = Guest::Columnar.bytes();
+    let [own, other] = ["own", "other"].map(|name| folder.path().join(name));
+    let here = EngineOptions { instances_max: 2, cache: Some(own.clone()), ..EngineOptions::default() };
+    let here = |cache: &PathBuf| Engine::new(EngineOptions { cache: Some(cache.clone()), ..here.clone() }).unwrap();
+    for nan in [NanMode::Boundary, NanMode::Strict] {
+        assert_eq!(here(&own).load(&bytes, nan).unwrap().cache_event(), CacheEvent::Miss);
+        let there = compiling(60, 2_048, Some(other.clone()));
+        assert_eq!(there.load(&bytes, nan).unwrap().cache_event(), CacheEvent::Miss);
+        assert_eq!(there.load(&bytes, nan).unwrap().cache_event(), CacheEvent::Hit);
+        assert_eq!(here(&other).load(&bytes, nan).unwrap().cache_event(), CacheEvent::Hit);
+    }
+    // Behind mark, version and authentication code, whose key is another.
+    let codes = |cache: &PathBuf| -> BTreeMap<_, Vec<u8>> {
+        let files = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path());
+        let codes = files.filter(|path| path.extension().is_some_and(|extension| extension == "code"));
+        codes.map(|path| (path.file_name().unwrap().to_owned(), fs::read(&path).unwrap()[44..].to_vec())).collect()
+    };
+    assert_eq!(codes(&own).len(), 2);
+    assert!(codes(&own) == codes(&other), "other names or other code");
+}
+
+#[test]
+fn what_a_compiler_refuses_is_told_as_ever() {
+    let cut = |bytes: Vec<u8>| bytes[..bytes.len() / 2].to_vec();
+    let cases = [cut(Guest::Columnar.bytes()), of_instances("", 1_000), of_instances("(memory 0)", 40), Vec::new()];
+    let child = compiling(60, 2_048, None);
+    for bytes in cases {
+        let told = |engine: &Engine| engine.load(&bytes, NanMode::Boundary).err().expect("it is refused").to_string();
+        assert_eq!(told(&child), told(engine()));
+    }
+    // A program that is another one, or none.
+    for (program, begins) in [
+        ("/nowhere/tandem", "the compiler's process: /nowhere/tandem does not start: "),
+        ("/bin/false", "the component does not compile: the compiler failed over it (exit status: 1): it said nothing"),
+    ] {
+        let options = EngineOptions { instances_max: 2, compiler: Some(program.into()), ..EngineOptions::default() };
+        let error = Engine::new(options).unwrap().load(&Guest::Columnar.bytes(), NanMode::Boundary).err().unwrap();
+        assert!(error.to_string().starts_with(begins), "{error}");
+    }
+}
+
+/// The program compiles for itself alone.
+#[test]
+fn the_hidden_command_is_for_the_program_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["compile-component"][..], &["compile-component", "plain", "native", "1", "1", "x"]] {
+        let (data, notes) = told_by(tandem(folder.path(), arguments), 2);
+        assert_eq!(data, "");
+        assert_eq!(notes, "error: a program compiles only for itself: these are not its arguments\n");
+    }
+    let (help, _) = told_by(tandem(folder.path(), &["--help"]), 0);
+    assert!(help.contains("verify") && !help.contains("compile-component"), "{help}");
+}
+
 /// Without a pool the store counts, under the same names.
 #[test]
 fn without_a_pool_parts_are_limited_too() {
@@ -200,6 +321,10 @@ fn a_component_of_a_gigabyte_is_not_looked_at() {
 }
 
 const IN_CHILD: &str = "TANDEM_TEST_ATTACKS";
+
+/// How much the process may grow. Its allocator, and slots of the pool that were not all in use before, make some hundred kilobytes come
+/// and go; a leak of one page or a kilobyte an attack would be ten megabytes and more.
+const GROWTH_BYTES_MAX: u64 = 8 << 20;
 
 /// Ten thousand attacks do not make the process grow. In a process of its own: other tests would be measured too.
 #[test]
@@ -231,7 +356,7 @@ fn ten_thousand_attacks_leave_nothing_behind() {
     run(10_000);
     let after = resident_bytes();
     assert_well(&engine);
-    assert!(after < before + (8 << 20), "{before} bytes after 1,000 attacks, {after} after 11,000");
+    assert!(after < before + GROWTH_BYTES_MAX, "{before} bytes after 1,000 attacks, {after} after 11,000");
 }
 
 fn resident_bytes() -> u64 {

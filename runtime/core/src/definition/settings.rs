@@ -71,6 +71,10 @@ pub struct EngineSettings {
     pub workers: usize,
     /// `component_bytes_max`: size of a component, in bytes. Default 64 MiB.
     pub component_bytes_max: u64,
+    /// `compile_seconds_max`: how long a component may take to compile, in seconds. Default 60.
+    pub compile_seconds_max: u64,
+    /// `compile_memory_bytes_max`: memory of the process that compiles a component, in bytes. Default 2 GiB.
+    pub compile_memory_bytes_max: u64,
     /// `instances_max`: instances alive at once. Default 128.
     pub instances_max: usize,
     /// `keep_resident_bytes`: linear memory that a pooled instance slot keeps mapped between calls, in bytes. Default 8 MiB.
@@ -123,6 +127,8 @@ impl Default for EngineSettings {
         EngineSettings {
             workers: 0,
             component_bytes_max: 64 << 20,
+            compile_seconds_max: 60,
+            compile_memory_bytes_max: 2 << 30,
             instances_max: 128,
             keep_resident_bytes: 8 << 20,
             stack_bytes_max: 1 << 20,
@@ -153,8 +159,15 @@ pub(super) const SERVER_KEYS: &[&str] = &[
     "shutdown_seconds_max",
     "concurrent_requests_max",
 ];
-pub(super) const ENGINE_KEYS: &[&str] =
-    &["workers", "component_bytes_max", "instances_max", "keep_resident_bytes", "stack_bytes_max"];
+pub(super) const ENGINE_KEYS: &[&str] = &[
+    "workers",
+    "component_bytes_max",
+    "compile_seconds_max",
+    "compile_memory_bytes_max",
+    "instances_max",
+    "keep_resident_bytes",
+    "stack_bytes_max",
+];
 pub(super) const BATCH_KEYS: &[&str] = &["rows_per_call", "partitions_in_flight", "row_group_rows", "calls_in_flight"];
 
 const THREADS_MAX: u32 = 4_096;
@@ -274,6 +287,14 @@ fn engine(table: &Table<'_>) -> EngineSettings {
     EngineSettings {
         workers: table.count_or("workers", defaults.workers, 0, THREADS_MAX),
         component_bytes_max: table.integer_or("component_bytes_max", defaults.component_bytes_max, 1, BYTES_MAX),
+        compile_seconds_max: table.integer_or("compile_seconds_max", defaults.compile_seconds_max, 1, SECONDS_MAX),
+        // The compiler alone takes more than a hundred megabytes.
+        compile_memory_bytes_max: table.integer_or(
+            "compile_memory_bytes_max",
+            defaults.compile_memory_bytes_max,
+            64 << 20,
+            BYTES_MAX,
+        ),
         instances_max: table.count_or("instances_max", defaults.instances_max, 1, 1 << 16),
         keep_resident_bytes: table.integer_or("keep_resident_bytes", defaults.keep_resident_bytes, 0, BYTES_MAX),
         // Below 64 KiB hardly any guest gets into its first call; the stack of a worker has room for 8 MiB and the host's own frames.

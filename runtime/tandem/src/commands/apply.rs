@@ -10,7 +10,6 @@ use super::plan::{check, shown};
 use crate::cli::Context;
 use crate::error::Error;
 use crate::output::Paint;
-use crate::project::Opened;
 use crate::registry::{self, Signed, wanted};
 
 /// Arguments of the command.
@@ -50,7 +49,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     if !arguments.dry_run {
         registry.registry.check_writable()?; // before anything is compiled
     }
-    let opened = Opened::open(&root)?;
+    let opened = context.open()?;
     let wanted = wanted::bind(&opened, &registry.registered)?;
     let plan = registry.plan(&wanted);
     let number = registry.state.number();

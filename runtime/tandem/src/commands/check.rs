@@ -1,7 +1,6 @@
 //! `tandem check`: definition files, components, and the columns of the sources, without computing anything.
 
 use serde_json::json;
-use tandem_core::definition::Defined;
 
 use crate::cli::Context;
 use crate::error::Error;
@@ -13,15 +12,7 @@ pub struct Arguments {}
 /// Reads, binds and lists every view.
 pub fn run(context: &Context, _: &Arguments) -> Result<(), Error> {
     let opened = context.open()?;
-    let views = opened.bind_all()?;
-    let mistaken: Vec<_> = views
-        .iter()
-        .map(|view| (Defined::View(&view.bound.view), tandem_offline::check_columns(&view.bound)))
-        .filter(|(_, mistakes)| !mistakes.is_empty())
-        .collect();
-    if !mistaken.is_empty() {
-        return Err(opened.mistaken(mistaken));
-    }
+    let views = opened.bind_all_and(tandem_offline::check_columns)?;
     context.output.data(
         || {
             let mut text = String::new();

@@ -12,7 +12,7 @@ use tandem_core::parameter::Parameters;
 use tandem_core::types::Signature;
 use tandem_engine::{Allocation, Engine, EngineOptions, Transform, Workers};
 
-use crate::cli::Context;
+use crate::cli::{Context, compiler};
 use crate::error::Error;
 use crate::output::bytes;
 use crate::project;
@@ -104,7 +104,7 @@ pub(super) fn bind(
     let Unbound { code, view, parameters, nan, limits } =
         Unbound::read(component, view_of(context, component), arguments)?;
     let size_bytes = code.len() as u64;
-    let engine = Engine::new(EngineOptions { allocation, ..EngineOptions::default() })?;
+    let engine = Engine::new(EngineOptions { allocation, compiler: compiler(), ..EngineOptions::default() })?;
     let workers = Workers::start(1);
     // On a worker: `describe` is user code, and a worker's stack has room for the deepest recursion.
     let bind = move || engine.load(&code, nan)?.bind(&parameters, &limits);

@@ -7,7 +7,6 @@ use tandem_registry::{Plan, plan};
 
 use crate::cli::Context;
 use crate::error::Error;
-use crate::project::Opened;
 use crate::registry::{self, wanted};
 
 /// Arguments of the command.
@@ -17,7 +16,7 @@ pub struct Arguments {}
 /// Compares and shows; changes nothing.
 pub fn run(context: &Context, _: &Arguments) -> Result<(), Error> {
     let root = context.root()?;
-    let opened = Opened::open(&root)?;
+    let opened = context.open()?;
     let registry = registry::open(&root)?;
     let wanted = wanted::bind(&opened, &registry.registered)?;
     let plan = plan(&registry.registered.definitions(), &registry.registered.removed, &wanted.definitions);

@@ -9,7 +9,7 @@ use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::batch::now;
-use crate::cli::{Context, RunArguments, async_runtime};
+use crate::cli::{Context, RunArguments, async_runtime, compiler};
 use crate::error::{Error, io};
 use crate::following::{Follow, Follower, Loader};
 use crate::project::Opened;
@@ -44,7 +44,7 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let registered = if arguments.run.dev { None } else { Some(context.registered()?) };
     let opened = match &registered {
-        Some(registry) => Opened::open_registered(&registry.registered)?,
+        Some(registry) => Opened::open_registered(&registry.registered, compiler())?,
         None => context.open_to_run(&arguments.run)?,
     };
     let mut settings = opened.project.settings.server.clone();

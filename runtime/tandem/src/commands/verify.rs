@@ -11,7 +11,7 @@ use tandem_engine::{Engine, EngineError, EngineOptions, Workers};
 
 use super::describe::{ParameterArguments, Unbound, view_of};
 use super::test::instant;
-use crate::cli::Context;
+use crate::cli::{Context, compiler};
 use crate::error::{Error, io};
 use crate::output::grouped;
 use crate::project::{self, Opened};
@@ -90,7 +90,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let view = named.or_else(|| view_of(context, &component));
     let Unbound { code, view, parameters, nan, limits } = Unbound::read(&component, view, &arguments.parameters)?;
 
-    let engine = Engine::new(EngineOptions { instances_max: INSTANCES, ..EngineOptions::default() })?;
+    let engine =
+        Engine::new(EngineOptions { instances_max: INSTANCES, compiler: compiler(), ..EngineOptions::default() })?;
     let workers = Workers::start(1);
     let fail = |source| Error::Component { component: component.clone(), source };
     // On a worker: its stack has room for the deepest recursion of user code.
@@ -168,7 +169,7 @@ fn registered(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         None => registry.registered.bound.keys().cloned().collect(),
     };
     registry.some()?;
-    let opened = Opened::open_registered(&registry.registered)?;
+    let opened = Opened::open_registered(&registry.registered, compiler())?;
     let replayed = registry.replay(&opened, &views)?;
     if replayed.len() < views.len() {
         let without = views.len() - replayed.len();

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tandem_core::definition::Defined;
 use tandem_core::hash::Digest;
 use tandem_core::limits::TransformLimits;
-use tandem_core::model::{FeatureView, NanMode};
+use tandem_core::model::{BoundView, FeatureView, NanMode};
 use tandem_core::parameter::Parameters;
 use tandem_core::types::Signature;
 use tandem_registry::Registered;
@@ -44,7 +43,7 @@ impl Wanted {
 pub fn bind(opened: &Opened, registered: &Registered) -> Result<Wanted, Error> {
     let mut known = Known::new(registered);
     let mut files: HashMap<PathBuf, (Digest, Arc<Vec<u8>>)> = HashMap::new();
-    let bound = opened.bind_each(|view| {
+    let declared = |view: &FeatureView| {
         let (digest, bytes) = match files.get(&view.component) {
             Some((digest, bytes)) => (*digest, Arc::clone(bytes)),
             None => match opened.component_bytes(view)? {
@@ -63,16 +62,12 @@ pub fn bind(opened: &Opened, registered: &Registered) -> Result<Wanted, Error> {
             known.add(view, digest, transform.signature());
             (transform.signature().clone(), digest)
         }))
-    })?;
-    let mistaken: Vec<_> = bound
-        .values()
-        .filter(|bound| !registered.bound.contains_key(&bound.view.id()))
-        .map(|bound| (Defined::View(&bound.view), tandem_offline::check_columns(bound)))
-        .filter(|(_, mistakes)| !mistakes.is_empty())
-        .collect();
-    if !mistaken.is_empty() {
-        return Err(opened.mistaken(mistaken));
-    }
+    };
+    let look = |bound: &BoundView| match registered.bound.contains_key(&bound.view.id()) {
+        true => Vec::new(),
+        false => tandem_offline::check_columns(bound),
+    };
+    let bound = opened.bind_each(declared, look)?;
     let new = files.into_values().filter(|(digest, _)| !known.registered.contains(digest)).collect();
     Ok(Wanted { definitions: Definitions::new(&opened.project, bound.into_values()), components: new })
 }

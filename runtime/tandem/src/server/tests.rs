@@ -102,7 +102,10 @@ fn quick() -> ServerSettings {
 async fn health_and_views() {
     let server = start(quick()).await;
     let health = server.request("GET", "/health", "x-request-id: my-id\r\n", "").await;
-    assert_eq!((health.status, health.json()), (200, json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})));
+    assert_eq!(
+        (health.status, health.json()),
+        (200, json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "registration": null, "behind": null}))
+    );
     assert!(health.head.contains("x-request-id: my-id"), "{}", health.head);
     assert_eq!(server.request("HEAD", "/health", "", "").await.body, "");
     let views = server.request("GET", "/v1/views", "", "").await;

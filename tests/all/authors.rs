@@ -95,26 +95,6 @@ fn from_an_empty_folder_to_a_tested_component() {
     );
 }
 
-/// What stands between lines that begin with three backticks and `language`.
-fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
-    let fenced = page.split("\n```").skip(1).step_by(2);
-    fenced.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
-}
-
-#[test]
-fn the_guide_shows_what_is_made() {
-    let root = tempfile::tempdir().unwrap();
-    told(root.path(), &["new", "purchase_features", "--path", "transform"], 0);
-    let source = fs::read_to_string(root.path().join("transform/src/lib.rs")).unwrap();
-    let page = fs::read_to_string(workspace().join("docs/guide/first-transform.md")).unwrap();
-    let (before, _) = page.split_once("\n## The definition\n").unwrap();
-    let shown = blocks(before, "rust");
-    assert_eq!(shown.len(), 2);
-    for block in shown {
-        assert!(source.contains(block), "not in the new crate:\n{block}");
-    }
-}
-
 #[test]
 fn a_folder_is_made_whole_or_not_at_all() {
     let root = tempfile::tempdir().unwrap();

@@ -66,6 +66,24 @@ fn every_relative_link_leads_somewhere() {
 }
 
 #[test]
+fn every_file_that_a_page_includes_is_there() {
+    let mut files = Vec::new();
+    markdown_files(&workspace_root().join("docs"), &mut files);
+    let mut included = BTreeSet::new();
+    for file in &files {
+        let page = std::fs::read_to_string(file).unwrap();
+        for rest in page.split("{{#include ").skip(1) {
+            let (path, _) = rest.split_once("}}").expect("an include ends");
+            let path = file.parent().unwrap().join(path);
+            assert!(path.is_file(), "{} includes {}", file.display(), path.display());
+            included.insert(path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    let included: Vec<&str> = included.iter().map(String::as_str).collect();
+    assert_eq!(included, ["feature.wit", "transactions.toml"]);
+}
+
+#[test]
 fn every_page_is_in_the_summary() {
     let docs = workspace_root().join("docs");
     let mut files = Vec::new();

@@ -12,6 +12,9 @@
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
 //! - `verify`: proof before going live, against guests that cheat
 //! - `docs`: the book holds together
+//! - `guide`: the guide and the README are run
+//! - `import`: `tandem import`
+//! - `limits`: the page of limits says what the code says
 
 mod authors;
 mod bad_input;
@@ -22,7 +25,10 @@ mod edges;
 mod engine;
 mod examples;
 mod flights;
+mod guide;
 mod harness;
+mod import;
+mod limits;
 mod parity;
 mod registry;
 mod verify;

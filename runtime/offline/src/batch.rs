@@ -25,7 +25,7 @@ use crate::publish::{OutputLock, check_published, metadata, quarantine_folder, r
 use crate::report::{BatchReport, PartitionReport, Progress, RowCounts};
 use crate::scan;
 use crate::source;
-use crate::staged::{StagedWriter, Target};
+use crate::staged::{DATA_FILE, StagedWriter, Target};
 use crate::transform_exec::TransformExec;
 
 /// Messages between partitions and the task that tells the progress; a full channel makes partitions wait.
@@ -348,7 +348,7 @@ impl Run {
         let row_group_rows = self.job.options.row_group_rows;
         move || {
             StagedWriter::create(
-                Target { folder, root: &root, run_id: &run_id, lock },
+                Target { folder, file: DATA_FILE, root: &root, run_id: &run_id, lock: Some(lock) },
                 schema,
                 metadata,
                 row_group_rows,
@@ -358,7 +358,7 @@ impl Run {
 }
 
 /// Tells the staged files of this run from those of others; never in a published file.
-fn run_id() -> String {
+pub(crate) fn run_id() -> String {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     format!("{}-{nanos:x}", std::process::id())
 }

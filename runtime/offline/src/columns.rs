@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
 use tandem_core::model::{BoundView, InputSource, Source};
-use tandem_core::types::timestamp_arrow_type;
+use tandem_core::types::{DataType, timestamp_arrow_type};
 
 use crate::error::OfflineError;
 
@@ -48,6 +48,38 @@ pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededCol
         }
     }
     needed
+}
+
+/// A column that a source's files must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceColumn {
+    /// Its name.
+    pub name: String,
+    /// The type as which it is read.
+    pub data_type: DataType,
+    /// For messages: "input `amount`".
+    pub needed_by: String,
+}
+
+/// The columns of `source` that `view` reads, for each of its uses, in the order: keys, times, inputs. The partition column is left out: it
+/// lies in the names of folders.
+pub fn source_columns(view: &BoundView, source: &Source) -> Vec<SourceColumn> {
+    let definition = &view.view;
+    let column = |name: &str, data_type, needed_by| SourceColumn { name: name.to_owned(), data_type, needed_by };
+    let keys = definition
+        .join_keys()
+        .map(|key| column(definition.key_column(&key.name), key.data_type, format!("join key `{}`", key.name)));
+    let times = [
+        (Some(&source.event_time), DataType::Timestamp, "the event time"),
+        (source.created_time.as_ref(), DataType::Timestamp, "the created time"),
+        (source.sequence.as_ref(), DataType::Int64, "the sequence"),
+    ];
+    let times = times.into_iter().filter_map(|(name, data_type, what)| Some(column(name?, data_type, what.to_owned())));
+    let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
+        InputSource::Column(name) => Some(column(&name, input.data_type, format!("input `{}`", input.name))),
+        InputSource::AsOf | InputSource::Feature { .. } | InputSource::EventTime { .. } => None,
+    });
+    keys.chain(times).chain(inputs).filter(|column| Some(&column.name) != source.partition.as_ref()).collect()
 }
 
 /// The columns of published feature rows of `view`: join keys (nullable), `event_time` (`timestamp[us, UTC]`, never null), `created_time`
@@ -114,6 +146,21 @@ mod tests {
         assert_eq!(names, ["user", "at", "known_at", "offset", "amount", "date"]);
         assert_eq!(needed[0].needed_by, "join key `user_id`");
         assert_eq!(needed[4].needed_by, "input `amount`");
+    }
+
+    #[test]
+    fn files_need_a_column_for_each_use_but_that_of_the_partition() {
+        let columns = source_columns(&testing::view("unused"), &testing::source("unused"));
+        let names: Vec<_> = columns.iter().map(|column| (column.name.as_str(), column.data_type)).collect();
+        let expected = [
+            ("user", DataType::Int64),
+            ("at", DataType::Timestamp),
+            ("known_at", DataType::Timestamp),
+            ("offset", DataType::Int64),
+            ("amount", DataType::Float64),
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(columns[0].needed_by, "join key `user_id`");
     }
 
     #[test]

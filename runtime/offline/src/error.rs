@@ -285,6 +285,20 @@ pub enum OfflineError {
         /// Why.
         source: ParquetError,
     },
+    /// Rows of a file of this name lie in the source already.
+    #[error("{} is there already", .path.display())]
+    ImportedBefore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A row that belongs to no day.
+    #[error("row {row}: {reason}")]
+    NoDay {
+        /// The row.
+        row: usize,
+        /// Why.
+        reason: String,
+    },
     /// DataFusion or Arrow refused something that is not about one file.
     #[error(transparent)]
     DataFusion(#[from] DataFusionError),
@@ -332,6 +346,9 @@ impl OfflineError {
             }
             OfflineError::Locked { .. } => "wait for the other run; its lock goes with its process",
             OfflineError::DefinitionChanged { .. } => "raise `version`: what a version means never changes",
+            OfflineError::ImportedBefore { .. } => {
+                "--replace puts these rows in the place of those; rows beside them go into a file of another name"
+            }
             OfflineError::NotOurs { .. } => "move the file away, and run `tandem batch` for the view again",
             OfflineError::OnDemand { .. } => "ask the server for its features, or give the view a `source`",
             OfflineError::NotPublished { .. } => "run `tandem batch` for the view first",

@@ -11,6 +11,7 @@
 //! - `staged`, `publish`: Parquet files written beside their target and renamed over it, under a lock
 //! - [`batch`]: all of it for the partitions of a range, several at a time; [`report`] says what came of it
 //! - [`rows`]: the rows of one file, of no view
+//! - [`import`](mod@import): rows into a source's folder, as Parquet in its partitions
 //! - [`published`]: what was published, read back; [`inputs`]: what the transform was given for it
 
 pub mod batch;
@@ -19,6 +20,7 @@ mod check;
 mod columns;
 mod error;
 mod footers;
+pub mod import;
 pub mod inputs;
 pub mod listing;
 pub mod options;
@@ -35,8 +37,9 @@ mod transform_exec;
 
 pub use batch::{BatchRequest, run};
 pub use check::check_columns;
-pub use columns::feature_schema;
+pub use columns::{SourceColumn, feature_schema, source_columns};
 pub use error::OfflineError;
+pub use import::{ImportedFile, import_rows};
 pub use inputs::{InputBatch, InputRows, PublishedPartition, published_partitions};
 pub use listing::{FileEntry, Listing, PartitionFiles, PartitionId};
 pub use options::BatchOptions;

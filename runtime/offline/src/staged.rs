@@ -29,9 +29,9 @@ const ZSTD_LEVEL: i32 = 3;
 /// Name of the one data file of a partition.
 pub(crate) const DATA_FILE: &str = "part-0.parquet";
 
-/// The file beside [`DATA_FILE`] that run `run_id` writes.
-fn staged_name(run_id: &str) -> String {
-    format!(".{DATA_FILE}.{run_id}.staged")
+/// The file beside `file` that run `run_id` writes.
+fn staged_name(file: &str, run_id: &str) -> String {
+    format!(".{file}.{run_id}.staged")
 }
 
 /// Whether a file of this name was staged by some run.
@@ -54,19 +54,21 @@ pub(crate) struct Staged {
     root: PathBuf,
     published: bool,
     /// Nobody else cleans up or writes here before this file is gone or published.
-    _lock: Arc<OutputLock>,
+    _lock: Option<Arc<OutputLock>>,
 }
 
 /// Where a file goes.
 pub(crate) struct Target<'a> {
     /// The folder of its partition.
     pub(crate) folder: PathBuf,
+    /// Its name there.
+    pub(crate) file: &'a str,
     /// Folders from here down are synced when an entry in them changes.
     pub(crate) root: &'a Path,
     /// Names the run.
     pub(crate) run_id: &'a str,
-    /// The lock of the output.
-    pub(crate) lock: Arc<OutputLock>,
+    /// The lock of the output; a source's folder has none.
+    pub(crate) lock: Option<Arc<OutputLock>>,
 }
 
 impl StagedWriter {
@@ -79,11 +81,11 @@ impl StagedWriter {
     ) -> Result<Self, OfflineError> {
         let folder = &target.folder;
         fs::create_dir_all(folder).map_err(OfflineError::io("create", folder))?;
-        let path = folder.join(staged_name(target.run_id));
+        let path = folder.join(staged_name(target.file, target.run_id));
         let file = File::create(&path).map_err(OfflineError::io("create", &path))?;
         let staged = Staged {
             path,
-            target: folder.join(DATA_FILE),
+            target: folder.join(target.file),
             root: target.root.to_owned(),
             published: false,
             _lock: target.lock,

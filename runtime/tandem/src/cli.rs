@@ -68,6 +68,8 @@ enum Command {
     History(commands::history::Arguments),
     /// Show where values come from and where they go
     Lineage(commands::lineage::Arguments),
+    /// Write rows of a file into a source, as Parquet in its partitions
+    Import(commands::import::Arguments),
     /// Compute a feature view over the partitions of its source
     Batch(commands::batch::Arguments),
     /// Write the newest published row of each entity into the online store
@@ -201,6 +203,7 @@ pub fn main() -> ExitCode {
         Command::Show(arguments) => commands::show::run(&context, &arguments),
         Command::History(arguments) => commands::history::run(&context, &arguments),
         Command::Lineage(arguments) => commands::lineage::run(&context, &arguments),
+        Command::Import(arguments) => commands::import::run(&context, &arguments),
         Command::Batch(arguments) => commands::batch::run(&context, &arguments),
         Command::Materialize(arguments) => commands::materialize::run(&context, &arguments),
         Command::Get(arguments) => commands::get::run(&context, &arguments),

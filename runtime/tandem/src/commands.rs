@@ -8,6 +8,7 @@ pub mod check;
 pub mod describe;
 pub mod get;
 pub mod history;
+pub mod import;
 pub mod lineage;
 pub mod materialize;
 pub mod new;

@@ -32,6 +32,30 @@ pub enum Error {
         /// The views that there are.
         known: Vec<String>,
     },
+    /// A source that is not defined.
+    #[error("there is no source `{name}`")]
+    UnknownSource {
+        /// As it was asked for.
+        name: String,
+        /// The sources that there are.
+        known: Vec<String>,
+    },
+    /// A source whose columns nobody gives types.
+    #[error("no feature view reads source `{name}`, and its columns have the types with which views read them")]
+    SourceUnread {
+        /// The source.
+        name: String,
+    },
+    /// A column that is read as two types.
+    #[error("column `{column}` is {first}, and {second}")]
+    TwoTypes {
+        /// The column.
+        column: String,
+        /// A type, and who reads it so.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// An argument that cannot be read.
     #[error("{what}: {reason}")]
     Argument {
@@ -231,6 +255,12 @@ impl Error {
                 Some("the project defines no feature view; define one in its features folder".to_owned())
             }
             Error::UnknownView { known, .. } => Some(format!("the feature views are {}", known.join(", "))),
+            Error::UnknownSource { known, .. } if known.is_empty() => {
+                Some("the project defines no source; define one in its features folder".to_owned())
+            }
+            Error::UnknownSource { known, .. } => Some(format!("the sources are {}", known.join(", "))),
+            Error::SourceUnread { name } => Some(format!("define a view with `source = {name:?}` first")),
+            Error::TwoTypes { .. } => Some("such a source is written by other tools, with a type that converts to both".to_owned()),
             Error::Component { source: EngineError::Describe(_), .. } => Some(
                 "parameters come from [feature_view.parameters] of the view, or from --param name=value".to_owned(),
             ),
@@ -298,6 +328,9 @@ impl Error {
             Error::NoProject { .. }
             | Error::Definitions(_)
             | Error::UnknownView { .. }
+            | Error::UnknownSource { .. }
+            | Error::SourceUnread { .. }
+            | Error::TwoTypes { .. }
             | Error::Argument { .. }
             | Error::Compile(_)
             | Error::CrateName { .. }

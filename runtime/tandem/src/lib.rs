@@ -7,6 +7,7 @@
 //! - [`registry`]: the definition files against what is registered; registering
 //! - [`describe`]: what a component takes and gives, for people and programs
 //! - [`rows`]: rows of a file (Parquet, CSV, JSON) as a transform's inputs
+//! - [`import`](mod@import): rows of a file into a source, as Parquet
 //! - [`bench`](mod@bench): what a transform costs a row
 //! - [`mod@verify`]: what a proof found, for people and programs
 //! - [`materialize`]: published feature rows into the online store
@@ -23,6 +24,7 @@ pub mod commands;
 pub mod describe;
 pub mod error;
 pub mod following;
+pub mod import;
 pub mod lookup;
 pub mod materialize;
 pub mod output;

@@ -2,6 +2,7 @@
 //!
 //! A column is taken for the input of its name, or for the input to which a view maps it. Other columns are ignored; a column that is not
 //! there is an error. A null is always let through: where the transform takes none, the engine fails that row alone, as in batch.
+//! [`read_columns`] takes columns that somebody else names.
 
 mod csv;
 mod json;
@@ -16,7 +17,7 @@ use tandem_core::suggest::nearest;
 use tandem_core::time::Timestamp;
 use tandem_core::types::{AS_OF, Field, Signature};
 use tandem_engine::convert::{ConvertError, to_declared};
-use tandem_offline::read_rows;
+use tandem_offline::{SourceColumn, read_rows};
 
 use crate::error::{Error, io};
 
@@ -84,11 +85,13 @@ pub enum RowsFault {
     /// Nothing to run over.
     #[error("it has no rows")]
     Empty,
-    /// An input without a column.
-    #[error("no column `{column}`, which the transform takes{}", .similar.as_ref().map(|name| format!("; there is `{name}`")).unwrap_or_default())]
+    /// A column that is needed.
+    #[error("no column `{column}`, which {needed_by}{}", .similar.as_ref().map(|name| format!("; there is `{name}`")).unwrap_or_default())]
     MissingColumn {
         /// The column.
         column: String,
+        /// By whom, with its verb.
+        needed_by: String,
         /// One with a similar name.
         similar: Option<String>,
     },
@@ -127,20 +130,73 @@ impl RowsFault {
 /// [`Error::Rows`] with the column and the row at fault; a Parquet file that cannot be read.
 pub fn read(file: &Path, mapping: &Mapping<'_>, rows_max: usize) -> Result<Rows, Error> {
     let fail = |fault| Error::Rows { file: file.to_owned(), fault: Box::new(fault) };
+    let wanted = |name: &str| mapping.signature.inputs.iter().any(|field| mapping.names(field).contains(&name.into()));
+    let contents = open(file, rows_max, wanted)?;
+    let inputs = mapping.bind(&contents, rows_max).map_err(fail)?;
+    Ok(Rows { inputs, total: contents.total() })
+}
+
+/// Columns of a file, and the names of those that it has beside them.
+#[derive(Debug)]
+pub struct Columns {
+    /// The columns that were asked for, in their order, nullable, of their canonical Arrow types.
+    pub rows: RecordBatch,
+    /// Columns of the file that nobody asked for, sorted.
+    pub others: Vec<String>,
+}
+
+/// Reads these columns of all rows. `timezone` is that of timestamps in Parquet that have none.
+///
+/// # Errors
+///
+/// [`Error::Rows`] with the column and the row at fault; a Parquet file that cannot be read.
+pub fn read_columns(file: &Path, columns: &[SourceColumn], timezone: Option<&str>) -> Result<Columns, Error> {
+    let contents = open(file, usize::MAX, |name| columns.iter().any(|column| column.name == name))?;
+    let read = || {
+        let rows = usize::try_from(contents.total()).unwrap_or(usize::MAX);
+        if rows == 0 {
+            return Err(RowsFault::Empty);
+        }
+        let fields: Vec<Field> =
+            columns.iter().map(|column| Field::new(&column.name, column.data_type, true)).collect();
+        let arrays = columns.iter().zip(&fields).map(|(column, field)| {
+            if contents.has(&column.name) {
+                contents.column(&column.name, field, timezone, rows)
+            } else {
+                Err(contents.missing(&column.name, format!("is {}", column.needed_by)))
+            }
+        });
+        batch(&fields, arrays.collect::<Result<_, _>>()?, rows)
+    };
+    let rows = read().map_err(|fault| Error::Rows { file: file.to_owned(), fault: Box::new(fault) })?;
+    let mut others: Vec<String> = contents.columns().into_iter().map(str::to_owned).collect();
+    others.sort();
+    others.dedup();
+    others.retain(|name| columns.iter().all(|column| column.name != *name));
+    Ok(Columns { rows, others })
+}
+
+fn batch(fields: &[Field], columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, RowsFault> {
+    let fields: Vec<_> = fields.iter().map(|field| field.to_arrow().with_nullable(true)).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let schema = std::sync::Arc::new(arrow_schema::Schema::new(fields));
+    RecordBatch::try_new_with_options(schema, columns, &options)
+        .map_err(|error| RowsFault::Convert(ConvertError::Arrow { column: "*".to_owned(), reason: error.to_string() }))
+}
+
+/// Reads the file; of Parquet only the first `rows_max` rows and the columns that are wanted.
+fn open(file: &Path, rows_max: usize, wanted: impl Fn(&str) -> bool) -> Result<Contents, Error> {
+    let fail = |fault| Error::Rows { file: file.to_owned(), fault: Box::new(fault) };
     let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let contents = match ending.as_str() {
+    Ok(match ending.as_str() {
         "parquet" => {
-            let wanted =
-                |name: &str| mapping.signature.inputs.iter().any(|field| mapping.names(field).contains(&name.into()));
             let read = read_rows(file, rows_max, wanted)?;
             Contents::Parquet { rows: read.rows, columns: read.columns, total: read.total }
         }
         "csv" => Contents::Csv(csv::parse(&text(file)?).map_err(fail)?),
         "json" | "jsonl" | "ndjson" => Contents::Json(json::parse(&text(file)?).map_err(fail)?),
         _ => return Err(fail(RowsFault::Format)),
-    };
-    let inputs = mapping.bind(&contents, rows_max).map_err(fail)?;
-    Ok(Rows { inputs, total: contents.total() })
+    })
 }
 
 fn text(file: &Path) -> Result<String, Error> {
@@ -187,6 +243,11 @@ impl Contents {
         }
     }
 
+    fn missing(&self, column: &str, needed_by: String) -> RowsFault {
+        let similar = nearest(column, self.columns()).map(str::to_owned);
+        RowsFault::MissingColumn { column: column.to_owned(), needed_by, similar }
+    }
+
     /// A column that is there, of the field's type, in the first `rows` rows.
     fn column(&self, name: &str, field: &Field, timezone: Option<&str>, rows: usize) -> Result<ArrayRef, RowsFault> {
         match self {
@@ -224,12 +285,7 @@ impl Mapping<'_> {
         }
         let inputs = &self.signature.inputs;
         let columns = inputs.iter().map(|field| self.input(field, contents, rows)).collect::<Result<Vec<_>, _>>()?;
-        let fields: Vec<_> = inputs.iter().map(|field| field.to_arrow().with_nullable(true)).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(std::sync::Arc::new(arrow_schema::Schema::new(fields)), columns, &options)
-            .map_err(|error| {
-                RowsFault::Convert(ConvertError::Arrow { column: "*".to_owned(), reason: error.to_string() })
-            })
+        batch(inputs, columns, rows)
     }
 
     fn input(&self, field: &Field, contents: &Contents, rows: usize) -> Result<ArrayRef, RowsFault> {
@@ -247,11 +303,7 @@ impl Mapping<'_> {
                 Ok(decode_column(&nullable, std::iter::repeat_n(Some(&value), rows))?)
             }
             (None, None) if field.name == AS_OF => Err(RowsFault::NoAsOf),
-            (None, _) => {
-                let column = names[0].clone();
-                let similar = nearest(&column, contents.columns()).map(str::to_owned);
-                Err(RowsFault::MissingColumn { column, similar })
-            }
+            (None, _) => Err(contents.missing(&names[0], "the transform takes".to_owned())),
         }
     }
 }

@@ -68,8 +68,14 @@ fn files(scaffold: &Scaffold, sdk: &str) -> Vec<(String, String)> {
     let workspace = if scaffold.sdk.is_none() { "[workspace]\nexclude = [\"vendor\"]" } else { "[workspace]" };
     // What JSON escapes, TOML's basic strings escape in the same way.
     let sdk = serde_json::Value::from(sdk).to_string();
+    // As a project around the folder names it.
+    let folder = scaffold.folder.file_name().map_or(scaffold.name.clone().into(), |name| name.to_string_lossy());
     let fill = |template: &str| {
-        template.replace("{{name}}", &scaffold.name).replace("{{sdk}}", &sdk).replace("{{workspace}}", workspace)
+        template
+            .replace("{{name}}", &scaffold.name)
+            .replace("{{folder}}", &folder)
+            .replace("{{sdk}}", &sdk)
+            .replace("{{workspace}}", workspace)
     };
     [
         ("Cargo.toml", include_str!("scaffold/templates/Cargo.toml.in")),

@@ -62,15 +62,20 @@ impl Transcript {
         let text = text
             .replace(real.to_str().expect("a text"), "PROJECT")
             .replace(self.root.to_str().expect("a text"), "PROJECT");
-        let words: Vec<&str> = text.split_inclusive([' ', '\n']).collect();
-        let mut stable = String::new();
-        for (index, word) in words.iter().enumerate() {
-            let before = index.checked_sub(1).map_or("", |before| words[before].trim());
-            let after = words.get(index + 1).map_or("", |after| after.trim());
-            stable.push_str(&stable_word(before, word, after));
-        }
-        stable
+        stable_text(&text)
     }
+}
+
+/// The text without what changes from run to run and machine to machine: digests, sizes, times, rates.
+pub(crate) fn stable_text(text: &str) -> String {
+    let words: Vec<&str> = text.split_inclusive([' ', '\n']).collect();
+    let mut stable = String::new();
+    for (index, word) in words.iter().enumerate() {
+        let before = index.checked_sub(1).map_or("", |before| words[before].trim());
+        let after = words.get(index + 1).map_or("", |after| after.trim());
+        stable.push_str(&stable_word(before, word, after));
+    }
+    stable
 }
 
 fn stable_word(before: &str, word: &str, after: &str) -> String {

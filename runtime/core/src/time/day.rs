@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::civil::{Date, Scanner};
-use super::{MICROS_PER_DAY, TimeError, Timestamp, cut};
+use super::{MICROS_PER_DAY, TimeError, Timestamp, Zone, cut};
 
 /// Days since 1970-01-01 (UTC), as Arrow's `date32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +32,20 @@ impl Day {
     pub fn of(timestamp: Timestamp) -> Self {
         // The whole range of timestamps is about 107 million days to either side.
         Day(timestamp.0.div_euclid(MICROS_PER_DAY) as i32)
+    }
+
+    /// The day on which `timestamp` lies on the clocks of `zone`: it begins at the instant of its local midnight, as [`Zone::local_time`] has it.
+    ///
+    /// Fails for years outside -9999 to 9999 in a zone other than UTC.
+    pub fn of_local(timestamp: Timestamp, zone: &Zone) -> Result<Self, TimeError> {
+        // No clock is a day or more away from UTC, so it is this day or one beside it.
+        let utc = Day::of(timestamp);
+        for day in [utc.next(), utc] {
+            if zone.local_time(day.start().0)?.timestamp() <= timestamp {
+                return Ok(day);
+            }
+        }
+        Ok(utc.plus(-1))
     }
 
     /// The day after, or the last one that can be counted.

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::ValueEnum;
 use tandem::project::Opened;
-use tandem::server::{ServedView, ServerState, serve};
+use tandem::server::{Live, ServedView, ServerState, serve};
 use tandem_core::time::Timestamp;
 use tandem_engine::{OnDemand, OnDemandOptions, STACK_BYTES, TrialOptions, Workers};
 use tandem_offline::{BatchOptions, BatchRequest};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::{Failure, copy, echo};
+use crate::{Failure, copy, echo, registry};
 
 /// The quickstart's view.
 pub(crate) const RISK: &str = "transaction_risk";
@@ -56,6 +56,8 @@ pub(crate) enum Task {
     Serve,
     /// Serves the view beside one that attacks, until its input ends.
     ServeAttacked,
+    /// Serves what is registered until its input ends.
+    Registry,
     /// Echoes JSON until its input ends.
     Echo,
 }
@@ -90,6 +92,7 @@ pub(crate) fn run(task: Task, arguments: &Arguments) -> Result<(), Failure> {
         Task::Copy => runtime.block_on(copy::run(project, threads))?,
         Task::Serve => serve_views(&runtime, project, threads, &[RISK])?,
         Task::ServeAttacked => serve_views(&runtime, project, threads, &[RISK, ATTACKS])?,
+        Task::Registry => registry::serve_registered(&runtime, project, threads)?,
         Task::Echo => runtime.block_on(async { echo::serve(announced().await?, input_ends()).await })?,
     }
     if matches!(task, Task::Batch | Task::Copy) {
@@ -136,7 +139,7 @@ fn serve_views(runtime: &Runtime, project: &Path, threads: usize, views: &[&str]
         Ok(ServedView { bound: Arc::clone(&view.bound), on_demand, store_view: None })
     };
     let state = ServerState {
-        views: views.iter().map(served).collect::<Result<_, _>>()?,
+        live: Live::new(None, views.iter().map(served).collect::<Result<_, _>>()?, &[]),
         store: None,
         settings: opened.project.settings.server.clone(),
         clock: now,
@@ -145,19 +148,19 @@ fn serve_views(runtime: &Runtime, project: &Path, threads: usize, views: &[&str]
     runtime.block_on(async { Ok(serve(announced().await?, state, input_ends()).await?) })
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// A listener on a free port, which the parent is told.
-async fn announced() -> Result<TcpListener, Failure> {
+pub(crate) async fn announced() -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     say(&listener.local_addr()?.to_string())?;
     Ok(listener)
 }
 
-async fn input_ends() {
+pub(crate) async fn input_ends() {
     // A thread of its own: the parent may be gone without a word, and then the input ends too.
     let (ended, end) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -223,6 +226,16 @@ impl Served {
     /// Processor time that it has taken so far, in seconds.
     pub(crate) fn cpu_seconds(&self) -> Result<f64, Failure> {
         cpu_seconds(&self.process.id().to_string())
+    }
+}
+
+impl Served {
+    /// Its resident memory, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Result<u64, Failure> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024)
     }
 }
 

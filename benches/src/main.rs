@@ -1,7 +1,7 @@
 //! What Tandem costs: every figure beside its baseline, measured in the same run, as Markdown.
 //!
 //! ```text
-//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours]
+//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours] [registry]
 //! ```
 //!
 //! In the order of the table:
@@ -12,6 +12,7 @@
 //! - `batch`: Parquet through a transform to Parquet, against DataFusion copying the files (`copy`)
 //! - `http`: one row on demand over HTTP, against a bare axum route (`echo`), asked by `load`
 //! - `neighbours`: the same view beside one that attacks, against itself alone
+//! - `registry`: a thousand views planned, registered, served, and replaced while they are served
 //!
 //! What they share: `race` times contenders in turns, `guests` builds and loads components, `columns` makes rows, `project` lays the quickstart
 //! out at several sizes, `child` measures in a process of its own, `markdown` writes tables.
@@ -31,6 +32,7 @@ mod native;
 mod neighbours;
 mod project;
 mod race;
+mod registry;
 mod transforms;
 
 use std::error::Error;
@@ -71,11 +73,13 @@ enum Section {
     Http,
     /// One row over HTTP, beside a view that attacks
     Neighbours,
+    /// A registry of a thousand views
+    Registry,
 }
 
 impl Section {
-    const ALL: [Section; 5] =
-        [Section::Transforms, Section::Crossing, Section::Batch, Section::Http, Section::Neighbours];
+    const ALL: [Section; 6] =
+        [Section::Transforms, Section::Crossing, Section::Batch, Section::Http, Section::Neighbours, Section::Registry];
 }
 
 fn main() -> ExitCode {
@@ -104,6 +108,7 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
             Section::Batch => batch::run(arguments.quick, arguments.batch_rows)?,
             Section::Http => http::run(arguments.quick)?,
             Section::Neighbours => neighbours::run(arguments.quick)?,
+            Section::Registry => registry::run(arguments.quick)?,
         })?;
     }
     Ok(())

@@ -39,13 +39,16 @@ PATH=$TANDEM_BIN:$PATH
 export PATH
 
 # What a version of a view means never changes; this example starts over instead of raising its version.
-rm -rf data/features data/online
+rm -rf data/features data/online registry
 
 step "Make a month of card transactions: Parquet, one folder a day"
 show quickstart-generator --out data/transactions --days 31
 
 step "Compile the transform to a WebAssembly component"
 show tandem build transform
+
+step "Prove that it computes row by row, and register it"
+show tandem apply --reason "quickstart"
 
 step "Run the component in batch over the month"
 show tandem batch transaction_risk --from 2026-01-01 --to 2026-02-01

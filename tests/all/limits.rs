@@ -126,8 +126,15 @@ fn in_code() -> BTreeMap<&'static str, u64> {
     } = settings.engine;
     assert_eq!((seconds, memory), (compile_seconds_max, compile_memory_bytes_max));
     assert_eq!(
-        (of_settings, instances as u64, resident, stack),
-        (component_bytes_max, u64::from(instances_max), keep_resident_bytes, stack_bytes_max),
+        (of_settings, instances as u64, resident, stack, seconds, memory),
+        (
+            component_bytes_max,
+            u64::from(instances_max),
+            keep_resident_bytes,
+            stack_bytes_max,
+            compile_seconds_max,
+            compile_memory_bytes_max
+        ),
         "the engine and tandem.toml have the same defaults"
     );
     let BatchSettings { rows_per_call, partitions_in_flight, row_group_rows, calls_in_flight } = settings.batch;

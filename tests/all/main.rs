@@ -9,6 +9,7 @@
 //! - `cli`: what the program says
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
 //! - `authors`: `tandem new`, `tandem test`
+//! - `registry`: versions, plan and apply, and what a killed apply leaves
 //! - `verify`: proof before going live, against guests that cheat
 //! - `docs`: the book holds together
 //! - `guide`: the guide and the README are run
@@ -29,4 +30,5 @@ mod harness;
 mod import;
 mod limits;
 mod parity;
+mod registry;
 mod verify;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tandem_core::hash::Digest;
 use tandem_core::limits::TransformLimits;
 use tandem_core::parameter::{ParameterValue, Parameters};
+use tandem_core::types::Signature;
 use wasmtime::component::{Component as WasmComponent, Linker};
 
 use crate::bindings::TransformPre;
@@ -67,6 +68,22 @@ impl Component {
         let signature = signature::lift(described, limits)?;
         signature.check()?;
         Ok(Transform::new(self.clone(), lowered, signature, limits.clone()))
+    }
+
+    /// As [`Component::bind`], with the signature that the component declared under these parameters before: it is not asked again. What it
+    /// returns is held against that signature as ever.
+    ///
+    /// # Errors
+    ///
+    /// A signature that breaks the contract's rules.
+    pub fn bind_described(
+        &self,
+        parameters: &Parameters,
+        limits: &TransformLimits,
+        signature: Signature,
+    ) -> Result<Transform, EngineError> {
+        signature.check()?;
+        Ok(Transform::new(self.clone(), LoweredParameters::new(parameters), signature, limits.clone()))
     }
 }
 

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tandem_core::model::FeatureView;
 use tandem_core::time::{Day, DayRange};
 use tandem_engine::{COMPILE_ARGUMENT, EngineError};
 
 use crate::commands;
 use crate::error::Error;
 use crate::output::Output;
-use crate::project;
+use crate::{project, registry};
 
 /// Compute features once: the same WebAssembly component runs in batch over Parquet and on demand over HTTP, with the same bits.
 #[derive(Debug, Parser)]
@@ -53,6 +54,20 @@ enum Command {
     Describe(commands::describe::Arguments),
     /// Check the definition files and the components they name
     Check(commands::check::Arguments),
+    /// Show what the definition files would change about what is registered
+    Plan(commands::plan::Arguments),
+    /// Register what the definition files say
+    Apply(commands::apply::Arguments),
+    /// Register again what was registered before
+    Rollback(commands::rollback::Arguments),
+    /// List what is registered
+    Catalog(commands::catalog::Arguments),
+    /// Show a registered view or service
+    Show(commands::show::Arguments),
+    /// List what was registered, when, by whom and why
+    History(commands::history::Arguments),
+    /// Show where values come from and where they go
+    Lineage(commands::lineage::Arguments),
     /// Write rows of a file into a source, as Parquet in its partitions
     Import(commands::import::Arguments),
     /// Compute a feature view over the partitions of its source
@@ -99,6 +114,14 @@ impl RangeArguments {
     }
 }
 
+/// What is run; the same for every command that runs features.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Run the definition files as they are, and not what is registered
+    #[arg(long)]
+    pub dev: bool,
+}
+
 /// What every command gets.
 pub struct Context {
     /// The only way to print.
@@ -121,9 +144,42 @@ impl Context {
         }
     }
 
-    /// The project, opened.
+    /// The project's definition files, opened.
     pub fn open(&self) -> Result<project::Opened, Error> {
         project::Opened::open_with(&self.root()?, compiler())
+    }
+
+    /// What is to be run: what is registered, or with `--dev` the definition files as they are, which is told.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NothingRegistered`].
+    pub fn open_to_run(&self, arguments: &RunArguments) -> Result<project::Opened, Error> {
+        if arguments.dev {
+            self.output.note("note: --dev runs the definition files as they are, and not what is registered");
+            return self.open();
+        }
+        project::Opened::open_registered(&self.registered()?.registered, compiler())
+    }
+
+    /// What is registered.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NothingRegistered`].
+    pub fn registered(&self) -> Result<registry::Opening, Error> {
+        let registry = registry::open(&self.root()?)?;
+        registry.some()?;
+        Ok(registry)
+    }
+
+    /// Tells that a view should no longer be used, if that is so.
+    pub fn warn_deprecated(&self, view: &FeatureView) {
+        if let Some(deprecation) = &view.deprecation {
+            let replacement = deprecation.replacement.as_ref().map(|id| format!("; use {id}"));
+            let replacement = replacement.unwrap_or_default();
+            self.output.warning(format!("{} is deprecated since {}{replacement}", view.id(), deprecation.since));
+        }
     }
 }
 
@@ -140,6 +196,13 @@ pub fn main() -> ExitCode {
         Command::Verify(arguments) => commands::verify::run(&context, &arguments),
         Command::Describe(arguments) => commands::describe::run(&context, &arguments),
         Command::Check(arguments) => commands::check::run(&context, &arguments),
+        Command::Plan(arguments) => commands::plan::run(&context, &arguments),
+        Command::Apply(arguments) => commands::apply::run(&context, &arguments),
+        Command::Rollback(arguments) => commands::rollback::run(&context, &arguments),
+        Command::Catalog(arguments) => commands::catalog::run(&context, &arguments),
+        Command::Show(arguments) => commands::show::run(&context, &arguments),
+        Command::History(arguments) => commands::history::run(&context, &arguments),
+        Command::Lineage(arguments) => commands::lineage::run(&context, &arguments),
         Command::Import(arguments) => commands::import::run(&context, &arguments),
         Command::Batch(arguments) => commands::batch::run(&context, &arguments),
         Command::Materialize(arguments) => commands::materialize::run(&context, &arguments),

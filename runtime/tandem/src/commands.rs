@@ -1,14 +1,21 @@
 //! One file for each command.
 
+pub mod apply;
 pub mod batch;
 pub mod build;
+pub mod catalog;
 pub mod check;
 pub mod describe;
 pub mod get;
+pub mod history;
 pub mod import;
+pub mod lineage;
 pub mod materialize;
 pub mod new;
 pub mod parity;
+pub mod plan;
+pub mod rollback;
 pub mod serve;
+pub mod show;
 pub mod test;
 pub mod verify;

@@ -35,18 +35,24 @@ fn type_text(field: &Field) -> String {
     format!("{}{}", field.data_type, if field.nullable { "?" } else { "" })
 }
 
-/// The same as JSON.
-pub fn json(signature: &Signature, digest: Digest, size_bytes: u64) -> Value {
+/// Doc, inputs and outputs as JSON.
+pub fn signature_json(signature: &Signature) -> Value {
     let fields = |fields: &[Field]| -> Vec<Value> {
         let field = |field: &Field| json!({ "name": field.name, "type": field.data_type.to_string(), "nullable": field.nullable, "doc": field.doc });
         fields.iter().map(field).collect()
     };
-    json!({
+    json!({ "doc": signature.doc, "inputs": fields(&signature.inputs), "outputs": fields(&signature.outputs) })
+}
+
+/// The component with its signature as JSON.
+pub fn json(signature: &Signature, digest: Digest, size_bytes: u64) -> Value {
+    let mut value = json!({
         "digest": digest.to_string(),
         "size_bytes": size_bytes,
         "contract": tandem_engine::CONTRACT,
-        "doc": signature.doc,
-        "inputs": fields(&signature.inputs),
-        "outputs": fields(&signature.outputs),
-    })
+    });
+    if let (Value::Object(value), Value::Object(signature)) = (&mut value, signature_json(signature)) {
+        value.extend(signature);
+    }
+    value
 }

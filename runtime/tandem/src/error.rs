@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use tandem_build::BuildError;
 use tandem_core::definition::Diagnostics;
+use tandem_engine::verify::Verdict;
 use tandem_engine::{CompileFault, EngineError};
 use tandem_offline::OfflineError;
 use tandem_online::OnlineError;
+use tandem_registry::RegistryError;
 
 use crate::rows::RowsFault;
 
@@ -85,6 +87,39 @@ pub enum Error {
     /// The online store.
     #[error(transparent)]
     Online(#[from] OnlineError),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A plan with changes that are not made as they are.
+    #[error("{}", not_made(*.breaking, *.refused))]
+    Plan {
+        /// How many are made only where that is allowed.
+        breaking: usize,
+        /// How many are never made.
+        refused: usize,
+        /// Whether they were to be made.
+        applying: bool,
+    },
+    /// No registration to go back to.
+    #[error("there is no registration to go back to")]
+    NothingBefore {
+        /// The newest; 0: nothing is registered.
+        newest: u64,
+    },
+    /// Nothing of this name is registered.
+    #[error("nothing named `{name}` is registered")]
+    NotRegistered {
+        /// As it was asked for.
+        name: String,
+        /// The nearest, and all of them where they are few.
+        hint: String,
+    },
+    /// Nothing is registered, where what is registered was to be run.
+    #[error("nothing is registered in {}", .registry.display())]
+    NothingRegistered {
+        /// The registry.
+        registry: PathBuf,
+    },
     /// A file or folder.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {
@@ -175,6 +210,14 @@ pub enum Error {
     /// A transform that is no function of its row.
     #[error("not proved: a row does not always come to the same, or the signature does not")]
     NotProved,
+    /// A view whose component is not proved, and so is not registered.
+    #[error("{view} is not proved, and nothing was registered\n{}", crate::verify::text(.report).trim_end())]
+    Unproved {
+        /// The view.
+        view: tandem_core::model::ViewVersion,
+        /// What was found.
+        report: Box<tandem_engine::verify::Report>,
+    },
     /// A transform of which nothing was seen.
     #[error("not proved: none of {rows} sample rows has a value, so nothing could be compared")]
     NothingProved {
@@ -225,6 +268,18 @@ impl Error {
             Error::Build(error) => error.hint().map(|hint| hint.to_string()),
             Error::Offline(error) => error.hint().map(str::to_owned),
             Error::Online(error) => error.hint().map(str::to_owned),
+            Error::Registry(error) => error.hint(),
+            Error::Plan { refused: 1.., .. } => {
+                Some("what a registered version means never changes: undo the change, or make it a new version".to_owned())
+            }
+            Error::Plan { applying: true, .. } => Some("nothing was registered; --allow-breaking makes them".to_owned()),
+            Error::Plan { .. } => Some("`tandem apply --allow-breaking` makes them".to_owned()),
+            Error::NothingBefore { newest: 0 } => Some("nothing is registered yet; `tandem apply` registers".to_owned()),
+            Error::NothingBefore { .. } => Some("the newest registration is the first".to_owned()),
+            Error::NothingRegistered { .. } => {
+                Some("`tandem apply` registers what the definition files say; `--dev` runs them as they are".to_owned())
+            }
+            Error::NotRegistered { hint, .. } => Some(hint.clone()),
             Error::Io { action: "read the component", path, .. } => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 Some(format!("build it: tandem build {}", folder.map_or(".".into(), |folder| folder.display().to_string())))
@@ -254,7 +309,10 @@ impl Error {
                 Some(format!("name a file with --rows, or put one there: {}", crate::rows::SAMPLE_FILES.join(", ")))
             }
             Error::Rows { fault, .. } => fault.hint().map(str::to_owned),
-            Error::NotProved => {
+            Error::Unproved { report, .. } if report.verdict() == Verdict::NoValues => {
+                Some(format!("put rows that the transform takes beside the component: {}", crate::rows::SAMPLE_FILES.join(", ")))
+            }
+            Error::NotProved | Error::Unproved { .. } => {
                 Some("the result of a row may depend on that row and on the parameters alone: no statics, no neighbours, no order of a hash map, no bits of a NaN".to_owned())
             }
             Error::NothingProved { .. } => Some("give rows that the transform takes: --rows FILE".to_owned()),
@@ -264,7 +322,7 @@ impl Error {
         }
     }
 
-    /// The exit code: 2 for what was asked or defined wrongly, 3 for a difference found, 1 for everything else.
+    /// The exit code: 2 for what was asked or defined wrongly, 3 for a difference found, 4 for a plan that breaks something, 1 for everything else.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::NoProject { .. }
@@ -278,11 +336,27 @@ impl Error {
             | Error::CrateName { .. }
             | Error::FolderTaken { .. }
             | Error::NotAnSdk { .. }
-            | Error::NoSamples { .. } => 2,
+            | Error::NoSamples { .. }
+            | Error::NothingBefore { .. }
+            | Error::NotRegistered { .. }
+            | Error::NothingRegistered { .. }
+            | Error::Registry(RegistryError::NoSuchRegistration { .. }) => 2,
             Error::Parity { .. } => 3,
+            Error::Plan { .. } => 4,
             _ => 1,
         }
     }
+}
+
+/// "1 change is refused, 2 changes are breaking".
+fn not_made(breaking: usize, refused: usize) -> String {
+    let are = |number: usize, what: &str| match number {
+        0 => None,
+        1 => Some(format!("1 change is {what}")),
+        _ => Some(format!("{number} changes are {what}")),
+    };
+    let parts: Vec<String> = [are(refused, "refused"), are(breaking, "breaking")].into_iter().flatten().collect();
+    parts.join(", ")
 }
 
 /// What to do about an error of the file system, wherever in the chain of causes it lies.

@@ -4,6 +4,7 @@
 //!
 //! - [`scaffold`]: a new transform's folder, with the SDK in it
 //! - [`project`]: definition files and components from disk, bound to each other
+//! - [`registry`]: the definition files against what is registered; registering
 //! - [`describe`]: what a component takes and gives, for people and programs
 //! - [`rows`]: rows of a file (Parquet, CSV, JSON) as a transform's inputs
 //! - [`import`](mod@import): rows of a file into a source, as Parquet
@@ -12,6 +13,7 @@
 //! - [`materialize`]: published feature rows into the online store
 //! - [`lookup`]: what the online store has for entities, as statuses and columns
 //! - [`server`]: the HTTP server
+//! - [`following`]: a server's views, replaced when another registration is there
 //! - [`parity`]: asks a server for rows of a batch and compares bits
 //! - [`cli`], [`commands`], [`output`]: the command line; `output` alone prints
 //! - [`error`]: what can go wrong, exit codes and hints
@@ -21,12 +23,14 @@ pub mod cli;
 pub mod commands;
 pub mod describe;
 pub mod error;
+pub mod following;
 pub mod import;
 pub mod lookup;
 pub mod materialize;
 pub mod output;
 pub mod parity;
 pub mod project;
+pub mod registry;
 pub mod rows;
 pub mod scaffold;
 pub mod server;

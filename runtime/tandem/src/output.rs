@@ -1,6 +1,7 @@
 //! The only module that prints. Data goes to stdout; progress, notes, warnings and errors go to stderr.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place")]
 
+mod paint;
 mod progress;
 mod table;
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 use tandem_engine::{CompileFault, compile_for_parent};
 use tracing_subscriber::EnvFilter;
 
+pub use paint::{Paint, Paints};
 pub use progress::ProgressBar;
 pub use table::{Column, Table, plain, width};
 
@@ -48,6 +50,11 @@ impl Output {
             }
             Ok(()) => {}
         }
+    }
+
+    /// Colours for data; none where stdout is no terminal, with `NO_COLOR` or as JSON.
+    pub fn paints(&self) -> Paints {
+        Paints::new(!self.json && std::io::stdout().is_terminal() && colour_wanted())
     }
 
     /// For the process that called this one: a component by stdin, its code by stdout.
@@ -93,7 +100,11 @@ fn tell(line: std::fmt::Arguments<'_>) {
 }
 
 fn colour() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stderr().is_terminal() && colour_wanted()
+}
+
+fn colour_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Starts the log on stderr: warnings, and for a server what it does.

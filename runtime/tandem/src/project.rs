@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tandem_core::definition::{self, Defined, File, Key, Mistake, Sources};
+use tandem_core::definition::{self, Defined, File, Key, Mistake, Settings, Sources};
+use tandem_core::hash::Digest;
 use tandem_core::model::{BoundView, FeatureView, Project, ViewReference, ViewVersion};
-use tandem_engine::{Engine, EngineError, EngineOptions, Transform, Workers};
+use tandem_core::types::Signature;
+use tandem_engine::{Component, Engine, EngineError, EngineOptions, Transform, Workers};
+use tandem_registry::{Registered, RegistryError};
 
 use crate::error::{Error, io};
 
@@ -29,7 +32,7 @@ pub fn read(root: &Path) -> Result<Project, Error> {
     Ok(read_with_files(root)?.0)
 }
 
-/// The same, with the feature files themselves, for the places of mistakes that only show later.
+/// As [`read`], with the feature files themselves, for the places of mistakes that only show later.
 fn read_with_files(root: &Path) -> Result<(Project, Vec<File>), Error> {
     let settings = read_file(&root.join(SETTINGS_FILE))?;
     let folder = definition::features_folder(&settings, root);
@@ -52,6 +55,12 @@ fn read_with_files(root: &Path) -> Result<(Project, Vec<File>), Error> {
     let sources = Sources { settings, features };
     let project = definition::parse_project(&sources, root).map_err(Error::Definitions)?;
     Ok((project, sources.features))
+}
+
+/// What `tandem.toml` of the project in `root` says.
+pub fn settings(root: &Path) -> Result<Settings, Error> {
+    let file = read_file(&root.join(SETTINGS_FILE))?;
+    definition::parse_settings(&file, root).map_err(Error::Definitions)
 }
 
 fn read_file(path: &Path) -> Result<File, Error> {
@@ -83,16 +92,25 @@ pub(crate) fn find_view<'a>(project: &'a Project, reference: &str) -> Result<&'a
     })
 }
 
-/// A project with the engine that runs its transforms.
+/// A project with the engine that runs its transforms: what is registered, or the definition files as they are.
 pub struct Opened {
     /// The definitions.
     pub project: Project,
-    /// The feature files that they were read from.
+    /// The feature files that they were read from; none where they are registered.
     files: Vec<File>,
+    /// What is registered, where that is what runs.
+    registered: Option<Recorded>,
     /// The engine, with the project's limits and its cache of compiled code.
     pub engine: Engine,
     /// Threads for blocking work.
     pub workers: Workers,
+}
+
+/// What was recorded of registered views.
+struct Recorded {
+    /// The registration's number.
+    number: u64,
+    bound: BTreeMap<ViewVersion, Arc<BoundView>>,
 }
 
 /// A view with the function that computes it.
@@ -105,7 +123,7 @@ pub struct ViewTransform {
 }
 
 impl Opened {
-    /// Reads the project in `root` and starts engine and workers. Components are compiled in this process.
+    /// Reads the definition files of the project in `root` and starts engine and workers. Components are compiled in this process.
     pub fn open(root: &Path) -> Result<Opened, Error> {
         Opened::open_with(root, None)
     }
@@ -113,6 +131,21 @@ impl Opened {
     /// The same, with the program that compiles components under limits ([`EngineOptions::compiler`]).
     pub fn open_with(root: &Path, compiler: Option<PathBuf>) -> Result<Opened, Error> {
         let (project, files) = read_with_files(root)?;
+        Opened::start(project, files, None, compiler)
+    }
+
+    /// What is registered, with an engine and workers, and the program that compiles components under limits. Definition files are not looked at.
+    pub fn open_registered(registered: &Registered, compiler: Option<PathBuf>) -> Result<Opened, Error> {
+        let recorded = Recorded { number: registered.number, bound: registered.bound.clone() };
+        Opened::start(registered.project.clone(), Vec::new(), Some(recorded), compiler)
+    }
+
+    fn start(
+        project: Project,
+        files: Vec<File>,
+        registered: Option<Recorded>,
+        compiler: Option<PathBuf>,
+    ) -> Result<Opened, Error> {
         let settings = &project.settings.engine;
         let options = EngineOptions {
             instances_max: u32::try_from(settings.instances_max).unwrap_or(u32::MAX),
@@ -129,21 +162,35 @@ impl Opened {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
-        Ok(Opened { engine: Engine::new(options)?, workers: Workers::start(threads), project, files })
+        Ok(Opened { engine: Engine::new(options)?, workers: Workers::start(threads), project, files, registered })
+    }
+
+    /// Number of the registration that runs; none where it is the definition files as they are.
+    pub fn registration(&self) -> Option<u64> {
+        self.registered.as_ref().map(|recorded| recorded.number)
     }
 
     /// The definition of a view, by `name` (its greatest version), `name@version` or `name@alias`.
     pub fn definition(&self, reference: &str) -> Result<&FeatureView, Error> {
-        find_view(&self.project, reference)
+        find_view(&self.project, reference).map_err(|error| match error {
+            Error::UnknownView { reference, known } if self.registered.is_some() => {
+                let hint = format!("registered are {}; `tandem plan` shows what is not yet", known.join(", "));
+                Error::NotRegistered { name: reference, hint }
+            }
+            error => error,
+        })
     }
 
-    /// Loads the component of a view, and those of all views that it reads, and binds them. Blocking: the first time a component is
-    /// seen it is compiled.
+    /// Loads the component of a view and binds it: as it is recorded, where the view is registered; else with all views that it reads. Blocking:
+    /// the first time a component is seen it is compiled.
     ///
     /// # Errors
     ///
     /// [`Error::Definitions`] with the place of every mistake, where a definition and its component do not go together.
     pub fn bind(&self, view: &FeatureView) -> Result<ViewTransform, Error> {
+        if let Some(bound) = self.registered.as_ref().and_then(|recorded| recorded.bound.get(&view.id())) {
+            return load_recorded(&self.engine, bound);
+        }
         let mut known = BTreeMap::new();
         let mut last = None;
         for view in self.project.with_upstream(view) {
@@ -168,32 +215,53 @@ impl Opened {
 
     /// The same, with what `look` finds wrong with a view that is bound: its mistakes are reported among the others.
     pub fn bind_all_and(&self, look: impl Fn(&BoundView) -> Vec<Mistake>) -> Result<Vec<ViewTransform>, Error> {
-        let mut known = BTreeMap::new();
-        let mut views = BTreeMap::new();
+        let mut transforms = BTreeMap::new();
+        let declared = |view: &FeatureView| {
+            let bytes = match self.component_bytes(view)? {
+                Ok(bytes) => bytes,
+                Err(mistakes) => return Ok(Err(mistakes)),
+            };
+            Ok(self.load(view, bytes)?.map_err(|error| vec![refused_component(view, error)]).map(|transform| {
+                let declared = (transform.signature().clone(), transform.digest());
+                transforms.insert(view.id(), transform);
+                declared
+            }))
+        };
+        let bound = self.bind_each(declared, look)?;
+        let with_transform = |(id, bound)| transforms.remove(&id).map(|transform| ViewTransform { bound, transform });
+        Ok(bound.into_iter().filter_map(with_transform).collect())
+    }
+
+    /// As [`Opened::bind_all_and`], with `declared` saying what the component of a view declares, and its digest.
+    pub(crate) fn bind_each(
+        &self,
+        mut declared: impl FnMut(&FeatureView) -> Result<Result<(Signature, Digest), Vec<Mistake>>, Error>,
+        look: impl Fn(&BoundView) -> Vec<Mistake>,
+    ) -> Result<BTreeMap<ViewVersion, Arc<BoundView>>, Error> {
+        let mut known: BTreeMap<ViewVersion, Arc<BoundView>> = BTreeMap::new();
         let mut mistaken = Vec::new();
         let mut seen = BTreeSet::new();
         for view in self.project.views.iter().flat_map(|view| self.project.with_upstream(view)) {
             if !seen.insert(view.id()) || view.upstream().iter().any(|id| !known.contains_key(*id)) {
                 continue;
             }
-            match self.bind_one(view, &known)? {
+            let bound = match declared(view)? {
+                Ok((signature, digest)) => definition::bind(view.clone(), signature, digest, &known)
+                    .map_err(|errors| errors.iter().map(Mistake::from).collect()),
+                Err(mistakes) => Err(mistakes),
+            };
+            match bound {
                 Ok(bound) => {
-                    let mistakes = look(&bound.bound);
+                    let mistakes = look(&bound);
                     if !mistakes.is_empty() {
                         mistaken.push((Defined::View(view), mistakes));
                     }
-                    known.insert(view.id(), Arc::clone(&bound.bound));
-                    views.insert(view.id(), bound);
+                    known.insert(view.id(), Arc::new(bound));
                 }
-                Err(Unbound::Component(source)) => {
-                    let error = Error::Component { component: view.component.clone(), source };
-                    mistaken.push((Defined::View(view), vec![refused_component(view, &error)]));
-                }
-                Err(Unbound::Mistakes(mistakes)) => mistaken.push((Defined::View(view), mistakes)),
+                Err(mistakes) => mistaken.push((Defined::View(view), mistakes)),
             }
         }
-        let signatures: BTreeMap<_, _> =
-            known.iter().map(|(id, bound): (_, &Arc<BoundView>)| (id.clone(), &bound.signature)).collect();
+        let signatures: BTreeMap<_, _> = known.iter().map(|(id, bound)| (id.clone(), &bound.signature)).collect();
         for service in &self.project.services {
             // Of a service over a mistaken view nothing is said.
             if service.features.iter().all(|one| signatures.contains_key(&one.view))
@@ -202,7 +270,7 @@ impl Opened {
                 mistaken.push((Defined::Service(service), errors.iter().map(Mistake::from).collect()));
             }
         }
-        if mistaken.is_empty() { Ok(views.into_values().collect()) } else { Err(self.mistaken(mistaken)) }
+        if mistaken.is_empty() { Ok(known) } else { Err(self.mistaken(mistaken)) }
     }
 
     /// Mistakes at their places in the feature files; at least one.
@@ -219,38 +287,12 @@ impl Opened {
         view: &FeatureView,
         known: &BTreeMap<ViewVersion, Arc<BoundView>>,
     ) -> Result<Result<ViewTransform, Unbound>, Error> {
-        let component = &view.component;
-        let bytes = match read_component(component, self.engine.options().component_bytes_max) {
+        let bytes = match self.component_of(view)? {
             Ok(bytes) => bytes,
-            Err(Error::Component { source, .. }) => return Ok(Err(Unbound::Component(source))),
-            Err(error @ Error::Io { .. }) if !component.exists() => {
-                let message =
-                    format!("the component of feature view `{}` is not there: {}", view.name, component.display());
-                return Ok(Err(Unbound::Mistakes(vec![Mistake {
-                    key: Key::of("component"),
-                    message,
-                    hint: error.hint(),
-                }])));
-            }
-            Err(error) => return Err(error),
+            Err(unbound) => return Ok(Err(unbound)),
         };
-        let bind = {
-            let (engine, nan) = (self.engine.clone(), view.nan);
-            let (parameters, limits) = (view.parameters.clone(), view.limits.clone());
-            move || engine.load(&bytes, nan)?.bind(&parameters, &limits)
-        };
-        // On a worker: `describe` is user code, and only a worker's stack has room for the deepest recursion that the settings allow.
-        let bound = futures::executor::block_on(self.workers.run(bind)).map_err(|panic| Error::Engine(panic.into()))?;
-        let transform = match bound {
+        let transform = match self.load(view, bytes)? {
             Ok(transform) => transform,
-            // Not the definition's fault.
-            Err(
-                source @ (EngineError::Start(_)
-                | EngineError::InstancesExhausted { .. }
-                | EngineError::Cache { .. }
-                | EngineError::Compiler(_)
-                | EngineError::Worker(_)),
-            ) => return Err(Error::Component { component: component.clone(), source }),
             Err(error) => return Ok(Err(Unbound::Component(error))),
         };
         let bound = definition::bind(view.clone(), transform.signature().clone(), transform.digest(), known);
@@ -260,14 +302,96 @@ impl Opened {
         })
     }
 
+    /// The transform of these bytes, as the view has it. Blocking.
+    pub(crate) fn load(
+        &self,
+        view: &FeatureView,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+    ) -> Result<Result<Transform, EngineError>, Error> {
+        let bind = {
+            let (engine, nan) = (self.engine.clone(), view.nan);
+            let (parameters, limits) = (view.parameters.clone(), view.limits.clone());
+            move || engine.load(bytes.as_ref(), nan)?.bind(&parameters, &limits)
+        };
+        // On a worker: `describe` is user code, and only a worker's stack has room for the deepest recursion that the settings allow.
+        let loaded =
+            futures::executor::block_on(self.workers.run(bind)).map_err(|panic| Error::Engine(panic.into()))?;
+        match loaded {
+            // Not the component's fault.
+            Err(
+                source @ (EngineError::Start(_)
+                | EngineError::InstancesExhausted { .. }
+                | EngineError::Cache { .. }
+                | EngineError::Compiler(_)
+                | EngineError::Worker(_)),
+            ) => Err(Error::Component { component: view.component.clone(), source }),
+            loaded => Ok(loaded),
+        }
+    }
+
+    /// The bytes of a view's component.
+    fn component_of(&self, view: &FeatureView) -> Result<Result<Vec<u8>, Unbound>, Error> {
+        let component = &view.component;
+        match read_component(component, self.engine.options().component_bytes_max) {
+            Ok(bytes) => Ok(Ok(bytes)),
+            Err(Error::Component { source, .. }) => Ok(Err(Unbound::Component(source))),
+            Err(error @ Error::Io { .. }) if !component.exists() => {
+                let message =
+                    format!("the component of feature view `{}` is not there: {}", view.name, component.display());
+                Ok(Err(Unbound::Mistakes(vec![Mistake { key: Key::of("component"), message, hint: error.hint() }])))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The bytes of a view's component, or the mistake of the definition that they cannot be had.
+    pub(crate) fn component_bytes(&self, view: &FeatureView) -> Result<Result<Vec<u8>, Vec<Mistake>>, Error> {
+        Ok(self.component_of(view)?.map_err(|unbound| unbound.mistakes(view)))
+    }
+
     /// The view that `reference` names, bound.
     pub fn view(&self, reference: &str) -> Result<ViewTransform, Error> {
         self.bind(self.definition(reference)?)
     }
 }
 
+/// A registered view with its transform, without asking the component what it declared when it was registered. Blocking: code that the cache does
+/// not have is compiled. Runs no user code.
+///
+/// # Errors
+///
+/// A component that is not the one that was registered, or that this engine cannot load.
+pub fn load_recorded(engine: &Engine, bound: &Arc<BoundView>) -> Result<ViewTransform, Error> {
+    let BoundView { view, signature, .. } = &**bound;
+    let fail = |source| Error::Component { component: view.component.clone(), source };
+    let component = load_component(engine, bound)?;
+    let transform = component.bind_described(&view.parameters, &view.limits, signature.clone()).map_err(fail)?;
+    Ok(ViewTransform { bound: Arc::clone(bound), transform })
+}
+
+/// The component of a registered view. Blocking.
+///
+/// # Errors
+///
+/// As [`load_recorded`].
+pub fn load_component(engine: &Engine, bound: &BoundView) -> Result<Component, Error> {
+    let path = &bound.view.component;
+    let damaged =
+        |reason: &str| Error::Registry(RegistryError::Damaged { path: path.clone(), reason: reason.to_owned() });
+    let bytes = match read_component(path, engine.options().component_bytes_max) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Err(damaged("is missing"));
+        }
+        read => read?,
+    };
+    let fail = |source| Error::Component { component: path.clone(), source };
+    let component = engine.load(&bytes, bound.view.nan).map_err(fail)?;
+    if component.digest() == bound.digest { Ok(component) } else { Err(damaged("is not what its name says")) }
+}
+
 /// A component that the engine refuses, as a mistake of the view that names it.
-fn refused_component(view: &FeatureView, error: &Error) -> Mistake {
+pub(crate) fn refused_component(view: &FeatureView, source: EngineError) -> Mistake {
+    let error = Error::Component { component: view.component.clone(), source };
     let text = error.to_string();
     // Some of the engine's errors carry their hint.
     let (message, hint) = match text.split_once("hint: ") {
@@ -284,4 +408,13 @@ enum Unbound {
     Component(EngineError),
     /// Its definition is wrong.
     Mistakes(Vec<Mistake>),
+}
+
+impl Unbound {
+    fn mistakes(self, view: &FeatureView) -> Vec<Mistake> {
+        match self {
+            Unbound::Component(source) => vec![refused_component(view, source)],
+            Unbound::Mistakes(mistakes) => mistakes,
+        }
+    }
 }

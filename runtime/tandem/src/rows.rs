@@ -7,7 +7,7 @@
 mod csv;
 mod json;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use serde_json::Value;
@@ -27,6 +27,11 @@ pub const TEXT_BYTES_MAX: u64 = 64 << 20;
 /// Names of the file with a crate's sample rows; the first that is there is taken.
 pub const SAMPLE_FILES: [&str; 5] =
     ["samples.json", "samples.jsonl", "samples.ndjson", "samples.csv", "samples.parquet"];
+
+/// The sample rows in a folder, if there are any.
+pub fn samples_in(folder: &Path) -> Option<PathBuf> {
+    SAMPLE_FILES.iter().map(|name| folder.join(name)).find(|file| file.is_file())
+}
 
 /// How a file's columns become inputs.
 pub struct Mapping<'a> {

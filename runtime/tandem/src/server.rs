@@ -8,13 +8,16 @@
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
 //! - `transforms`, `features`, `views`: the routes
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
+//! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
 
 mod as_of;
 mod body;
 mod connections;
+mod deprecated;
 mod features;
 mod guard;
 mod json;
+mod live;
 mod names;
 mod problem;
 mod state;
@@ -36,6 +39,7 @@ use tandem_core::time::Timestamp;
 use tandem_engine::{OnDemand, Workers};
 use tandem_online::{Store, ViewId};
 
+pub use live::{Behind, Live};
 use problem::{Kind, Problem};
 use state::Server;
 
@@ -56,8 +60,8 @@ pub struct ServedView {
 
 /// What is served, and with which limits.
 pub struct ServerState {
-    /// The views; several versions of a name are possible.
-    pub views: Vec<ServedView>,
+    /// The views. They may be replaced at any time.
+    pub live: Live,
     /// The online store, if there is one.
     pub store: Option<Arc<Store>>,
     /// Limits and rights.
@@ -93,7 +97,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let limits = connections::Limits::of(&state.settings);
-    tracing::debug!(address = %listener.local_addr()?, views = state.views.len(), "listening");
+    tracing::debug!(address = %listener.local_addr()?, "listening");
     connections::serve(listener, router(state), limits, shutdown).await;
     Ok(())
 }

@@ -11,6 +11,7 @@ use tandem_engine::verify::golden::Replay;
 use tandem_engine::verify::{Compared, Difference, Mismatch, Report, Seen, Smallest, Verdict};
 
 use crate::output::{grouped, plain};
+use crate::registry::prove::Replayed;
 
 /// A value of the smallest input is cut to so many characters in text; JSON has it whole.
 const SHOWN_CHARS_MAX: usize = 200;
@@ -223,6 +224,35 @@ pub fn replay_json(replay: &Replay, signature: &Signature) -> Value {
         "different": replay.different,
         "difference": difference,
     })
+}
+
+/// What came of the golden vectors of registered views, as a person reads it.
+pub fn replayed_text(replayed: &[Replayed]) -> String {
+    let names: Vec<String> = replayed.iter().map(|replayed| replayed.bound.view.id().to_string()).collect();
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, Replayed { replay, .. }) in std::iter::zip(&names, replayed) {
+        let (rows, different) = (grouped(replay.rows), grouped(replay.different));
+        let _ = writeln!(text, "{name:width$}  {rows} rows, {different} different");
+    }
+    for (name, Replayed { bound, replay }) in std::iter::zip(&names, replayed) {
+        if replay.different > 0 {
+            let _ = write!(text, "\n{name}\n{}", replay_text(replay, &bound.signature));
+        }
+    }
+    let different = replayed.iter().filter(|replayed| replayed.replay.different > 0).count();
+    let _ = writeln!(text, "{} views, {different} different", replayed.len());
+    text
+}
+
+/// The same for programs.
+pub fn replayed_json(replayed: &[Replayed]) -> Value {
+    let view = |Replayed { bound, replay }: &Replayed| {
+        let mut value = replay_json(replay, &bound.signature);
+        value["view"] = json!(bound.view.id().to_string());
+        value
+    };
+    json!({ "views": replayed.iter().map(view).collect::<Vec<_>>() })
 }
 
 /// Rows as JSON objects.

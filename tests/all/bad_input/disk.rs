@@ -12,7 +12,7 @@ use arrow_array::RecordBatch;
 
 use super::project::{DAYS, Project, published, rows};
 use crate::harness::guests::workspace;
-use crate::harness::program::{PROGRAM, isolated, tandem, told};
+use crate::harness::program::{PROGRAM, isolated, over_files, tandem, told};
 use crate::harness::project::files;
 
 /// A folder with little room.
@@ -74,7 +74,7 @@ impl Disk {
     }
 
     fn told(&self, root: &Path, arguments: &[&str], code: i32) -> (String, String) {
-        told(self.command(root, PROGRAM, arguments), code)
+        told(self.command(root, PROGRAM, &over_files(arguments)), code)
     }
 
     /// What the system says where there is no room.

@@ -10,7 +10,7 @@ use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMic
 use misbehaving_guest::mode;
 
 use super::project::{DAYS, Project, rows, with_column};
-use crate::harness::program::tandem;
+use crate::harness::program::{tandem, without_dev_note};
 use crate::harness::transcript::Transcript;
 
 const BATCH: [&str; 2] = ["batch", "doubles"];
@@ -166,7 +166,7 @@ fn a_partition_that_vanishes_during_the_run() {
     }
     fs::remove_dir_all(project.file(DAYS[1]).parent().unwrap()).unwrap();
     let output = run.wait_with_output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
+    let told = without_dev_note(&String::from_utf8(output.stderr).unwrap());
     let expected = "date=2024-03-02/a.parquet is gone: No such file or directory (os error 2)\n\
                     hint: something removes files, or it is a link that leads nowhere; run it again once the folder is at rest\n";
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{told}");

@@ -18,7 +18,7 @@ fn is_test(path: &str) -> bool {
 }
 
 /// A crate's name, and the places that may say it.
-const CRATES: [(&str, &[&str]); 15] = [
+const CRATES: [(&str, &[&str]); 16] = [
     ("wasmtime", &["runtime/engine/"]),
     ("lmdb", &["runtime/online/src/environment.rs", "runtime/online/src/environment/"]),
     ("lmdb_sys", &["runtime/online/src/environment.rs", "runtime/online/src/environment/"]),
@@ -39,10 +39,21 @@ const CRATES: [(&str, &[&str]); 15] = [
     ("indicatif", &["runtime/tandem/src/output.rs", "runtime/tandem/src/output/"]),
     // Runtime and SDK meet in wit/ alone, and build stands alone.
     ("tandem_sdk", &["guest-sdk/", "examples/"]),
-    ("tandem_core", &["runtime/core/", "runtime/engine/", "runtime/offline/", "runtime/online/", "runtime/tandem/"]),
+    (
+        "tandem_core",
+        &[
+            "runtime/core/",
+            "runtime/engine/",
+            "runtime/offline/",
+            "runtime/online/",
+            "runtime/registry/",
+            "runtime/tandem/",
+        ],
+    ),
     ("tandem_engine", &["runtime/engine/", "runtime/offline/", "runtime/tandem/"]),
     ("tandem_offline", &["runtime/offline/", "runtime/tandem/"]),
     ("tandem_online", &["runtime/online/", "runtime/tandem/"]),
+    ("tandem_registry", &["runtime/registry/", "runtime/tandem/"]),
     ("tandem_build", &["runtime/build/", "runtime/tandem/"]),
 ];
 

@@ -11,7 +11,7 @@ struct Rule {
 }
 
 /// Every package of runtime and SDK.
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 9] = [
     Rule {
         path: "runtime/core/Cargo.toml",
         workspace: &[],
@@ -49,9 +49,17 @@ const RULES: [Rule; 8] = [
         ],
     },
     Rule { path: "runtime/online/Cargo.toml", workspace: &["tandem-core"], guarded: &["lmdb-rkv", "lmdb-rkv-sys"] },
+    Rule { path: "runtime/registry/Cargo.toml", workspace: &["tandem-core"], guarded: &[] },
     Rule {
         path: "runtime/tandem/Cargo.toml",
-        workspace: &["tandem-core", "tandem-engine", "tandem-build", "tandem-offline", "tandem-online"],
+        workspace: &[
+            "tandem-core",
+            "tandem-engine",
+            "tandem-build",
+            "tandem-offline",
+            "tandem-online",
+            "tandem-registry",
+        ],
         guarded: &[
             "arrow-array",
             "arrow-buffer",

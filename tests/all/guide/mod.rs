@@ -165,6 +165,11 @@ fn first_transform() {
 }
 
 #[test]
+fn changing_a_feature() {
+    assert!(Run::new("docs/guide/changing-a-feature.md").all() > 10);
+}
+
+#[test]
 fn columnar() {
     assert!(Run::new("docs/guide/columnar.md").all() >= 2);
 }
@@ -191,5 +196,5 @@ fn every_page_of_the_guide_is_run() {
         .map(|entry| entry.expect("a page").file_name().to_string_lossy().into_owned())
         .collect();
     pages.sort();
-    assert_eq!(pages, ["columnar.md", "first-transform.md", "quickstart.md"]);
+    assert_eq!(pages, ["changing-a-feature.md", "columnar.md", "first-transform.md", "quickstart.md"]);
 }

@@ -8,11 +8,34 @@ use std::thread::JoinHandle;
 /// The program's file.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tandem-under-test");
 
-/// A call of `tandem` in the project at `root`, with nothing of this process's settings.
+/// Commands that run features.
+const RUNNING: [&str; 5] = ["batch", "materialize", "get", "serve", "parity"];
+
+/// What `--dev` says.
+const DEV_NOTE: &str = "note: --dev runs the definition files as they are, and not what is registered\n";
+
+/// A call of `tandem` in the project at `root`, with nothing of this process's settings. Features run as the definition files say: that what
+/// is registered runs is the subject of `registry`.
 pub(crate) fn tandem(root: &Path, arguments: &[&str]) -> Command {
+    tandem_registered(root, &over_files(arguments))
+}
+
+/// The arguments with `--dev`, where features run.
+pub(crate) fn over_files<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let runs = arguments.first().is_some_and(|command| RUNNING.contains(command));
+    arguments.iter().copied().chain(runs.then_some("--dev")).collect()
+}
+
+/// A call of `tandem` over what is registered, with nothing of this process's settings.
+pub(crate) fn tandem_registered(root: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).current_dir(root);
     isolated(command)
+}
+
+/// What was told on stderr, without what `--dev` says whatever the command.
+pub(crate) fn without_dev_note(notes: &str) -> String {
+    notes.strip_prefix(DEV_NOTE).unwrap_or(notes).to_owned()
 }
 
 /// A command with nothing of this process's settings.
@@ -26,7 +49,7 @@ pub(crate) fn told(mut command: Command, code: i32) -> (String, String) {
     let output = command.output().expect("the program runs");
     let [data, notes] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
     assert_eq!(output.status.code(), Some(code), "{command:?}\n{data}{notes}");
-    (data, notes)
+    (data, without_dev_note(&notes))
 }
 
 /// `tandem serve` as a process, on a port of its own. Dropped, it is killed.
@@ -40,7 +63,15 @@ pub(crate) struct Serving {
 impl Serving {
     /// Serves the project at `root`; waits until it listens.
     pub(crate) fn start(root: &Path, options: &[&str]) -> Serving {
-        let mut command = tandem(root, &[&["serve", "--listen", "127.0.0.1:0"], options].concat());
+        Serving::run(tandem(root, &[&["serve", "--listen", "127.0.0.1:0"], options].concat()))
+    }
+
+    /// Serves what is registered for the project at `root`.
+    pub(crate) fn start_registered(root: &Path, options: &[&str]) -> Serving {
+        Serving::run(tandem_registered(root, &[&["serve", "--listen", "127.0.0.1:0"], options].concat()))
+    }
+
+    fn run(mut command: Command) -> Serving {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program runs");
         let mut log = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut said = String::new();
@@ -67,7 +98,7 @@ impl Serving {
         signal(self.child.id(), "TERM");
         let status = self.child.wait().expect("it ends");
         let log = self.log.take().map(|log| log.join().expect("a log")).unwrap_or_default();
-        (status, log)
+        (status, without_dev_note(&log))
     }
 }
 

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 use tandem::project::{Opened, ViewTransform};
-use tandem::server::{ServedView, ServerState, serve};
+use tandem::server::{Live, ServedView, ServerState, serve};
 use tandem_engine::{OnDemand, OnDemandOptions};
 use tandem_online::Store;
 
@@ -29,7 +29,11 @@ impl Server {
         settings.allow_replay = true;
         let on_demand = OnDemand::new(view.transform.clone(), opened.workers.clone(), OnDemandOptions::default());
         let state = ServerState {
-            views: vec![ServedView { bound: Arc::clone(&view.bound), on_demand, store_view: None }],
+            live: Live::new(
+                None,
+                vec![ServedView { bound: Arc::clone(&view.bound), on_demand, store_view: None }],
+                &[],
+            ),
             store: store.map(Arc::new),
             settings,
             clock: || NOW,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::guests::workspace;
-use super::program::tandem;
+use super::program::{over_files, tandem_registered, without_dev_note};
 
 /// What was run so far in one project.
 pub(crate) struct Transcript {
@@ -19,12 +19,13 @@ impl Transcript {
 
     /// Runs a command that should end with `code`.
     pub(crate) fn run(&mut self, arguments: &[&str], code: i32) {
-        let output = tandem(&self.root, arguments).output().expect("the program runs");
+        let arguments = &over_files(arguments);
+        let output = tandem_registered(&self.root, arguments).output().expect("the program runs");
         let (data, notes) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{data}{notes}");
         self.text.push_str(&format!("$ tandem {}\n", arguments.join(" ")));
         self.text.push_str(&self.stable(&data));
-        for line in self.stable(&notes).lines() {
+        for line in self.stable(&without_dev_note(&notes)).lines() {
             self.text.push_str(&format!("stderr: {line}\n"));
         }
         if code != 0 {
@@ -93,8 +94,11 @@ fn stable_word(before: &str, word: &str, after: &str) -> String {
     if number && (["B", "KiB", "MiB", "s", "rows/s"].contains(&unit) || counted) {
         return word.replace(bare, "N");
     }
-    if before == "\"published_time\":" {
+    if before == "\"published_time\":" || before == "\"time\":" || (after == "by" && bare.ends_with('Z')) {
         return word.replace(bare, "TIME");
+    }
+    if bare == format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS) {
+        return word.replace(bare, "TARGET");
     }
     let digits = bare.strip_prefix("sha256:").unwrap_or(bare);
     // Whole, or as people see it.

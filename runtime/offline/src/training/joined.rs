@@ -166,7 +166,7 @@ fn offer_all<'a>(
     };
     let threads = options.threads.clamp(1, files.max(1));
     let done: Vec<Result<(Contest<'a>, Offered), TrainingError>> = std::thread::scope(|scope| {
-        let running: Vec<_> = (1..threads).map(|_| scope.spawn(&work)).collect();
+        let running: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let first = work();
         let rest = running.into_iter().map(|thread| {
             thread.join().unwrap_or_else(|_| Err(OfflineError::Task("a reader panicked".to_owned()).into()))

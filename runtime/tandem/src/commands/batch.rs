@@ -6,17 +6,19 @@ use serde_json::{Value, json};
 use tandem_core::time::Timestamp;
 use tandem_offline::{BatchOptions, BatchReport, BatchRequest};
 
-use crate::cli::{Context, RangeArguments, async_runtime};
+use crate::cli::{Context, RangeArguments, RunArguments, async_runtime};
 use crate::error::Error;
 use crate::output::{bytes, grouped, rate};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The feature view, as NAME or NAME@VERSION
+    /// The feature view, as NAME, NAME@VERSION or NAME@ALIAS
     view: String,
     #[command(flatten)]
     range: RangeArguments,
+    #[command(flatten)]
+    run: RunArguments,
     /// Rows given to the transform in one call; changes no value [default: batch.rows_per_call]
     #[arg(long, value_name = "ROWS")]
     rows_per_call: Option<usize>,
@@ -25,8 +27,9 @@ pub struct Arguments {
 /// Runs the batch and prints what came of it.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let range = arguments.range.range()?;
-    let opened = context.open()?;
+    let opened = context.open_to_run(&arguments.run)?;
     let view = opened.view(&arguments.view)?;
+    context.warn_deprecated(&view.bound.view);
     let settings = &opened.project.settings;
     let request = BatchRequest {
         view: view.bound,

@@ -13,14 +13,14 @@ use tandem_offline::OfflineError;
 use tandem_online::{Store, StoreOptions};
 
 use super::batch::now;
-use crate::cli::Context;
+use crate::cli::{Context, RunArguments};
 use crate::error::Error;
 use crate::lookup::{Found, LookupError, lookup};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The feature view, as NAME or NAME@VERSION
+    /// The feature view, as NAME, NAME@VERSION or NAME@ALIAS
     view: String,
     /// An entity, by its join keys: user_id=42, or origin=JFK,destination=LAX
     #[arg(value_name = "KEY=VALUE", required = true)]
@@ -28,12 +28,15 @@ pub struct Arguments {
     /// The instant for which values are asked, in RFC 3339 [default: now]
     #[arg(long, value_name = "TIME")]
     as_of: Option<Timestamp>,
+    #[command(flatten)]
+    run: RunArguments,
 }
 
 /// Looks up and prints.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
-    let opened = context.open()?;
+    let opened = context.open_to_run(&arguments.run)?;
     let view = opened.view(&arguments.view)?.bound;
+    context.warn_deprecated(&view.view);
     if !view.view.is_stored() {
         return Err(OfflineError::OnDemand { view: view.view.id() }.into());
     }

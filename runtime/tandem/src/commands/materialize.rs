@@ -6,7 +6,7 @@ use serde_json::json;
 use tandem_online::{Store, StoreOptions};
 
 use super::batch::now;
-use crate::cli::{Context, RangeArguments, async_runtime};
+use crate::cli::{Context, RangeArguments, RunArguments, async_runtime};
 use crate::error::Error;
 use crate::materialize;
 use crate::output::{grouped, rate};
@@ -14,17 +14,20 @@ use crate::output::{grouped, rate};
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The feature view, as NAME or NAME@VERSION
+    /// The feature view, as NAME, NAME@VERSION or NAME@ALIAS
     view: String,
     #[command(flatten)]
     range: RangeArguments,
+    #[command(flatten)]
+    run: RunArguments,
 }
 
 /// Materializes and prints what came of it.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let range = arguments.range.range()?;
-    let opened = context.open()?;
+    let opened = context.open_to_run(&arguments.run)?;
     let view = opened.view(&arguments.view)?;
+    context.warn_deprecated(&view.bound.view);
     let settings = &opened.project.settings;
     let store = Store::open(&settings.storage.online, StoreOptions::default())?;
     let request = materialize::Request {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tandem_core::time::Timestamp;
 
 use super::batch::now;
-use crate::cli::{Context, RangeArguments, async_runtime};
+use crate::cli::{Context, RangeArguments, RunArguments, async_runtime};
 use crate::error::Error;
 use crate::output::grouped;
 use crate::parity::{self, Format, Report, Server};
@@ -15,10 +15,12 @@ use crate::parity::{self, Format, Report, Server};
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The feature view, as NAME or NAME@VERSION
+    /// The feature view, as NAME, NAME@VERSION or NAME@ALIAS
     view: String,
     #[command(flatten)]
     range: RangeArguments,
+    #[command(flatten)]
+    run: RunArguments,
     /// The server, which must allow replay [default: the project's server.listen]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
@@ -33,8 +35,9 @@ pub struct Arguments {
 /// Compares and prints; a difference is an error.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let range = arguments.range.range()?;
-    let opened = context.open()?;
+    let opened = context.open_to_run(&arguments.run)?;
     let view = opened.view(&arguments.view)?;
+    context.warn_deprecated(&view.bound.view);
     let settings = &opened.project.settings;
     let url = arguments.url.clone().unwrap_or_else(|| format!("http://{}", settings.server.listen));
     let server = Arc::new(Server::new(&url, arguments.format)?);

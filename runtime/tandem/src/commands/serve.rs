@@ -3,15 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tandem_engine::{OnDemand, OnDemandOptions, TrialOptions, Workers};
+use tandem_engine::{OnDemandOptions, TrialOptions, Workers};
 use tandem_online::{Store, StoreOptions};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::batch::now;
-use crate::cli::{Context, async_runtime};
+use crate::cli::{Context, RunArguments, async_runtime, compiler};
 use crate::error::{Error, io};
-use crate::server::{ServedView, ServerState, serve};
+use crate::following::{Follow, Follower, Loader};
+use crate::project::Opened;
+use crate::registry::Opening;
+use crate::server::{Live, ServerState, serve};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -22,6 +25,8 @@ pub struct Arguments {
     /// Allow callers to give `as_of` themselves, to replay the past [default: server.allow_replay]
     #[arg(long)]
     allow_replay: bool,
+    #[command(flatten)]
+    run: RunArguments,
 }
 
 /// Connections that wait in the system's queue; the system has a limit of its own too.
@@ -37,7 +42,11 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
 
 /// Serves until SIGINT or SIGTERM, then finishes what is under way.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
-    let mut opened = context.open()?;
+    let registered = if arguments.run.dev { None } else { Some(context.registered()?) };
+    let mut opened = match &registered {
+        Some(registry) => Opened::open_registered(&registry.registered, compiler())?,
+        None => context.open_to_run(&arguments.run)?,
+    };
     // Whatever a transform does, requests are taken, and small ones tried, without waiting for it.
     opened.workers = Workers::start_behind(opened.workers.threads());
     let mut settings = opened.project.settings.server.clone();
@@ -51,30 +60,23 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let store = Store::open(path, StoreOptions::default())?;
     // The threads of the runtime have a worker's stack.
     let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
-    let mut views = Vec::new();
-    for definition in &opened.project.views {
-        let view = opened.bind(definition)?;
-        let stored = store.find_view(&definition.name, definition.version)?;
-        let store_view = stored.as_ref().filter(|stored| stored.definition_hash == view.bound.definition_hash);
-        if stored.is_some() && store_view.is_none() {
-            tracing::warn!(
-                view = definition.name,
-                version = definition.version,
-                "the online store has this version under another definition: its values are not served; raise the version and materialize"
-            );
+    let mut loader = Loader::new(opened.engine.clone(), opened.workers.clone(), Some(store.clone()), options);
+    let (live, follow) = match registered {
+        None => {
+            let views = opened.project.views.iter().map(|view| opened.bind(view)).collect::<Result<Vec<_>, _>>()?;
+            (Live::new(None, loader.bound(views)?, &opened.project.aliases), None)
         }
-        tracing::info!(
-            view = definition.name,
-            version = definition.version,
-            digest = %view.bound.digest,
-            definition = %view.bound.definition_hash,
-            "view served"
-        );
-        let on_demand = OnDemand::new(view.transform, opened.workers.clone(), options);
-        views.push(ServedView { bound: view.bound, on_demand, store_view: store_view.map(|stored| stored.id) });
-    }
+        Some(Opening { registry, registered, .. }) => {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            let views = loader.registered(&registered, threads)?;
+            let live = Live::new(Some(registered.number), views, &registered.project.aliases);
+            let (settings, root, served) = (registered.project.settings, context.root()?, registered.number);
+            (live.clone(), Some(Follow { registry, settings, root, served, loader, live }))
+        }
+    };
     let state =
-        ServerState { views, store: Some(Arc::new(store)), settings, clock: now, workers: opened.workers.clone() };
+        ServerState { live, store: Some(Arc::new(store)), settings, clock: now, workers: opened.workers.clone() };
+    let _follower = follow.map(Follower::start);
     async_runtime()?.block_on(async {
         let listener = socket.listen(BACKLOG).map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;

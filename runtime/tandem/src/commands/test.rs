@@ -17,7 +17,7 @@ use crate::bench::{Figures, measure};
 use crate::cli::Context;
 use crate::error::{Error, io};
 use crate::output::{grouped, width};
-use crate::rows::{self, Mapping, SAMPLE_FILES};
+use crate::rows::{self, Mapping};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -106,15 +106,10 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, Error> {
 
 /// The sample rows in a folder.
 fn samples(folder: &Path) -> Result<PathBuf, Error> {
-    samples_in(folder).ok_or_else(|| {
+    rows::samples_in(folder).ok_or_else(|| {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         Error::NoSamples { folder: folder.to_owned() }
     })
-}
-
-/// The sample rows in a folder, if there are any.
-pub(super) fn samples_in(folder: &Path) -> Option<PathBuf> {
-    SAMPLE_FILES.iter().map(|name| folder.join(name)).find(|file| file.is_file())
 }
 
 /// User code runs on a worker: its stack has room for the deepest recursion.

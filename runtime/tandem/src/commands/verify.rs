@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use futures::executor::block_on;
 use tandem_build::{BuildOptions, build};
 use tandem_core::model::FeatureView;
+use tandem_engine::verify::golden::Replay;
 use tandem_engine::verify::{Verdict, VerifyOptions, golden, verify};
 use tandem_engine::{Engine, EngineError, EngineOptions, Workers};
 
 use super::describe::{ParameterArguments, Unbound, view_of};
-use super::test::{instant, samples_in};
+use super::test::instant;
 use crate::cli::{Context, compiler};
 use crate::error::{Error, io};
 use crate::output::grouped;
+use crate::project::{self, Opened};
 use crate::rows::{self, Mapping};
-use crate::{project, verify as shown};
+use crate::{registry, verify as shown};
 
 /// Instances alive at the same moment.
 const INSTANCES: u32 = 4;
@@ -23,7 +25,7 @@ const INSTANCES: u32 = 4;
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// A component, or the folder of a transform's crate, which is built first [default: the view's component]
-    #[arg(value_name = "DIR|COMPONENT", required_unless_present = "view")]
+    #[arg(value_name = "DIR|COMPONENT", required_unless_present_any = ["view", "golden"])]
     transform: Option<PathBuf>,
     /// View whose parameters, limits and NaN mode hold [default: the last one that names the component]
     #[arg(long, value_name = "VIEW")]
@@ -53,9 +55,9 @@ pub struct Arguments {
     /// Write golden vectors there, if it is proved
     #[arg(long, value_name = "FILE", conflicts_with = "golden")]
     record: Option<PathBuf>,
-    /// Compare with golden vectors from there instead
-    #[arg(long, value_name = "FILE")]
-    golden: Option<PathBuf>,
+    /// Compare with golden vectors from there instead; without a file with those that `apply` recorded of --view, or of every registered view
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    golden: Option<Option<PathBuf>>,
     /// Cargo's folder for intermediate files
     #[arg(long, value_name = "DIR")]
     target_dir: Option<PathBuf>,
@@ -65,11 +67,17 @@ pub struct Arguments {
 
 /// Builds if need be, verifies, shows what was compared.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
+    if let Some(None) = &arguments.golden {
+        return registered(context, arguments);
+    }
     let named = arguments.view.as_deref().map(|reference| named_view(context, reference)).transpose()?;
     let transform = match (&arguments.transform, &named) {
         (Some(transform), _) => transform.clone(),
         (None, Some(view)) => view.component.clone(),
-        (None, None) => unreachable!("clap asks for one of both"),
+        (None, None) => {
+            let reason = "name the component too, or its view with --view; without a file, all that is registered is held against its vectors";
+            return Err(Error::Argument { what: "--golden".to_owned(), reason: reason.to_owned() });
+        }
     };
     let is_crate = transform.is_dir();
     let folder = if is_crate { transform.clone() } else { transform.parent().unwrap_or(Path::new("")).to_owned() };
@@ -93,7 +101,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     };
     let transform = block_on(workers.run(bind)).map_err(panicked)?.map_err(fail)?;
 
-    if let Some(file) = &arguments.golden {
+    if let Some(Some(file)) = &arguments.golden {
         let bytes = std::fs::read(file).map_err(io("read", file))?;
         let replay = {
             let transform = transform.clone();
@@ -108,7 +116,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         };
     }
 
-    let file = arguments.rows.clone().or_else(|| samples_in(&folder));
+    let file = arguments.rows.clone().or_else(|| rows::samples_in(&folder));
     let mapping = Mapping {
         signature: transform.signature(),
         view: view.as_ref(),
@@ -147,6 +155,34 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         std::fs::write(file, bytes).map_err(io("write", file))?;
     }
     Ok(())
+}
+
+/// Golden vectors that were recorded at `apply`, of one view or of all.
+fn registered(context: &Context, arguments: &Arguments) -> Result<(), Error> {
+    if arguments.transform.is_some() {
+        let reason = "without a file it takes what is registered: name a view with --view, and no component";
+        return Err(Error::Argument { what: "--golden".to_owned(), reason: reason.to_owned() });
+    }
+    let registry = registry::open(&context.root()?)?;
+    let views = match &arguments.view {
+        Some(name) => vec![registry.view(name)?.view.id()],
+        None => registry.registered.bound.keys().cloned().collect(),
+    };
+    registry.some()?;
+    let opened = Opened::open_registered(&registry.registered, compiler())?;
+    let replayed = registry.replay(&opened, &views)?;
+    if replayed.len() < views.len() {
+        let without = views.len() - replayed.len();
+        context
+            .output
+            .note(format!("note: registered without golden vectors, and not compared: {without} of {}", views.len()));
+    }
+    context.output.data(|| shown::replayed_text(&replayed), || shown::replayed_json(&replayed));
+    let sum = |count: fn(&Replay) -> u64| replayed.iter().map(|replayed| count(&replayed.replay)).sum();
+    match sum(|replay| replay.different) {
+        0 => Ok(()),
+        different => Err(Error::Golden { different, rows: sum(|replay| replay.rows) }),
+    }
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]

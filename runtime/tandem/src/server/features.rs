@@ -79,7 +79,9 @@ async fn answer(server: Arc<Server>, body: axum::body::Bytes) -> Result<Response
         let rows = corrupt.len();
         tracing::error!(view = view.name, version = view.version, rows, row, reason, "stored rows are corrupt");
     }
-    Ok(guard::ok(body, JSON, rows))
+    let mut response = guard::ok(body, JSON, rows);
+    server.mark(&view, &mut response);
+    Ok(response)
 }
 
 fn not_materialized(view: &View) -> Problem {

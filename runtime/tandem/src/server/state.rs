@@ -3,8 +3,10 @@
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::Response;
 use tandem_core::definition::ServerSettings;
 use tandem_core::model::BoundView;
 use tandem_core::model::{Selector, ViewReference};
@@ -14,10 +16,15 @@ use tandem_online::{Store, ViewId};
 use tokio::sync::Semaphore;
 
 use super::as_of::Clock;
+use super::deprecated::{Notice, Uses};
+use super::live::{Live, Served};
 use super::names;
 use super::problem::{Kind, Problem};
 use super::transforms::InputPlan;
 use super::{INLINE_BYTES_MAX, ServedView, ServerState};
+
+/// Header of the registration that an answer is of.
+const REGISTRATION: HeaderName = HeaderName::from_static("tandem-registration");
 
 /// A version of a view, with what requests need of it worked out once.
 pub(super) struct View {
@@ -25,31 +32,33 @@ pub(super) struct View {
     pub(super) on_demand: OnDemand,
     pub(super) store_view: Option<ViewId>,
     pub(super) plan: Arc<InputPlan>,
+    /// The registration that it is of, as a header has it.
+    registration: Option<HeaderValue>,
+    deprecated: Option<Notice>,
     /// The component's digest as a header has it.
     pub(super) digest: HeaderValue,
 }
 
 /// What all requests share.
 pub(super) struct Server {
-    /// Sorted by name and version.
-    pub(super) views: Vec<Arc<View>>,
+    pub(super) live: Live,
     pub(super) store: Option<Arc<Store>>,
     pub(super) settings: ServerSettings,
     pub(super) workers: Workers,
     /// One permit for each request under way.
     pub(super) slots: Arc<Semaphore>,
     clock: fn() -> Timestamp,
+    deprecated_uses: Uses,
     id_prefix: u64,
     ids: AtomicU64,
 }
 
 impl Server {
     pub(super) fn new(state: ServerState) -> Self {
-        let mut views: Vec<_> = state.views.into_iter().map(View::new).map(Arc::new).collect();
-        views.sort_by(|a, b| a.name_and_version().cmp(&b.name_and_version()));
         let slots = state.settings.concurrent_requests_max.min(Semaphore::MAX_PERMITS);
         Server {
-            views,
+            live: state.live,
+            deprecated_uses: Uses::default(),
             store: state.store,
             slots: Arc::new(Semaphore::new(slots)),
             settings: state.settings,
@@ -71,10 +80,23 @@ impl Server {
         Clock { now: (self.clock)(), allow_replay: self.settings.allow_replay }
     }
 
-    /// The view of `name` or `name@version`; the greatest version where none is asked for.
+    /// The view of `name`, `name@version` or `name@alias`; the greatest version where none is asked for. Asked once for a request: what is
+    /// served may be replaced at any time, and the view that is given is whole.
     pub(super) fn view(&self, text: &str) -> Result<Arc<View>, Problem> {
-        let served: Vec<_> = self.views.iter().map(|view| view.name_and_version()).collect();
-        find(&served, text).map(|index| Arc::clone(&self.views[index]))
+        let served = self.live.served();
+        find(&served, text)
+    }
+
+    /// Says in an answer what it is of: the registration, and that the view is deprecated, which is logged too.
+    pub(super) fn mark(&self, view: &View, response: &mut Response) {
+        let headers = response.headers_mut();
+        if let Some(registration) = &view.registration {
+            headers.insert(REGISTRATION, registration.clone());
+        }
+        if let Some(notice) = &view.deprecated {
+            notice.write(headers);
+            self.deprecated_uses.count(&view.bound.view, Instant::now());
+        }
     }
 
     /// Runs work on `bytes` bytes where it is, or on a worker if they are many.
@@ -96,8 +118,10 @@ impl Server {
 }
 
 impl View {
-    fn new(served: ServedView) -> Self {
+    pub(super) fn new(served: ServedView, registration: Option<u64>) -> Self {
         View {
+            registration: registration.map(HeaderValue::from),
+            deprecated: served.bound.view.deprecation.as_ref().map(Notice::new),
             plan: Arc::new(InputPlan::new(&served.bound)),
             digest: HeaderValue::from_str(&served.bound.digest.to_string()).expect("a digest is hexadecimal"),
             bound: served.bound,
@@ -106,38 +130,57 @@ impl View {
         }
     }
 
-    fn name_and_version(&self) -> (&str, u32) {
+    pub(super) fn name_and_version(&self) -> (&str, u32) {
         (&self.bound.view.name, self.bound.view.version)
     }
 }
 
-/// The position of `name` or `name@version` among views sorted by name and version.
-fn find(served: &[(&str, u32)], text: &str) -> Result<usize, Problem> {
-    let found = text.parse::<ViewReference>().ok().and_then(|asked| {
-        let is_meant = |own: u32| match asked.selector {
-            Selector::Latest => true,
-            Selector::Version(version) => version == own,
-            Selector::Alias(_) => false,
-        };
-        served.iter().rposition(|(name, own)| *name == asked.name && is_meant(*own))
-    });
-    found.ok_or_else(|| {
-        let (asked, version) = text.split_once('@').unwrap_or((text, ""));
-        let versions: Vec<String> =
-            served.iter().filter(|(name, _)| *name == asked).map(|(_, version)| version.to_string()).collect();
-        if !versions.is_empty() {
-            let detail = format!("feature view `{asked}` has no version `{}`", names::cut(version));
-            return Problem::new(Kind::ViewNotFound, detail)
-                .hint(format!("write `name` or `name@version`; its versions are {}", versions.join(", ")));
-        }
-        let mut known: Vec<&str> = served.iter().map(|(name, _)| *name).collect();
-        known.dedup();
-        Problem::new(Kind::ViewNotFound, format!("there is no feature view `{}`", names::cut(asked))).hint(names::hint(
-            asked,
-            "feature views",
-            &known,
-        ))
-    })
+/// The view of `name`, `name@version` or `name@alias`.
+fn find(served: &Served, text: &str) -> Result<Arc<View>, Problem> {
+    let versions = || served.views.iter().map(|view| view.name_and_version());
+    let aliases = served.aliases.iter().map(|((view, alias), version)| (view.as_str(), alias.as_str(), *version));
+    position(versions(), aliases.clone(), text)
+        .map(|index| Arc::clone(&served.views[index]))
+        .ok_or_else(|| unknown(versions(), aliases, text))
+}
+
+/// The position among views that are sorted by name and version.
+fn position<'a>(
+    mut served: impl DoubleEndedIterator<Item = (&'a str, u32)> + ExactSizeIterator,
+    mut aliases: impl Iterator<Item = (&'a str, &'a str, u32)>,
+    text: &str,
+) -> Option<usize> {
+    let asked = text.parse::<ViewReference>().ok()?;
+    let version = match &asked.selector {
+        Selector::Latest => None,
+        Selector::Version(version) => Some(*version),
+        Selector::Alias(alias) => Some(aliases.find(|(view, name, _)| *view == asked.name && name == alias)?.2),
+    };
+    served.rposition(|(name, own)| name == asked.name && version.is_none_or(|version| version == own))
+}
+
+/// The problem of a name that is not served, with those that are nearest.
+fn unknown<'a>(
+    served: impl Iterator<Item = (&'a str, u32)> + Clone,
+    aliases: impl Iterator<Item = (&'a str, &'a str, u32)>,
+    text: &str,
+) -> Problem {
+    let (asked, version) = text.split_once('@').unwrap_or((text, ""));
+    let versions: Vec<String> =
+        served.clone().filter(|(name, _)| *name == asked).map(|(_, version)| version.to_string()).collect();
+    if !versions.is_empty() {
+        let detail = format!("feature view `{asked}` has no version or alias `{}`", names::cut(version));
+        let aliases: Vec<&str> = aliases.filter(|(view, _, _)| *view == asked).map(|(_, alias, _)| alias).collect();
+        let aliases = if aliases.is_empty() { String::new() } else { format!(", its aliases {}", aliases.join(", ")) };
+        return Problem::new(Kind::ViewNotFound, detail).hint(format!(
+            "write `name`, `name@version` or `name@alias`; its versions are {}{aliases}",
+            versions.join(", ")
+        ));
+    }
+    let mut known: Vec<&str> = served.map(|(name, _)| name).collect();
+    known.dedup();
+    let problem = Problem::new(Kind::ViewNotFound, format!("there is no feature view `{}`", names::cut(asked)));
+    problem.hint(names::hint(asked, "feature views", &known))
 }
 
 #[cfg(test)]
@@ -147,16 +190,26 @@ mod tests {
     #[test]
     fn the_greatest_version_is_the_default() {
         let served = [("risk", 1), ("risk", 2), ("risk", 10), ("spend", 3)];
-        for (text, index) in [("risk", 2), ("risk@10", 2), ("risk@1", 0), ("spend", 3), ("spend@3", 3)] {
-            assert_eq!(find(&served, text), Ok(index), "{text}");
+        let aliases = [("risk", "champion", 2), ("spend", "old", 1)];
+        let find = |text: &str| {
+            let (served, aliases) = (served.into_iter(), aliases.into_iter());
+            position(served.clone(), aliases.clone(), text).ok_or_else(|| unknown(served, aliases, text))
+        };
+        for (text, index) in
+            [("risk", 2), ("risk@10", 2), ("risk@1", 0), ("spend", 3), ("spend@3", 3), ("risk@champion", 1)]
+        {
+            assert_eq!(find(text), Ok(index), "{text}");
         }
+        let risk = "write `name`, `name@version` or `name@alias`; its versions are 1, 2, 10, its aliases champion";
         for (text, hint) in [
-            ("risk@3", "write `name` or `name@version`; its versions are 1, 2, 10"),
-            ("risk@", "write `name` or `name@version`; its versions are 1, 2, 10"),
+            ("risk@3", risk),
+            ("risk@", risk),
+            ("risk@old", risk),
+            ("spend@old", "write `name`, `name@version` or `name@alias`; its versions are 3, its aliases old"),
             ("rosk", "did you mean `risk`? the feature views are `risk` and `spend`"),
             ("", "the feature views are `risk` and `spend`"),
         ] {
-            let problem = find(&served, text).unwrap_err();
+            let problem = find(text).unwrap_err();
             assert_eq!((problem.kind, &problem.to_json("")["hint"]), (Kind::ViewNotFound, &hint.into()), "{text}");
         }
     }

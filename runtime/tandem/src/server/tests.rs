@@ -54,7 +54,7 @@ async fn start(settings: ServerSettings) -> Running {
 }
 
 fn state(settings: ServerSettings, workers: Workers) -> ServerState {
-    ServerState { views: vec![], store: None, settings, clock: || NOW, workers }
+    ServerState { live: Live::new(None, vec![], &[]), store: None, settings, clock: || NOW, workers }
 }
 
 async fn start_on(settings: ServerSettings, workers: Workers) -> Running {
@@ -102,11 +102,14 @@ fn quick() -> ServerSettings {
 async fn health_and_views() {
     let server = start(quick()).await;
     let health = server.request("GET", "/health", "x-request-id: my-id\r\n", "").await;
-    assert_eq!((health.status, health.json()), (200, json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})));
+    assert_eq!(
+        (health.status, health.json()),
+        (200, json!({"status": "ok", "version": env!("CARGO_PKG_VERSION"), "registration": null, "behind": null}))
+    );
     assert!(health.head.contains("x-request-id: my-id"), "{}", health.head);
     assert_eq!(server.request("HEAD", "/health", "", "").await.body, "");
     let views = server.request("GET", "/v1/views", "", "").await;
-    assert_eq!((views.status, views.json()), (200, json!({"views": []})));
+    assert_eq!((views.status, views.json()), (200, json!({"registration": null, "views": []})));
     assert!(views.head.contains("content-type: application/json"), "{}", views.head);
     server.stop().await;
 }

@@ -115,6 +115,7 @@ async fn answer(
     headers.insert(VERSION, HeaderValue::from(view.bound.view.version));
     headers.insert(DIGEST, view.digest.clone());
     headers.extend(as_of.and_then(|as_of| HeaderValue::from_str(&as_of.to_string()).ok()).map(|value| (AS_OF, value)));
+    server.mark(view, &mut response);
     Ok(response)
 }
 

@@ -1,5 +1,6 @@
 //! `GET /v1/views`, `GET /v1/views/{name}`, `GET /health`: what is served.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
@@ -14,14 +15,18 @@ use super::guard;
 use super::problem::{Kind, Problem};
 use super::state::Server;
 
-pub(super) async fn health() -> Response {
-    let body = json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") });
-    guard::ok(body.to_string().into_bytes(), JSON, 0)
+pub(super) async fn health(State(server): State<Arc<Server>>) -> Response {
+    guard::ok(server.live.health().to_string().into_bytes(), JSON, 0)
 }
 
 pub(super) async fn list(State(server): State<Arc<Server>>) -> Response {
-    let views: Vec<Value> = server.views.iter().map(|view| describe(&view.bound)).collect();
-    guard::ok(json!({ "views": views }).to_string().into_bytes(), JSON, views.len())
+    let served = server.live.served();
+    let views: Vec<Value> = served.views.iter().map(|view| describe(&view.bound, &served.aliases)).collect();
+    guard::ok(
+        json!({ "registration": served.registration, "views": views }).to_string().into_bytes(),
+        JSON,
+        views.len(),
+    )
 }
 
 pub(super) async fn one(
@@ -30,15 +35,25 @@ pub(super) async fn one(
 ) -> Result<Response, Problem> {
     let Path(name) = name.map_err(|_| Problem::new(Kind::InvalidPath, "the view's name is not UTF-8"))?;
     let view = server.view(&name)?;
-    Ok(guard::ok(describe(&view.bound).to_string().into_bytes(), JSON, 1))
+    let aliases = &server.live.served().aliases;
+    let mut response = guard::ok(describe(&view.bound, aliases).to_string().into_bytes(), JSON, 1);
+    server.mark(&view, &mut response);
+    Ok(response)
 }
 
 /// A view as clients need it: what to send, what comes back, and what identifies it.
-pub(super) fn describe(bound: &BoundView) -> Value {
+pub(super) fn describe(bound: &BoundView, aliases: &BTreeMap<(String, String), u32>) -> Value {
     let view = &bound.view;
+    let own = aliases.iter().filter(|((of, _), version)| *of == view.name && **version == view.version);
     json!({
         "name": view.name,
         "version": view.version,
+        "stage": view.stage.as_str(),
+        "deprecated": view.deprecation.as_ref().map(|deprecation| json!({
+            "since": deprecation.since.to_string(),
+            "replacement": deprecation.replacement.as_ref().map(ToString::to_string),
+        })),
+        "aliases": own.map(|((_, alias), _)| alias.as_str()).collect::<Vec<_>>(),
         "digest": bound.digest.to_string(),
         "definition_hash": bound.definition_hash.to_string(),
         "description": view.description,
@@ -85,7 +100,11 @@ mod tests {
     #[test]
     fn a_view_says_what_to_send_and_what_comes_back() {
         let bound = bound();
-        let described = describe(&bound);
+        let aliases = [("risk", "champion", 2), ("risk", "old", 1), ("spend", "champion", 2)];
+        let aliases = aliases.map(|(view, alias, version)| ((view.to_owned(), alias.to_owned()), version));
+        let described = describe(&bound, &BTreeMap::from(aliases));
+        assert_eq!(described["aliases"], json!(["champion"]));
+        assert_eq!((&described["stage"], &described["deprecated"]), (&json!("experimental"), &Value::Null));
         assert_eq!((&described["name"], &described["version"]), (&json!("risk"), &json!(2)));
         assert_eq!((&described["ttl"], &described["doc"]), (&json!("1d"), &json!("How risky it is.")));
         assert_eq!(described["digest"], bound.digest.to_string());

@@ -1,0 +1,195 @@
+//! In what two definitions differ. What changes a meaning is told by the definition hash alone; the names of fields are for people.
+
+use tandem_core::limits::TransformLimits;
+use tandem_core::model::{
+    BoundView, FeatureService, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource,
+};
+use tandem_core::types::Signature;
+
+use super::What;
+
+/// Names of fields that differ.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Differences {
+    /// Fields that can change a value; empty if, and only if, the definition hashes are equal.
+    pub meaning: Vec<String>,
+    /// Fields that cannot: what people read, and where files lie. Without the stage.
+    pub documentation: Vec<String>,
+}
+
+impl Differences {
+    fn meaning(&mut self, differs: bool, field: impl Into<String>) {
+        if differs {
+            self.meaning.push(field.into());
+        }
+    }
+
+    fn documentation(&mut self, differs: bool, field: impl Into<String>) {
+        if differs {
+            self.documentation.push(field.into());
+        }
+    }
+}
+
+// Structs are taken apart without `..`, so that a new field cannot be forgotten here.
+
+/// In what two versions differ.
+pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
+    let mut found = Differences::default();
+    let FeatureView {
+        name: _,
+        version: _,
+        stage: _, // a change of its own
+        deprecation,
+        source,
+        entities,
+        component: _, // its digest says what it is; the file lies in the registry
+        parameters,
+        inputs: _,      // resolved for each input of the signature
+        key_columns: _, // resolved for each join key
+        ttl,
+        as_of,
+        known_by,
+        on_error,
+        nan,
+        limits,
+        owner,
+        description,
+        tags,
+    } = &after.view;
+    let old = &before.view;
+    found.meaning(before.digest != after.digest, "component");
+    let names = old.parameters.keys().chain(parameters.keys());
+    for name in sorted(names) {
+        found.meaning(old.parameters.get(name) != parameters.get(name), format!("parameters.{name}"));
+    }
+    let input = |bound: &BoundView, name: &str| -> Option<InputSource> {
+        bound.signature.inputs.iter().any(|input| input.name == name).then(|| bound.view.input_source(name))
+    };
+    let names = before.signature.inputs.iter().chain(&after.signature.inputs).map(|input| &input.name);
+    for name in sorted(names) {
+        found.meaning(input(before, name) != input(after, name), format!("inputs.{name}"));
+    }
+    let keys = |view: &FeatureView| -> Vec<(JoinKey, String)> {
+        view.join_keys().map(|key| (key.clone(), view.key_column(&key.name).to_owned())).collect()
+    };
+    found.meaning(keys(old) != keys(&after.view), "join keys");
+    of_sources(&old.source, source, &mut found);
+    found.meaning(old.ttl != *ttl, "ttl");
+    found.meaning(old.as_of != *as_of, "as_of");
+    found.meaning(old.known_by != *known_by, "known_by");
+    found.meaning(old.on_error != *on_error, "on_error");
+    found.meaning(old.nan != *nan, "nan");
+    of_limits(&old.limits, limits, &mut found);
+    // The hash decides; the names explain it.
+    if before.definition_hash == after.definition_hash {
+        found.meaning.clear();
+    } else if found.meaning.is_empty() {
+        found.meaning.push("what an upstream view or the encoding covers".to_owned());
+    }
+    found.documentation(old.owner != *owner, "owner");
+    found.documentation(old.description != *description, "description");
+    found.documentation(old.tags != *tags, "tags");
+    found.documentation(old.deprecation != *deprecation, "deprecated");
+    let documented = |view: &FeatureView| -> Vec<(String, String)> {
+        view.entities.iter().map(|entity| (entity.name.clone(), entity.description.clone())).collect()
+    };
+    let new: Vec<(String, String)> =
+        entities.iter().map(|entity| (entity.name.clone(), entity.description.clone())).collect();
+    found.documentation(documented(old) != new, "entities");
+    found
+}
+
+fn of_sources(before: &ViewSource, after: &ViewSource, found: &mut Differences) {
+    match (before, after) {
+        (ViewSource::Files(before), ViewSource::Files(after)) => of_files(before, after, found),
+        (ViewSource::View(before), ViewSource::View(after)) => {
+            // The rest follows from the view.
+            let PublishedRows { view, kind: _, created_time: _, sequence: _, timezone: _, partition: _ } = &**after;
+            found.meaning(before.view != *view, "source");
+        }
+        (ViewSource::Request, ViewSource::Request) => {}
+        _ => found.meaning(true, "source"),
+    }
+}
+
+fn of_files(before: &Source, after: &Source, found: &mut Differences) {
+    let Source { name, path, kind, event_time, created_time, sequence, timezone, partition, description } = after;
+    found.meaning(before.name != *name, "source");
+    found.meaning(before.kind != *kind, "source.kind");
+    found.meaning(before.event_time != *event_time, "source.event_time");
+    found.meaning(before.created_time != *created_time, "source.created_time");
+    found.meaning(before.sequence != *sequence, "source.sequence");
+    found.meaning(before.timezone != *timezone, "source.timezone");
+    found.meaning(before.partition != *partition, "source.partition");
+    found.documentation(before.path != *path, "source.path");
+    found.documentation(before.description != *description, "source.description");
+}
+
+fn of_limits(before: &TransformLimits, after: &TransformLimits, found: &mut Differences) {
+    let TransformLimits {
+        fuel_base,
+        fuel_per_row,
+        call_seconds_max,
+        memory_bytes_max,
+        table_elements_max,
+        output_bytes_max,
+        message_bytes_max,
+        fields_max,
+        failed_rows_max,
+    } = after;
+    for (name, before, after) in [
+        ("fuel_base", &before.fuel_base, fuel_base),
+        ("fuel_per_row", &before.fuel_per_row, fuel_per_row),
+        ("call_seconds_max", &before.call_seconds_max, call_seconds_max),
+        ("memory_bytes_max", &before.memory_bytes_max, memory_bytes_max),
+        ("table_elements_max", &before.table_elements_max, table_elements_max),
+        ("output_bytes_max", &before.output_bytes_max, output_bytes_max),
+        ("message_bytes_max", &before.message_bytes_max, message_bytes_max),
+        ("fields_max", &before.fields_max, fields_max),
+        ("failed_rows_max", &before.failed_rows_max, failed_rows_max),
+    ] {
+        found.meaning(before != after, format!("limits.{name}"));
+    }
+}
+
+/// Features that come, go or change their type: "feature +a", "feature -b", "feature c int64 -> float64".
+pub(super) fn outputs(before: &Signature, after: &Signature) -> Vec<String> {
+    let names = before.outputs.iter().chain(&after.outputs).map(|output| &output.name);
+    let find = |signature: &Signature, name: &str| {
+        let found = signature.outputs.iter().find(|output| output.name == name);
+        found.map(|output| format!("{}{}", output.data_type, if output.nullable { "?" } else { "" }))
+    };
+    let difference = |name: &String| match (find(before, name), find(after, name)) {
+        (None, Some(_)) => Some(format!("feature +{name}")),
+        (Some(_), None) => Some(format!("feature -{name}")),
+        (Some(before), Some(after)) if before != after => Some(format!("feature {name} {before} -> {after}")),
+        _ => None,
+    };
+    sorted(names).into_iter().filter_map(difference).collect()
+}
+
+/// What changes about a service's features, and the names of the other fields that differ.
+pub(super) fn of_services(before: &FeatureService, after: &FeatureService) -> (Option<What>, Vec<String>) {
+    let FeatureService { name: _, features, prefix, stage: _, owner, description, tags } = after;
+    let added: Vec<String> =
+        features.iter().filter(|one| !before.features.contains(one)).map(ToString::to_string).collect();
+    let removed: Vec<String> =
+        before.features.iter().filter(|one| !features.contains(one)).map(ToString::to_string).collect();
+    let kept_before = before.features.iter().filter(|one| features.contains(one));
+    let kept_after = features.iter().filter(|one| before.features.contains(one));
+    let rearranged = before.prefix != *prefix || !kept_before.eq(kept_after);
+    let mut documentation = Differences::default();
+    documentation.documentation(before.owner != *owner, "owner");
+    documentation.documentation(before.description != *description, "description");
+    documentation.documentation(before.tags != *tags, "tags");
+    let same = before.features == *features && before.prefix == *prefix;
+    ((!same).then_some(What::Features { added, removed, rearranged }), documentation.documentation)
+}
+
+fn sorted<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a String> {
+    let mut names: Vec<&String> = names.collect();
+    names.sort();
+    names.dedup();
+    names
+}

@@ -1,0 +1,195 @@
+//! What is proved of a component before it is registered, and whether it still holds on this engine.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use futures::executor::block_on;
+use serde_json::{Value, json};
+use tandem_core::hash::Digest;
+use tandem_core::model::{BoundView, ViewVersion};
+use tandem_core::time::Timestamp;
+use tandem_engine::verify::golden::{self, Replay};
+use tandem_engine::verify::{Report, Verdict, VerifyOptions, verify};
+use tandem_engine::{EngineError, Transform, WorkerPanic};
+
+use super::Opening;
+use crate::error::Error;
+use crate::output::grouped;
+use crate::project::Opened;
+use crate::rows::{self, Mapping, RowsFault};
+
+/// The instant of sample rows that have none: 2026-01-01T00:00:00Z.
+const SAMPLE_AS_OF: Timestamp = Timestamp(1_767_225_600_000_000);
+
+/// What was proved, as the registry records it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proof {
+    /// What was compared, for people.
+    pub report: Value,
+    /// Sample rows with their bits, for a later engine to be held against.
+    pub golden: Golden,
+}
+
+/// Golden vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Golden {
+    /// To be registered.
+    New(Arc<Vec<u8>>),
+    /// An object of the registry.
+    Registered(Digest),
+}
+
+impl Golden {
+    /// The object that they are, or will be.
+    pub fn digest(&self) -> Digest {
+        match self {
+            Golden::New(bytes) => Digest::of(bytes),
+            Golden::Registered(digest) => *digest,
+        }
+    }
+}
+
+/// Proves views, and each function once: views that have component, parameters, limits and NaN mode in common share a proof.
+pub(super) struct Prover<'a> {
+    opened: &'a Opened,
+    proved: Vec<(Arc<BoundView>, Proof)>,
+}
+
+impl<'a> Prover<'a> {
+    /// What was proved of registered views on this engine is known.
+    pub(super) fn new(opened: &'a Opened, opening: &Opening) -> Prover<'a> {
+        let fingerprint = opened.engine.fingerprint();
+        let mut proved: Vec<(Arc<BoundView>, Proof)> = Vec::new();
+        for (id, record) in &opening.state.content.views {
+            let (Some(bound), Some(golden)) = (opening.registered.bound.get(id), record.golden) else { continue };
+            if record.runtime_fingerprint == fingerprint && !record.verified.is_null() {
+                let proof = Proof { report: record.verified.clone(), golden: Golden::Registered(golden) };
+                proved.push((Arc::clone(bound), proof));
+            }
+        }
+        Prover { opened, proved }
+    }
+
+    /// Verifies the component of a view over generated rows, and over the sample rows beside it if there are any. Its code is compiled, and kept,
+    /// by then. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unproved`] where a bit differs or no row has a value; sample rows that cannot be read.
+    pub(super) fn prove(&mut self, bound: &Arc<BoundView>, component: &Arc<Vec<u8>>) -> Result<Proof, Error> {
+        if let Some((_, proof)) = self.proved.iter().find(|(other, _)| is_same_function(other, bound)) {
+            return Ok(proof.clone());
+        }
+        let proof = prove(self.opened, bound, component)?;
+        self.proved.push((Arc::clone(bound), proof.clone()));
+        Ok(proof)
+    }
+}
+
+fn is_same_function(a: &BoundView, b: &BoundView) -> bool {
+    let (a_view, b_view) = (&a.view, &b.view);
+    a.digest == b.digest
+        && a_view.nan == b_view.nan
+        && a_view.parameters == b_view.parameters
+        && a_view.limits == b_view.limits
+}
+
+fn prove(opened: &Opened, bound: &BoundView, component: &Arc<Vec<u8>>) -> Result<Proof, Error> {
+    let view = &bound.view;
+    let options = VerifyOptions::default();
+    let mapping = Mapping { signature: &bound.signature, view: Some(view), as_of: None, timezone: None };
+    let samples = view.component.parent().and_then(rows::samples_in);
+    let given = samples.map(|file| read_samples(&file, &mapping, options.given_rows_max)).transpose()?;
+    let fail = |source| Error::Component { component: view.component.clone(), source };
+
+    let job = {
+        let (engine, component, given, options) =
+            (opened.engine.clone(), Arc::clone(component), given.clone(), options.clone());
+        let (parameters, limits, nan) = (view.parameters.clone(), view.limits.clone(), view.nan);
+        move || verify(&engine, &component, &parameters, &limits, nan, given.as_ref(), &options)
+    };
+    let report = block_on(opened.workers.run(job)).map_err(panicked)?.map_err(fail)?;
+    if report.verdict() != Verdict::Proved {
+        return Err(Error::Unproved { view: view.id(), report: Box::new(report) });
+    }
+    let transform = opened.load(view, super::wanted::Shared(Arc::clone(component)))?.map_err(fail)?;
+    let job = move || golden::record(&transform, given.as_ref(), &options);
+    let golden = block_on(opened.workers.run(job)).map_err(panicked)?.map_err(fail)?;
+    Ok(Proof { report: recorded(&report), golden: Golden::New(Arc::new(golden)) })
+}
+
+/// Sample rows. Where they say no instant, all get one: a proof needs one, whichever.
+fn read_samples(file: &Path, mapping: &Mapping<'_>, rows_max: usize) -> Result<RecordBatch, Error> {
+    let read = |as_of| rows::read(file, &Mapping { as_of, ..*mapping }, rows_max);
+    let rows = match read(None) {
+        Err(Error::Rows { fault, .. }) if matches!(*fault, RowsFault::NoAsOf) => read(Some(SAMPLE_AS_OF)),
+        read => read,
+    };
+    Ok(rows?.inputs)
+}
+
+/// What the registry keeps of a report that found nothing. Nothing of it depends on the machine's speed.
+fn recorded(report: &Report) -> Value {
+    let rows = &report.rows;
+    let comparisons = report.compared.iter().filter(|compared| compared.skipped.is_none()).count();
+    let (values, tried) = (report.values(), (rows.given + rows.generated) as u64);
+    json!({
+        "summary": format!("{} values of {} rows in {comparisons} comparisons, no bit differs", grouped(values), grouped(tried)),
+        "seed": report.seed,
+        "rows": {
+            "given": rows.given,
+            "generated": rows.generated,
+            "with_values": rows.with_values,
+            "failed": rows.failed,
+            "faulty": rows.faulty,
+        },
+        "values": values,
+        "comparisons": comparisons,
+    })
+}
+
+/// Golden vectors of a registered view, computed again.
+pub struct Replayed {
+    /// The view.
+    pub bound: Arc<BoundView>,
+    /// What came of it.
+    pub replay: Replay,
+}
+
+impl Opening {
+    /// Computes the golden vectors that were recorded of registered views again, on the engine of `opened`, in the order of the views. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// A component or vectors that the registry lost, a component that this engine cannot run. A difference is no error.
+    pub fn replay(&self, opened: &Opened, views: &[ViewVersion]) -> Result<Vec<Replayed>, Error> {
+        let mut done: Vec<(Digest, Replayed)> = Vec::new();
+        for id in views {
+            let registered = self.registered.bound.get(id).zip(self.state.content.views.get(id));
+            let Some((bound, golden)) = registered.and_then(|(bound, record)| Some((bound, record.golden?))) else {
+                continue;
+            };
+            let same =
+                |(other, replayed): &&(Digest, Replayed)| *other == golden && is_same_function(&replayed.bound, bound);
+            let replay = match done.iter().find(same) {
+                Some((_, replayed)) => replayed.replay.clone(),
+                None => self.replay_one(opened, bound, golden)?,
+            };
+            done.push((golden, Replayed { bound: Arc::clone(bound), replay }));
+        }
+        Ok(done.into_iter().map(|(_, replayed)| replayed).collect())
+    }
+
+    fn replay_one(&self, opened: &Opened, bound: &BoundView, golden: Digest) -> Result<Replay, Error> {
+        let (component, vectors) = (self.registry.component(bound.digest)?, self.registry.object(golden)?);
+        let fail = |source| Error::Component { component: bound.view.component.clone(), source };
+        let transform: Transform = opened.load(&bound.view, component)?.map_err(fail)?;
+        block_on(opened.workers.run(move || golden::replay(&transform, &vectors))).map_err(panicked)?.map_err(fail)
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn panicked(panic: WorkerPanic) -> Error {
+    Error::Engine(EngineError::Worker(panic))
+}

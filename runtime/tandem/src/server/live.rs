@@ -1,0 +1,89 @@
+//! What is served now. It is replaced whole: a request takes one of it at its beginning, and keeps that to its end.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::{Value, json};
+use tandem_core::model::Alias;
+
+use super::ServedView;
+use super::state::View;
+
+/// All that is served at one moment.
+pub(super) struct Served {
+    /// The registration; none where definition files are served as they are.
+    pub(super) registration: Option<u64>,
+    /// Sorted by name and version.
+    pub(super) views: Vec<Arc<View>>,
+    /// Versions by view and alias.
+    pub(super) aliases: BTreeMap<(String, String), u32>,
+}
+
+/// Why a newer registration is not served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// The newest registration, if so much can be read.
+    pub registration: Option<u64>,
+    /// Why it cannot be served.
+    pub reason: String,
+}
+
+/// What a server serves, to be replaced while it runs. Cheap to clone: all clones are the same.
+#[derive(Clone)]
+pub struct Live {
+    now: Arc<RwLock<Now>>,
+}
+
+struct Now {
+    served: Arc<Served>,
+    behind: Option<Behind>,
+}
+
+impl Live {
+    /// Serves these views, several versions of a name among them, and these aliases.
+    pub fn new(registration: Option<u64>, views: Vec<ServedView>, aliases: &[Alias]) -> Live {
+        let served = Served::new(registration, views, aliases);
+        Live { now: Arc::new(RwLock::new(Now { served, behind: None })) }
+    }
+
+    /// Serves these from now on. Requests under way finish with what they began with.
+    pub fn replace(&self, registration: Option<u64>, views: Vec<ServedView>, aliases: &[Alias]) {
+        let served = Served::new(registration, views, aliases); // before the lock: nobody waits for it
+        let old = {
+            let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+            now.behind = None;
+            std::mem::replace(&mut now.served, served)
+        };
+        drop(old); // compiled code may go with it, which takes its time
+    }
+
+    /// Goes on serving what is served, and says why.
+    pub fn stay(&self, behind: Behind) {
+        self.now.write().unwrap_or_else(PoisonError::into_inner).behind = Some(behind);
+    }
+
+    pub(super) fn served(&self) -> Arc<Served> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner).served)
+    }
+
+    /// What `/health` tells of it.
+    pub(super) fn health(&self) -> Value {
+        let now = self.now.read().unwrap_or_else(PoisonError::into_inner);
+        let behind = now.behind.as_ref();
+        json!({
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+            "registration": now.served.registration,
+            "behind": behind.map(|behind| json!({ "registration": behind.registration, "reason": behind.reason })),
+        })
+    }
+}
+
+impl Served {
+    fn new(registration: Option<u64>, views: Vec<ServedView>, aliases: &[Alias]) -> Arc<Served> {
+        let mut views: Vec<_> = views.into_iter().map(|view| Arc::new(View::new(view, registration))).collect();
+        views.sort_by(|a, b| a.name_and_version().cmp(&b.name_and_version()));
+        let aliases = aliases.iter().map(|alias| ((alias.view.clone(), alias.name.clone()), alias.version));
+        Arc::new(Served { registration, views, aliases: aliases.collect() })
+    }
+}

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use tandem::following::{REGISTRY_POLL_MILLIS, REGISTRY_RETRY_SECONDS};
+use tandem::registry::LOCK_SECONDS_MAX;
+use tandem::server::DEPRECATED_LOG_SECONDS;
 use tandem_core::definition::{
     BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, ServerSettings, Settings, parse_settings,
 };
@@ -180,6 +183,10 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("concurrent_requests_max", concurrent_requests_max as u64),
         ("rows_per_call", rows_per_call as u64),
         ("row_group_rows", row_group_rows as u64),
+        ("lock_seconds_max", LOCK_SECONDS_MAX),
+        ("registry_poll_millis", REGISTRY_POLL_MILLIS),
+        ("registry_retry_seconds", REGISTRY_RETRY_SECONDS),
+        ("deprecated_log_seconds", DEPRECATED_LOG_SECONDS),
     ])
 }
 

@@ -26,6 +26,7 @@ use tandem_registry::{Content, Header, Plan, Registered, Registry, State, plan};
 use crate::error::Error;
 use crate::project::Opened;
 use prove::{Golden, Proof};
+pub use tandem_registry::LOCK_SECONDS_MAX;
 use wanted::Wanted;
 
 /// What registers, as the history names it.

@@ -39,6 +39,7 @@ use tandem_core::time::Timestamp;
 use tandem_engine::{OnDemand, Workers};
 use tandem_online::{Store, ViewId};
 
+pub use deprecated::DEPRECATED_LOG_SECONDS;
 pub use live::{Behind, Live};
 use problem::{Kind, Problem};
 use state::Server;

@@ -42,7 +42,7 @@ fn serve() -> Session {
     fs::write(session.path("features/risk.toml"), FEATURES).expect("a file");
     let built = component(&workspace().join("tests/guests/reference"));
     fs::copy(built, session.path("risk.wasm")).expect("a file");
-    for command in ["import transactions rows.csv", "batch transaction_risk", "materialize transaction_risk"] {
+    for command in ["import transactions rows.csv", "apply", "batch transaction_risk", "materialize transaction_risk"] {
         let (code, printed) = session.run(&format!("tandem {command}"));
         assert_eq!(code, Some(0), "{command}\n{printed}");
     }
@@ -129,7 +129,7 @@ fn requests_are_answered_as_the_page_says() {
     assert_eq!(status, 200, "{answer}");
     same(view, &answer);
     let (_, _, answer) = ask(&session, "/v1/views", None);
-    same(&format!("{{\"views\": [{view}]}}"), &answer);
+    same(&format!("{{\"registration\": 1, \"views\": [{view}]}}"), &answer);
 
     let row = |amount: Value| json!({ "amount": amount });
     let body = json!({ "rows": [row(json!(1)), row(json!(2)), row(json!(3)), row(json!("12"))] }).to_string();

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use tandem_core::model::{Deprecation, FeatureView, ViewVersion};
 
 /// `deprecated_log_seconds`: use of a deprecated view is logged once in so many seconds.
-pub(super) const LOG_SECONDS: u64 = 600;
+pub const DEPRECATED_LOG_SECONDS: u64 = 600;
 
 /// RFC 9745: since when, in seconds of Unix time.
 const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
@@ -68,7 +68,7 @@ impl Uses {
     fn due(&self, id: ViewVersion, now: Instant) -> Option<u64> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         match counts.get_mut(&id) {
-            Some((logged, uses)) if now.duration_since(*logged) < Duration::from_secs(LOG_SECONDS) => {
+            Some((logged, uses)) if now.duration_since(*logged) < Duration::from_secs(DEPRECATED_LOG_SECONDS) => {
                 *uses += 1;
                 None
             }
@@ -110,9 +110,9 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let risk = || ViewVersion::new("risk", 1);
         assert_eq!(uses.due(risk(), at(0)), Some(1));
-        assert_eq!([uses.due(risk(), at(1)), uses.due(risk(), at(LOG_SECONDS - 1))], [None, None]);
+        assert_eq!([uses.due(risk(), at(1)), uses.due(risk(), at(DEPRECATED_LOG_SECONDS - 1))], [None, None]);
         assert_eq!(uses.due(ViewVersion::new("risk", 2), at(2)), Some(1), "each version by itself");
-        assert_eq!(uses.due(risk(), at(LOG_SECONDS)), Some(3));
-        assert_eq!(uses.due(risk(), at(LOG_SECONDS + 1)), None);
+        assert_eq!(uses.due(risk(), at(DEPRECATED_LOG_SECONDS)), Some(3));
+        assert_eq!(uses.due(risk(), at(DEPRECATED_LOG_SECONDS + 1)), None);
     }
 }

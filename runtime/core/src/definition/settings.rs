@@ -292,7 +292,7 @@ fn engine(table: &Table<'_>) -> EngineSettings {
         compile_memory_bytes_max: table.integer_or(
             "compile_memory_bytes_max",
             defaults.compile_memory_bytes_max,
-            64 << 20,
+            256 << 20,
             BYTES_MAX,
         ),
         instances_max: table.count_or("instances_max", defaults.instances_max, 1, 1 << 16),

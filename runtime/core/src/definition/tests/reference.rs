@@ -115,7 +115,7 @@ fn a_stated_default_written_out_changes_nothing() {
     let tables: Vec<(&str, usize)> = written.iter().map(|(table, count)| (table.as_str(), *count)).collect();
     let expected = [
         ("batch", 4),
-        ("engine", 5),
+        ("engine", 7),
         ("entity", 1),
         ("feature_service", 5),
         ("feature_view", 11),

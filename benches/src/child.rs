@@ -25,11 +25,15 @@ pub(crate) const RISK: &str = "transaction_risk";
 /// A view of one cheap feature.
 pub(crate) const DISTANCE: &str = "distance";
 
+/// A view that attacks.
+pub(crate) const ATTACKS: &str = "attacks";
+
 /// Ticks of a second in `/proc/PID/stat`: `USER_HZ`, 100 on every Linux that Rust runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What a process does, and where.
 #[derive(Debug, clap::Args)]
+#[group(id = "child-arguments")]
 pub(crate) struct Arguments {
     #[arg(long = "child", hide = true)]
     pub(crate) task: Option<Task>,
@@ -52,6 +56,8 @@ pub(crate) enum Task {
     Serve,
     /// Serves what is registered until its input ends.
     Registry,
+    /// Serves the view beside one that attacks, until its input ends.
+    ServeAttacked,
     /// Echoes JSON until its input ends.
     Echo,
 }
@@ -84,7 +90,8 @@ pub(crate) fn run(task: Task, arguments: &Arguments) -> Result<(), Failure> {
     match task {
         Task::Batch => batch(&runtime, project, &arguments.view, threads)?,
         Task::Copy => runtime.block_on(copy::run(project, threads))?,
-        Task::Serve => serve_view(&runtime, project, threads)?,
+        Task::Serve => serve_views(&runtime, project, threads, &[RISK])?,
+        Task::ServeAttacked => serve_views(&runtime, project, threads, &[RISK, ATTACKS])?,
         Task::Registry => registry::serve_registered(&runtime, project, threads)?,
         Task::Echo => runtime.block_on(async { echo::serve(announced().await?, input_ends()).await })?,
     }
@@ -121,14 +128,18 @@ fn batch(runtime: &Runtime, project: &Path, view: &str, threads: usize) -> Resul
     if rows.rows_out == rows.rows_in { Ok(()) } else { Err(format!("{} rows were set aside", rows.quarantined).into()) }
 }
 
-fn serve_view(runtime: &Runtime, project: &Path, threads: usize) -> Result<(), Failure> {
-    let opened = open(project, threads)?;
-    let view = opened.view(RISK)?;
+fn serve_views(runtime: &Runtime, project: &Path, threads: usize, views: &[&str]) -> Result<(), Failure> {
     // As `tandem serve` has it.
+    let mut opened = open(project, threads)?;
+    opened.workers = Workers::start_behind(threads);
     let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
-    let on_demand = OnDemand::new(view.transform, opened.workers.clone(), options);
+    let served = |view: &&str| -> Result<ServedView, Failure> {
+        let view = opened.view(view)?;
+        let on_demand = OnDemand::new(view.transform, opened.workers.clone(), options);
+        Ok(ServedView { bound: Arc::clone(&view.bound), on_demand, store_view: None })
+    };
     let state = ServerState {
-        live: Live::new(None, vec![ServedView { bound: Arc::clone(&view.bound), on_demand, store_view: None }], &[]),
+        live: Live::new(None, views.iter().map(served).collect::<Result<_, _>>()?, &[]),
         store: None,
         settings: opened.project.settings.server.clone(),
         clock: now,

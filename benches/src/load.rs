@@ -17,37 +17,51 @@ pub(crate) struct Answers {
     pub(crate) elapsed: Duration,
 }
 
-/// Asks for so long over so many connections, after a tenth of that time that does not count.
-pub(crate) fn ask(address: SocketAddr, body: &str, connections: usize, span: Duration) -> Result<Answers, Failure> {
-    let request = format!(
-        "POST /v1/transforms/{} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        crate::child::RISK,
-        body.len()
-    );
+/// Asks for so long over so many connections, after a tenth of that time that does not count. Each connection sends the bodies in turns.
+pub(crate) fn ask(
+    address: SocketAddr,
+    view: &str,
+    bodies: &[&str],
+    connections: usize,
+    span: Duration,
+) -> Result<Answers, Failure> {
+    let request = |body: &&str| {
+        format!(
+            "POST /v1/transforms/{view} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let requests: Vec<String> = bodies.iter().map(request).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let streams = try_join_all((0..connections).map(|_| TcpStream::connect(address))).await?;
         let start = Instant::now() + span / 10;
-        let asking = streams.into_iter().map(|stream| connection(stream, request.as_bytes(), start, start + span));
+        let asking = streams.into_iter().map(|stream| connection(stream, &requests, start, start + span));
         let latencies = try_join_all(asking).await?.concat();
         Ok(Answers { latencies, elapsed: start.elapsed() })
     })
 }
 
-async fn connection(mut stream: TcpStream, request: &[u8], start: Instant, end: Instant) -> Result<Vec<f64>, Failure> {
+async fn connection(
+    mut stream: TcpStream,
+    requests: &[String],
+    start: Instant,
+    end: Instant,
+) -> Result<Vec<f64>, Failure> {
     stream.set_nodelay(true)?;
     let (mut latencies, mut buffer) = (Vec::new(), Vec::new());
-    loop {
+    for request in requests.iter().cycle() {
         let asked = Instant::now();
         if asked >= end {
-            return Ok(latencies);
+            break;
         }
-        stream.write_all(request).await?;
+        stream.write_all(request.as_bytes()).await?;
         answer(&mut stream, &mut buffer).await?;
         if asked >= start {
             latencies.push(asked.elapsed().as_nanos() as f64);
         }
     }
+    Ok(latencies)
 }
 
 /// Reads one answer, which must be a success with a length.

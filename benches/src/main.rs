@@ -1,7 +1,7 @@
 //! What Tandem costs: every figure beside its baseline, measured in the same run, as Markdown.
 //!
 //! ```text
-//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [registry]
+//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours] [registry]
 //! ```
 //!
 //! In the order of the table:
@@ -11,6 +11,7 @@
 //! - `crossing`: calls, instances, and what each type costs on its way in and out
 //! - `batch`: Parquet through a transform to Parquet, against DataFusion copying the files (`copy`)
 //! - `http`: one row on demand over HTTP, against a bare axum route (`echo`), asked by `load`
+//! - `neighbours`: the same view beside one that attacks, against itself alone
 //! - `registry`: a thousand views planned, registered, served, and replaced while they are served
 //!
 //! What they share: `race` times contenders in turns, `guests` builds and loads components, `columns` makes rows, `project` lays the quickstart
@@ -28,6 +29,7 @@ mod load;
 mod machine;
 mod markdown;
 mod native;
+mod neighbours;
 mod project;
 mod race;
 mod registry;
@@ -69,13 +71,15 @@ enum Section {
     Batch,
     /// One row over HTTP
     Http,
+    /// One row over HTTP, beside a view that attacks
+    Neighbours,
     /// A registry of a thousand views
     Registry,
 }
 
 impl Section {
-    const ALL: [Section; 5] =
-        [Section::Transforms, Section::Crossing, Section::Batch, Section::Http, Section::Registry];
+    const ALL: [Section; 6] =
+        [Section::Transforms, Section::Crossing, Section::Batch, Section::Http, Section::Neighbours, Section::Registry];
 }
 
 fn main() -> ExitCode {
@@ -103,6 +107,7 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
             Section::Crossing => crossing::run(arguments.quick)?,
             Section::Batch => batch::run(arguments.quick, arguments.batch_rows)?,
             Section::Http => http::run(arguments.quick)?,
+            Section::Neighbours => neighbours::run(arguments.quick)?,
             Section::Registry => registry::run(arguments.quick)?,
         })?;
     }

@@ -26,14 +26,8 @@ on_error = "fail"
 
 /// The quickstart's view, and one of one cheap feature, over `rows` transactions in [`PARTITIONS`] files; made where an earlier run has not left it.
 pub(crate) fn quickstart(rows: usize) -> Result<PathBuf, Failure> {
-    let (example, root) = (workspace().join("examples/quickstart"), scratch()?.join(format!("quickstart-{rows}")));
-    fs::create_dir_all(root.join("features"))?;
-    fs::write(root.join("tandem.toml"), "[project]\nname = \"benches\"\n")?;
-    let features = fs::read_to_string(example.join("features/transactions.toml"))?;
-    fs::write(root.join("features/transactions.toml"), features + DISTANCE)?;
-    component(&example.join("transform"), root.join("transform/quickstart_transform.wasm"))?;
-    let distance = workspace().join("benches/guests/haversine_columns");
-    component(&distance, root.join("transform/haversine_columns.wasm"))?;
+    let root = scratch()?.join(format!("quickstart-{rows}"));
+    lay_out(&root)?;
     let data = root.join("data/transactions");
     if !data.exists() {
         let making = root.join("data/making");
@@ -42,6 +36,36 @@ pub(crate) fn quickstart(rows: usize) -> Result<PathBuf, Failure> {
     }
     Ok(root)
 }
+
+/// The quickstart's view and a view that attacks, both to be asked on demand: there is no data.
+pub(crate) fn attacked() -> Result<PathBuf, Failure> {
+    let root = scratch()?.join("attacked");
+    lay_out(&root)?;
+    component(&workspace().join("tests/guests/misbehaving"), root.join("transform/misbehaving.wasm"))?;
+    fs::write(root.join("features/attacks.toml"), ATTACKS)?;
+    Ok(root)
+}
+
+/// Definitions and components of the quickstart.
+fn lay_out(root: &Path) -> Result<(), Failure> {
+    let example = workspace().join("examples/quickstart");
+    fs::create_dir_all(root.join("features"))?;
+    fs::write(root.join("tandem.toml"), "[project]\nname = \"benches\"\n")?;
+    let features = fs::read_to_string(example.join("features/transactions.toml"))?;
+    fs::write(root.join("features/transactions.toml"), features + DISTANCE)?;
+    component(&example.join("transform"), root.join("transform/quickstart_transform.wasm"))?;
+    let distance = workspace().join("benches/guests/haversine_columns");
+    component(&distance, root.join("transform/haversine_columns.wasm"))?;
+    Ok(())
+}
+
+/// A view whose rows say how it is to attack, under the limits that every view has.
+const ATTACKS: &str = r#"
+[[feature_view]]
+name = "attacks"
+version = 1
+component = "transform/misbehaving.wasm"
+"#;
 
 /// Builds and runs the quickstart's own generator.
 fn generate(out: &Path, rows: usize) -> Result<(), Failure> {

@@ -127,6 +127,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         compile_seconds_max: seconds,
         compile_memory_bytes_max: memory,
     } = settings.engine;
+    assert_eq!((seconds, memory), (compile_seconds_max, compile_memory_bytes_max));
     assert_eq!(
         (of_settings, instances as u64, resident, stack, seconds, memory),
         (

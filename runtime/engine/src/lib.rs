@@ -45,4 +45,4 @@ pub use on_demand::{OnDemand, OnDemandOptions};
 pub use options::{Allocation, CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, TABLES_MAX};
 pub use transform::{Outcome, RowFailure, Session, Transform};
 pub use trial::TrialOptions;
-pub use workers::{STACK_BYTES, WorkerPanic, Workers};
+pub use workers::{BEHIND_NICE, STACK_BYTES, WorkerPanic, Workers};

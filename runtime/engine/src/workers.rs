@@ -12,6 +12,10 @@ use futures::channel::oneshot;
 /// threads that call into transforms need as much.
 pub const STACK_BYTES: usize = 16 << 20;
 
+/// By how much workers are nicer that stand behind the other threads of their process. A third of the weight is left to them, so they go on
+/// even where the others never rest.
+pub const BEHIND_NICE: i32 = 5;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A fixed number of threads that take jobs in order. Cheap to clone; the threads end when the last clone is gone and their jobs are done.
@@ -48,6 +52,20 @@ impl Workers {
     ///
     /// If the system refuses a thread.
     pub fn start(threads: usize) -> Workers {
+        Workers::spawn(threads, 0)
+    }
+
+    /// The same, for a process whose other threads should not wait for these: on Linux they are [`BEHIND_NICE`] nicer. A server's other threads
+    /// take requests and try small ones; they do so at once, however many processors transforms keep busy.
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses a thread.
+    pub fn start_behind(threads: usize) -> Workers {
+        Workers::spawn(threads, BEHIND_NICE)
+    }
+
+    fn spawn(threads: usize, nicer: i32) -> Workers {
         let threads = threads.max(1);
         let queue = Arc::new(Queue { state: Mutex::default(), wake: Condvar::new() });
         for index in 0..threads {
@@ -55,7 +73,10 @@ impl Workers {
             thread::Builder::new()
                 .name(format!("tandem-worker-{index}"))
                 .stack_size(STACK_BYTES)
-                .spawn(move || queue.work())
+                .spawn(move || {
+                    be_nicer(nicer);
+                    queue.work();
+                })
                 .expect("the system gives no thread for a worker");
         }
         Workers { shared: Arc::new(Guard { queue, threads }) }
@@ -85,6 +106,16 @@ impl Workers {
             Ok(result) => result,
             Err(oneshot::Canceled) => Err(WorkerPanic("the worker threads have ended".to_owned())),
         }
+    }
+}
+
+/// Lowers the priority of this thread. Only Linux has that for a single thread; elsewhere it would be the whole process.
+fn be_nicer(by: i32) {
+    if cfg!(target_os = "linux")
+        && by != 0
+        && let Err(error) = rustix::process::nice(by)
+    {
+        tracing::warn!(%error, "a worker keeps its priority");
     }
 }
 
@@ -138,6 +169,22 @@ mod tests {
         assert_eq!(block_on(workers.run(|| 6 * 7)), Ok(42));
         assert_eq!(block_on(workers.run(|| panic!("no"))), Err::<(), _>(WorkerPanic("no".to_owned())));
         assert_eq!(block_on(workers.run(|| 1)), Ok(1), "the worker lives on");
+    }
+
+    /// Field 19 of proc_pid_stat(5), of the thread that asks.
+    #[cfg(target_os = "linux")]
+    fn own_nice() -> i32 {
+        let text = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        text.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse().unwrap()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn workers_behind_others_are_nicer_and_nobody_else_is() {
+        let mine = own_nice();
+        assert_eq!(block_on(Workers::start(1).run(own_nice)), Ok(mine));
+        assert_eq!(block_on(Workers::start_behind(2).run(own_nice)), Ok((mine + BEHIND_NICE).min(19)));
+        assert_eq!(own_nice(), mine);
     }
 
     #[test]

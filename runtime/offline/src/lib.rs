@@ -12,6 +12,7 @@
 //! - [`batch`]: all of it for the partitions of a range, several at a time; [`report`] says what came of it
 //! - [`rows`]: the rows of one file, of no view
 //! - [`import`](mod@import): rows into a source's folder, as Parquet in its partitions
+//! - [`training`]: what labels would have seen of it
 //! - [`published`]: what was published, read back; [`inputs`]: what the transform was given for it
 
 pub mod batch;
@@ -33,6 +34,7 @@ mod source;
 mod staged;
 #[cfg(test)]
 mod testing;
+pub mod training;
 mod transform_exec;
 
 pub use batch::{BatchRequest, run};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tandem_engine::{OnDemandOptions, TrialOptions};
+use tandem_engine::{OnDemandOptions, TrialOptions, Workers};
 use tandem_online::{Store, StoreOptions};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,10 +43,12 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
 /// Serves until SIGINT or SIGTERM, then finishes what is under way.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let registered = if arguments.run.dev { None } else { Some(context.registered()?) };
-    let opened = match &registered {
+    let mut opened = match &registered {
         Some(registry) => Opened::open_registered(&registry.registered, compiler())?,
         None => context.open_to_run(&arguments.run)?,
     };
+    // Whatever a transform does, requests are taken, and small ones tried, without waiting for it.
+    opened.workers = Workers::start_behind(opened.workers.threads());
     let mut settings = opened.project.settings.server.clone();
     settings.listen = arguments.listen.unwrap_or(settings.listen);
     settings.allow_replay |= arguments.allow_replay;

@@ -1,0 +1,125 @@
+//! What can go wrong on the way to a training set.
+
+use std::path::PathBuf;
+
+use parquet::errors::ParquetError;
+use tandem_core::key::KeyError;
+use tandem_core::model::ViewVersion;
+use tandem_engine::convert::ConvertError;
+
+use crate::error::OfflineError;
+
+/// Why there is no training set. Rows of labels are counted from 0.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainingError {
+    /// A column that the labels do not have.
+    #[error("the labels have no column `{column}`, which {needed_by} needs{}", .similar.as_ref().map(|name| format!("; they have `{name}`")).unwrap_or_default())]
+    MissingColumn {
+        /// The column.
+        column: String,
+        /// What reads it.
+        needed_by: String,
+        /// A column with a similar name.
+        similar: Option<String>,
+    },
+    /// A key or time of the labels that does not convert to its declared type.
+    #[error("labels from row {first_row}: {source}")]
+    Convert {
+        /// First row of the batch that was converted; the row that the source names is counted from it.
+        first_row: u64,
+        /// Column, row and reason.
+        source: ConvertError,
+    },
+    /// A label's time that is a text which is no timestamp.
+    #[error("labels row {row}: column `{column}`: {reason}")]
+    TimeText {
+        /// The row.
+        row: u64,
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A label without a time.
+    #[error("labels row {row}: the time (column `{column}`) is null")]
+    NullTime {
+        /// The row.
+        row: u64,
+        /// The column.
+        column: String,
+    },
+    /// More labels than are numbered.
+    #[error("there are {labels} labels, and at most {max} can be joined at once")]
+    TooManyLabels {
+        /// Labels.
+        labels: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// A join key that cannot be one.
+    #[error("feature view `{view}`: {source}")]
+    Key {
+        /// The view.
+        view: ViewVersion,
+        /// Why.
+        source: KeyError,
+    },
+    /// A feature that the view does not give.
+    #[error("feature view `{view}` has no feature `{feature}`{}", .similar.as_ref().map(|name| format!("; it has `{name}`")).unwrap_or_default())]
+    UnknownFeature {
+        /// The view.
+        view: ViewVersion,
+        /// The feature.
+        feature: String,
+        /// A feature with a similar name.
+        similar: Option<String>,
+    },
+    /// Two columns of one name in the training set.
+    #[error("`{column}` would name two columns of the training set")]
+    DuplicateColumn {
+        /// The name.
+        column: String,
+    },
+    /// A labels' file that changed between its two readings.
+    #[error("{} changed while it was read: it had {before} rows and has {after}", .file.display())]
+    LabelsChanged {
+        /// The file.
+        file: PathBuf,
+        /// Rows at first.
+        before: u64,
+        /// Rows now.
+        after: u64,
+    },
+    /// A labels' file that cannot be read to its end.
+    #[error("{} cannot be read: {source}", .file.display())]
+    ReadLabels {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: ParquetError,
+    },
+    /// A view's published rows, or the file system.
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
+}
+
+impl TrainingError {
+    /// What to do about it, where there is something to say.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            TrainingError::MissingColumn { .. } => {
+                "name the column of a join key with --key JOIN_KEY=COLUMN, that of the time with --time COLUMN"
+            }
+            TrainingError::Convert { source, .. } => return source.hint(),
+            TrainingError::TimeText { .. } => {
+                "write times as RFC 3339 with an offset, 2026-01-31T12:00:00Z, or store them as timestamps"
+            }
+            TrainingError::NullTime { .. } => "give every label the time of its prediction, or leave the row out",
+            TrainingError::TooManyLabels { .. } => "divide the labels into several files",
+            TrainingError::DuplicateColumn { .. } => "rename the column in the labels",
+            TrainingError::LabelsChanged { .. } => "run it again once the file is at rest",
+            TrainingError::Offline(error) => return error.hint(),
+            _ => return None,
+        })
+    }
+}

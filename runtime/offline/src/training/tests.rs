@@ -1,0 +1,316 @@
+//! Training sets over published files, against a loop over all rows for each label.
+
+use std::fs::File;
+use std::path::Path;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{
+    Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+};
+use arrow_select::concat::concat_batches;
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+use proptest::prelude::*;
+use tandem_core::canonical::encode_row;
+use tandem_core::model::{AsOf, KnownBy};
+use tandem_core::order::RowOrder;
+use tandem_core::status::{Qualification, is_known, qualifies};
+use tandem_core::time::{Duration, Timestamp};
+
+use super::*;
+use crate::columns::feature_schema;
+use crate::publish::{metadata, view_folder};
+use crate::testing;
+
+/// A published row of the view of [`testing::view`].
+#[derive(Debug, Clone)]
+struct Row {
+    user: Option<i64>,
+    event: i64,
+    created: Option<i64>,
+    published: Option<i64>,
+    sequence: Option<i64>,
+    doubled: Option<f64>,
+    day: Option<&'static str>,
+}
+
+fn published(rows: &[Row], view: &BoundView) -> RecordBatch {
+    let times = |of: fn(&Row) -> Option<i64>| {
+        Arc::new(rows.iter().map(of).collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+    };
+    RecordBatch::try_new(
+        feature_schema(view),
+        vec![
+            Arc::new(rows.iter().map(|row| row.user).collect::<Int64Array>()),
+            times(|row| Some(row.event)),
+            times(|row| row.created),
+            times(|row| row.published),
+            Arc::new(rows.iter().map(|row| row.sequence).collect::<Int64Array>()),
+            Arc::new(rows.iter().map(|row| row.doubled).collect::<Float64Array>()),
+            Arc::new(rows.iter().map(|row| row.day).collect::<StringArray>()),
+        ],
+    )
+    .unwrap()
+}
+
+/// Publishes rows as one file of the view, in row groups of two.
+fn publish(root: &Path, view: &BoundView, folder: &str, rows: &[Row]) {
+    let path = view_folder(root, "spend", 1).join(folder).join("part-0.parquet");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(2))
+        .set_key_value_metadata(Some(metadata(view, view.digest, "tandem:feature@0.1.0", "test")))
+        .build();
+    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), feature_schema(view), Some(properties)).unwrap();
+    writer.write(&published(rows, view)).unwrap();
+    writer.close().unwrap();
+}
+
+fn labels(rows: &[(Option<i64>, i64)]) -> RecordBatch {
+    let times = rows.iter().map(|row| Some(row.1)).collect::<TimestampMicrosecondArray>();
+    let columns: [(&str, arrow_array::ArrayRef); 3] = [
+        ("customer", Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>())),
+        ("event_time", Arc::new(times.with_timezone("UTC"))),
+        ("label", Arc::new(Int64Array::from_iter_values(0..rows.len() as i64))),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap()
+}
+
+fn request(root: &Path, view: &BoundView, labels: RecordBatch) -> TrainingRequest {
+    TrainingRequest {
+        labels: Labels::rows(labels).unwrap(),
+        event_time: "event_time".to_owned(),
+        timezone: None,
+        views: vec![JoinView {
+            view: Arc::new(view.clone()),
+            features: vec!["day".to_owned(), "doubled".to_owned()],
+            key_columns: BTreeMap::from([("user_id".to_owned(), "customer".to_owned())]),
+        }],
+        offline_root: root.to_owned(),
+        statuses: true,
+        options: TrainingOptions { batch_rows: 3, threads: 2 },
+    }
+}
+
+fn all(set: &TrainingSet) -> RecordBatch {
+    let batches: Vec<_> = set.batches().unwrap().collect::<Result<_, _>>().unwrap();
+    concat_batches(set.schema(), &batches).unwrap()
+}
+
+/// Features and status of a label, by a loop over all rows.
+fn oracle(label: (Option<i64>, i64), rows: &[Row], view: &BoundView) -> (Option<String>, Option<u64>, &'static str) {
+    let instant = Timestamp(label.1);
+    let mut best: Option<(RowOrder<'static>, &Row)> = None;
+    for row in rows {
+        let key_matches = row.user.is_some() && row.user == label.0;
+        let happened = qualifies(Timestamp(row.event), instant, view.view.as_of, None) != Qualification::Future;
+        // Files are written long after every instant of these tests, so what is known from then on is not known.
+        let published = Timestamp(row.published.unwrap_or(i64::MAX));
+        let known = is_known(view.view.known_by, row.created.map(Timestamp), published, instant);
+        if !(key_matches && happened && known) {
+            continue;
+        }
+        let values: [arrow_array::ArrayRef; 2] =
+            [Arc::new(Float64Array::from(vec![row.doubled])), Arc::new(StringArray::from(vec![row.day]))];
+        let mut bytes = Vec::new();
+        encode_row(&values, 0, &mut bytes);
+        let order = RowOrder {
+            event_time: Timestamp(row.event),
+            created_time: row.created.map(Timestamp),
+            sequence: row.sequence,
+            row: Box::leak(bytes.into_boxed_slice()),
+        };
+        if best.as_ref().is_none_or(|(greatest, _)| order > *greatest) {
+            best = Some((order, row));
+        }
+    }
+    let Some((_, row)) = best else { return (None, None, "NOT_FOUND") };
+    if qualifies(Timestamp(row.event), instant, view.view.as_of, view.view.ttl) == Qualification::Expired {
+        return (None, None, "OUTSIDE_MAX_AGE");
+    }
+    let status = if row.doubled.is_none() && row.day.is_none() { "NULL_VALUE" } else { "PRESENT" };
+    (row.day.map(str::to_owned), row.doubled.map(f64::to_bits), status)
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    let key = prop_oneof![1 => Just(None), 8 => (0..3_i64).prop_map(Some)];
+    let some = || proptest::option::of(-4..5_i64);
+    let doubled = proptest::option::of(prop_oneof![Just(0.0), Just(-0.0), Just(1.5)]);
+    let day = proptest::option::of(prop_oneof![Just("a"), Just("b")]);
+    (key, -4..5_i64, some(), some(), proptest::option::of(0..2_i64), doubled, day).prop_map(
+        |(user, event, created, published, sequence, doubled, day)| Row {
+            user,
+            event,
+            created,
+            published,
+            sequence,
+            doubled,
+            day,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn each_label_gets_what_a_loop_gives(
+        days in proptest::collection::vec(proptest::collection::vec(row(), 0..9), 1..4),
+        asked in proptest::collection::vec((proptest::option::of(0..4_i64), -6..7_i64), 0..12),
+        before in any::<bool>(),
+        known_by in prop_oneof![Just(KnownBy::Created), Just(KnownBy::Published), Just(KnownBy::Event)],
+        ttl in proptest::option::of(0..5_u64),
+    ) {
+        let root = tempfile::tempdir().unwrap();
+        let mut view = testing::view("unused");
+        view.view.as_of = if before { AsOf::Before } else { AsOf::AtOrBefore };
+        view.view.known_by = known_by;
+        view.view.ttl = ttl.map(Duration::from_micros);
+        for (day, rows) in days.iter().enumerate() {
+            publish(root.path(), &view, &format!("date=2026-01-0{}", day + 1), rows);
+        }
+        let rows: Vec<Row> = days.concat();
+        let set = TrainingSet::join(request(root.path(), &view, labels(&asked))).unwrap();
+        let found = all(&set);
+        let given = labels(&asked);
+        prop_assert_eq!(&found.columns()[..3], given.columns(), "labels pass through");
+        let (features, doubled) = (found.column(3).as_string::<i32>(), found.column(4).as_primitive::<Float64Type>());
+        let statuses = found.column(5).as_string::<i32>();
+        let mut counts = std::collections::HashMap::new();
+        for (index, label) in asked.iter().enumerate() {
+            let day = features.is_valid(index).then(|| features.value(index).to_owned());
+            let doubled = doubled.is_valid(index).then(|| doubled.value(index).to_bits());
+            let expected = oracle(*label, &rows, &view);
+            prop_assert_eq!((day, doubled, statuses.value(index)), expected.clone(), "label {}", index);
+            *counts.entry((expected.2, label.0.is_none())).or_insert(0) += 1;
+        }
+        let report = &set.report().views[0];
+        let count = |status| counts.get(&(status, false)).copied().unwrap_or(0);
+        prop_assert_eq!(report.present, count("PRESENT"));
+        prop_assert_eq!(report.null_value, count("NULL_VALUE"));
+        prop_assert_eq!(report.outside_max_age, count("OUTSIDE_MAX_AGE"));
+        prop_assert_eq!(report.not_found, count("NOT_FOUND"));
+        prop_assert_eq!(report.labels_without_key, counts.get(&("NOT_FOUND", true)).copied().unwrap_or(0));
+        prop_assert_eq!(set.report().labels, asked.len() as u64);
+    }
+}
+
+/// A view with rows of one user, one at each of these times.
+fn one_user(root: &Path, events: &[i64]) -> BoundView {
+    let mut view = testing::view("unused");
+    view.view.known_by = KnownBy::Event;
+    let row = |event: &i64| Row {
+        user: Some(1),
+        event: *event,
+        created: None,
+        published: None,
+        sequence: None,
+        doubled: Some(*event as f64),
+        day: None,
+    };
+    publish(root, &view, "date=2026-01-01", &events.iter().map(row).collect::<Vec<_>>());
+    view
+}
+
+#[test]
+fn labels_in_a_file_keep_their_columns_order_and_number() {
+    let root = tempfile::tempdir().unwrap();
+    let view = one_user(root.path(), &[10, 20]);
+    let asked = [(Some(1), 21), (Some(1), 11), (None, 11), (Some(1), 21), (Some(2), 21), (Some(1), 10)];
+    let file = root.path().join("labels.parquet");
+    testing::write(&file, &labels(&asked));
+    let request =
+        TrainingRequest { labels: Labels::parquet(&file).unwrap(), ..request(root.path(), &view, labels(&[])) };
+    let set = TrainingSet::join(request).unwrap();
+    let names: Vec<_> = set.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["customer", "event_time", "label", "day", "doubled", "spend__status"]);
+    let found = all(&set);
+    assert_eq!(found.column(2).as_primitive::<Int64Type>().values(), &[0, 1, 2, 3, 4, 5]);
+    let doubled: Vec<_> = found.column(4).as_primitive::<Float64Type>().iter().collect();
+    assert_eq!(doubled, [Some(20.0), Some(10.0), None, Some(20.0), None, None]);
+    let report = &set.report().views[0];
+    assert_eq!((report.rows_read, report.present, report.not_found, report.labels_without_key), (2, 3, 2, 1));
+
+    // The same file name with other rows: not the labels that were joined.
+    testing::write(&file, &labels(&asked[..2]));
+    let error = set.batches().err().unwrap();
+    assert!(error.to_string().ends_with("changed while it was read: it had 6 rows and has 2"), "{error}");
+}
+
+#[test]
+fn row_groups_after_the_last_label_are_not_read() {
+    let root = tempfile::tempdir().unwrap();
+    let view = one_user(root.path(), &[1, 2, 3, 4, 50, 60, 5, 6]);
+    let set = TrainingSet::join(request(root.path(), &view, labels(&[(Some(1), 49)]))).unwrap();
+    assert_eq!(set.report().views[0].rows_read, 6);
+    assert_eq!(all(&set).column(4).as_primitive::<Float64Type>().value(0), 6.0);
+}
+
+#[test]
+fn colliding_names_get_the_views() {
+    let root = tempfile::tempdir().unwrap();
+    let view = one_user(root.path(), &[1]);
+    let asked = labels(&[(Some(1), 2)]);
+    let given = asked.schema();
+    let renamed = given.fields().iter().map(|field| match field.name().as_str() {
+        "label" => field.as_ref().clone().with_name("doubled"),
+        _ => field.as_ref().clone(),
+    });
+    let schema = Arc::new(arrow_schema::Schema::new(renamed.collect::<Vec<_>>()));
+    let asked = RecordBatch::try_new(schema, asked.columns().to_vec()).unwrap();
+    let set = TrainingSet::join(request(root.path(), &view, asked)).unwrap();
+    let names: Vec<_> = set.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["customer", "event_time", "doubled", "day", "spend__doubled", "spend__status"]);
+}
+
+#[test]
+fn times_are_read_without_loss_or_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let view = one_user(root.path(), &[1_000]);
+    let joined = |times: arrow_array::ArrayRef, timezone: Option<&str>| {
+        let users: arrow_array::ArrayRef = Arc::new(Int64Array::from(vec![1; times.len()]));
+        let batch = RecordBatch::try_from_iter_with_nullable([("customer", users, true), ("event_time", times, true)]);
+        let mut request = request(root.path(), &view, batch.unwrap());
+        request.timezone = timezone.map(str::to_owned);
+        TrainingSet::join(request).map(|set| {
+            let found = all(&set);
+            found.column(3).as_primitive::<Float64Type>().iter().map(|value| value.is_some()).collect::<Vec<_>>()
+        })
+    };
+    let told = |times, timezone| joined(times, timezone).map_err(|error| error.to_string());
+    let texts: arrow_array::ArrayRef =
+        Arc::new(StringArray::from(vec!["1970-01-01T00:00:00.001Z", "1970-01-01T02:00:00.002+02:00"]));
+    // Features are at columns 2 and 3 here: `day`, then `doubled`.
+    assert_eq!(told(texts, None), Ok(vec![false, true]));
+    let local: arrow_array::ArrayRef =
+        Arc::new(StringArray::from(vec!["1970-01-01T00:00:00.001Z", "1970-01-01 00:00"]));
+    let refused = told(local, None).unwrap_err();
+    assert!(refused.starts_with("labels row 1: column `event_time`: "), "{refused}");
+    let naive = || -> arrow_array::ArrayRef { Arc::new(TimestampMillisecondArray::from(vec![2])) };
+    assert!(told(naive(), None).unwrap_err().contains("zone"), "{:?}", told(naive(), None));
+    assert_eq!(told(naive(), Some("UTC")), Ok(vec![true]));
+    let null: arrow_array::ArrayRef =
+        Arc::new(TimestampMicrosecondArray::from(vec![Some(1), None]).with_timezone("UTC"));
+    assert_eq!(told(null, None).unwrap_err(), "labels row 1: the time (column `event_time`) is null");
+}
+
+#[test]
+fn what_is_not_there_is_told_with_what_is_near() {
+    let root = tempfile::tempdir().unwrap();
+    let view = one_user(root.path(), &[1]);
+    let mut wrong = request(root.path(), &view, labels(&[(Some(1), 2)]));
+    wrong.views[0].features.push("dubled".to_owned());
+    let error = TrainingSet::join(wrong).unwrap_err();
+    assert_eq!(error.to_string(), "feature view `spend@1` has no feature `dubled`; it has `doubled`");
+
+    let mut wrong = request(root.path(), &view, labels(&[(Some(1), 2)]));
+    wrong.views[0].key_columns = BTreeMap::from([("user_id".to_owned(), "custmer".to_owned())]);
+    let error = TrainingSet::join(wrong).unwrap_err();
+    let message = "the labels have no column `custmer`, which join key `user_id` needs; they have `customer`";
+    assert_eq!(error.to_string(), message);
+
+    let nothing = tempfile::tempdir().unwrap();
+    let error = TrainingSet::join(request(nothing.path(), &view, labels(&[(Some(1), 2)]))).unwrap_err();
+    assert!(error.to_string().starts_with("version 1 of view `spend` has no published rows"), "{error}");
+}

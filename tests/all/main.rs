@@ -9,8 +9,10 @@
 //! - `cli`: what the program says
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
 //! - `authors`: `tandem new`, `tandem test`
+//! - `other_languages`: transforms in JavaScript, TypeScript and C
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
 //! - `verify`: proof before going live, against guests that cheat
+//! - `python`: transforms in Python
 //! - `docs`: the book holds together
 //! - `guide`: the guide and the README are run
 //! - `import`: `tandem import`
@@ -29,6 +31,8 @@ mod guide;
 mod harness;
 mod import;
 mod limits;
+mod other_languages;
 mod parity;
+mod python;
 mod registry;
 mod verify;

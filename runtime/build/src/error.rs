@@ -4,16 +4,98 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
+use crate::Language;
+
 /// Why a component could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// There is no crate.
-    #[error("no crate to build: cannot read `{}`: {source}", manifest.display())]
-    NoManifest {
-        /// The manifest that was looked for.
-        manifest: PathBuf,
+    /// The folder cannot be read.
+    #[error("nothing to build: cannot read the folder `{}`: {source}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
         /// Why it cannot be read.
         source: io::Error,
+    },
+    /// There is no transform.
+    #[error("nothing to build: `{}` has no manifest of a transform", folder.display())]
+    NoTransform {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// There are two.
+    #[error("`{}` is a transform in {first} ({}) and in {second} ({})", folder.display(), first.manifest(), second.manifest())]
+    TwoLanguages {
+        /// The folder.
+        folder: PathBuf,
+        /// One language.
+        first: Language,
+        /// The other.
+        second: Language,
+    },
+    /// A manifest says what it must not, or does not say what it must.
+    #[error("`{}`: {reason}", manifest.display())]
+    Manifest {
+        /// The manifest.
+        manifest: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A program of the language's registry is not there.
+    #[error("`{program}` {version} is needed, and is neither in `{}` nor on PATH", beside.display())]
+    NoTool {
+        /// Its name.
+        program: &'static str,
+        /// The version that is known to work.
+        version: &'static str,
+        /// Where it belongs.
+        beside: PathBuf,
+        /// The command that installs it.
+        install: &'static str,
+    },
+    /// A program of the language's registry is there in another version.
+    #[error("`{}` is `{found}`, and {version} is needed", program.display())]
+    OtherTool {
+        /// The program.
+        program: PathBuf,
+        /// What it says that it is.
+        found: String,
+        /// The version that is known to work.
+        version: &'static str,
+        /// The command that installs it.
+        install: &'static str,
+    },
+    /// A program cannot be started.
+    #[error("cannot run `{}`: {source}", program.display())]
+    Program {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The sources do not become a component; a tool has said why.
+    #[error("`{}` does not build ({program}: {status}):\n{said}", source_file.display())]
+    Tool {
+        /// The author's file, or the folder.
+        source_file: PathBuf,
+        /// The tool that failed.
+        program: &'static str,
+        /// How it ended.
+        status: ExitStatus,
+        /// Why, as it said; bounded.
+        said: String,
+    },
+    /// A component that asks the host for something.
+    #[error("the component imports {}; a transform imports nothing", imports.join(", "))]
+    Imports {
+        /// The names of the imports.
+        imports: Vec<String>,
+    },
+    /// A tool gave something else than a component.
+    #[error("what was built is no component: {reason}")]
+    NotAComponent {
+        /// Why.
+        reason: String,
     },
     /// cargo or rustc is not there, or cannot be started.
     #[error("cannot run `{program}`: {source}")]
@@ -84,23 +166,33 @@ pub enum BuildError {
 
 impl BuildError {
     /// What to do about it, where there is something to say.
-    pub fn hint(&self) -> Option<&'static str> {
-        Some(match self {
-            BuildError::NoManifest { .. } => "name the folder of a Rust crate, the one that holds its Cargo.toml",
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            BuildError::NoTool { install, .. } | BuildError::OtherTool { install, .. } => install,
+            BuildError::Folder { .. } | BuildError::NoTransform { .. } => {
+                let manifests = Language::ALL.map(Language::manifest).join(", ");
+                return Some(format!("name the folder of a transform, the one that holds its manifest: {manifests}"));
+            }
+            BuildError::TwoLanguages { .. } => "a folder holds one transform: move one of them to a folder of its own",
             BuildError::Toolchain { .. } => "Rust 1.95 or newer is needed: https://rustup.rs",
             BuildError::NoModule { .. } => "add `[lib]` with `crate-type = [\"cdylib\", \"rlib\"]` to its Cargo.toml",
             BuildError::NotATransform { .. } => {
                 "depend on `tandem-sdk` and mark the function with `#[transform]`; a crate has exactly one"
             }
-            BuildError::Encode { .. } => {
+            BuildError::Encode { .. } | BuildError::Imports { .. } => {
                 "a transform imports nothing; a dependency that asks the host for a clock, randomness or JavaScript often has a feature that turns it off"
             }
-            BuildError::Sysroot(error) => return error.hint(),
-            BuildError::Rustc { .. }
+            BuildError::Sysroot(error) => return error.hint().map(str::to_owned),
+            BuildError::Manifest { .. }
+            | BuildError::Program { .. }
+            | BuildError::Tool { .. }
+            | BuildError::NotAComponent { .. }
+            | BuildError::Rustc { .. }
             | BuildError::Compile { .. }
             | BuildError::Read { .. }
             | BuildError::Write { .. } => return None,
-        })
+        };
+        Some(hint.to_owned())
     }
 }
 
@@ -180,6 +272,6 @@ mod tests {
             "rustc 1.95.0 has no standard library for wasm32-unknown-unknown, and its sources cannot be had: \
              rustup's rust-src is not installed; apt-get is not installed"
         );
-        assert_eq!(error.hint(), Some("rustup target add wasm32-unknown-unknown"));
+        assert_eq!(error.hint().as_deref(), Some("rustup target add wasm32-unknown-unknown"));
     }
 }

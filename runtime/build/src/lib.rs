@@ -1,16 +1,24 @@
-//! From a transform's crate to its component.
+//! From a transform's sources to its component.
 //!
-//! [`build`] compiles an author's Rust crate for `wasm32-unknown-unknown` with the toolchain that the crate selects,
-//! turns the module into a component and puts it in place. In the order in which data flows:
+//! [`build`] finds the language of a folder by its manifest, makes the component with that language's own tools, refuses one that
+//! imports anything, and puts it in place. In the order in which data flows:
 //!
-//! - [`BuildOptions`], [`build`]: what a caller uses
-//! - `cargo`: the compiler's environment, flags and messages
-//! - `sysroot`: the standard library for wasm32, made from its sources where rustup has none
-//! - `reproducible`: what keeps a component's bytes the same wherever it is built
-//! - `component`: module to component
+//! - [`BuildOptions`], [`build`], [`Built`]: what a caller uses
+//! - [`Language`]: which one a folder is written in
+//! - `tools`, `npm`: programs of a language's own registry, found and held to the version that is known to work
+//! - `contract`: the WIT that tools of other languages read
+//! - `bytes`: the contract for languages in which a list of numbers would be a list of objects
+//! - `rust`, `python`, `javascript`, `c`, `go`: one module for each language, from a folder to the bytes of a component
+//! - `component`: module to component, and what a component may import
 //! - `publish`: whole files or none
 //!
-//! # What the author's manifest needs
+//! A language's module has two functions: `is_here` says whether a folder is written in it, `make` gives name and bytes. What all have in
+//! common (imports, digest, publishing) is done here, once.
+//!
+//! # Rust
+//!
+//! `cargo` has the compiler's environment, flags and messages; `sysroot` the standard library for wasm32, made from its sources where
+//! rustup has none; `reproducible` keeps a component's bytes the same wherever it is built. The manifest needs:
 //!
 //! ```toml
 //! [lib]
@@ -23,67 +31,108 @@
 //! The release profile is set by the build (optimisation 3, fat LTO, one codegen unit, panic = abort, symbols
 //! stripped, SIMD128), so that a component's digest does not depend on a workspace's profile.
 //!
-//! # Reproducibility
-//!
 //! The same sources, the same dependencies (`Cargo.lock`) and the same rustc give the same bytes in any folder and for
-//! any user. Paths are remapped, and crates are told apart by name and version instead of by where they lie
-//! (`reproducible`). What remains: another rustc release gives other bytes; a standard library from rustup differs from
-//! one built from source; on Windows crates that depend on others by path keep a trace of their folder; and a build
-//! script that writes its own paths into code is beyond any flag. Where a digest must be reproduced years later, keep
-//! the component.
+//! any user. Paths are remapped, and crates are told apart by name and version instead of by where they lie. What remains: another rustc
+//! release gives other bytes; a standard library from rustup differs from one built from source; on Windows crates that depend on others
+//! by path keep a trace of their folder; and a build script that writes its own paths into code is beyond any flag. Where a digest must be
+//! reproduced years later, keep the component.
 
+mod bytes;
+mod c;
 mod cargo;
 mod component;
+mod contract;
 mod error;
+mod go;
+mod javascript;
+mod language;
+mod npm;
 mod options;
 mod publish;
+mod python;
 mod reproducible;
+mod rust;
 mod sysroot;
+mod tools;
 
 use std::path::Path;
 
 use sha2::Digest as _;
 
 pub use error::{BuildError, SysrootError};
-pub use options::{BuildOptions, Built};
+pub use language::Language;
+pub use options::{BuildOptions, Built, Written};
 
-/// The only target of transforms: WebAssembly without any host interface.
+/// The only target of Rust's transforms: WebAssembly without any host interface.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Builds the component of the crate in `crate_dir` and writes it to `options.output`, or beside the manifest as
-/// `<library name>.wasm`.
+/// The contract that a component exports: `wit/feature.wit`, as this program was built with it.
+pub const CONTRACT: &str = contract::TEXT;
+
+/// The contract with a list of bytes for every list of numbers, for languages in which those would be lists of objects; [`wrap`] makes
+/// a component of [`CONTRACT`] of what exports it.
+pub fn contract_in_bytes() -> String {
+    bytes::contract()
+}
+
+/// Writes the component of a core module that exports the contract's functions as the Canonical ABI has them, from any language.
 ///
-/// Blocking: it runs cargo, whose progress and diagnostics go to this process's stderr. The first build on a machine
-/// without the standard library for wasm32 also makes that (about a minute, see [`SysrootError`]). The component is
-/// written in one step: a reader sees the old one or the new one. Inherited cargo settings that would change the result
-/// (flags, wrappers, profiles, target folders, what an outer `cargo run` or
-/// `cargo test` left in the environment) are not passed on; network, registry and terminal settings are.
+/// # Errors
+///
+/// A module that has other exports, or that imports anything; files.
+pub fn encode(module: &Path, output: &Path) -> Result<Written, BuildError> {
+    let core = std::fs::read(module).map_err(|source| BuildError::Read { path: module.to_path_buf(), source })?;
+    write(&component::encode_of_contract(&core, module)?, output)
+}
+
+/// Writes the component of the contract around one of the contract in bytes.
+///
+/// # Errors
+///
+/// A component that exports something else, or that imports anything; files.
+pub fn wrap(component: &Path, output: &Path) -> Result<Written, BuildError> {
+    let inner =
+        std::fs::read(component).map_err(|source| BuildError::Read { path: component.to_path_buf(), source })?;
+    let scratch = tempfile::tempdir().map_err(|source| BuildError::Write { path: std::env::temp_dir(), source })?;
+    write(&bytes::wrap(&inner, scratch.path())?, output)
+}
+
+/// Refuses a component that imports anything, and puts it in place.
+fn write(bytes: &[u8], output: &Path) -> Result<Written, BuildError> {
+    component::check_imports(bytes)?;
+    publish::write_whole(output, bytes).map_err(|source| BuildError::Write { path: output.to_path_buf(), source })?;
+    let sha256 = sha2::Sha256::digest(bytes).into();
+    Ok(Written { component: output.to_path_buf(), size_bytes: bytes.len() as u64, sha256 })
+}
+
+/// What a language's module makes.
+struct Made {
+    /// The transform's name; the component's file is called after it.
+    name: String,
+    /// The component.
+    bytes: Vec<u8>,
+}
+
+/// Builds the component of the transform in `folder` and writes it to `options.output`, or beside the manifest as `<name>.wasm`.
+///
+/// Blocking: it runs compilers; cargo's progress and diagnostics go to this process's stderr, those of other tools into the error. Nothing
+/// is downloaded but what cargo needs for a crate: other languages' tools are there, in the version that is known to work, or the error
+/// says how to install them. The component is written in one step: a reader sees the old one or the new one.
 ///
 /// # Errors
 ///
 /// [`BuildError`] names what failed; [`BuildError::hint`] says what to do about it.
-pub fn build(crate_dir: &Path, options: &BuildOptions) -> Result<Built, BuildError> {
-    let manifest = crate_dir.join("Cargo.toml");
-    let manifest =
-        manifest.canonicalize().map_err(|source| BuildError::NoManifest { manifest: manifest.clone(), source })?;
-    let crate_dir = manifest.parent().unwrap_or(crate_dir).to_path_buf();
-    let compiler = cargo::Compiler::query(&crate_dir)?;
-    let cache = options.cache_dir.clone().or_else(options::default_cache_dir);
-    let sysroot = sysroot::locate(&compiler, cache.as_deref())?;
-    let wrapper = match &cache {
-        Some(cache) => reproducible::install_wrapper(cache)?,
-        None => None,
+pub fn build(folder: &Path, options: &BuildOptions) -> Result<Built, BuildError> {
+    let language = Language::of(folder)?;
+    let folder = folder.canonicalize().map_err(|source| BuildError::Read { path: folder.to_path_buf(), source })?;
+    let Made { name, bytes } = match language {
+        Language::Rust => rust::make(&folder, options)?,
+        Language::Python => python::make(&folder)?,
+        Language::JavaScript => javascript::make(&folder)?,
+        Language::C => c::make(&folder, options)?,
+        Language::Go => go::make(&folder, options)?,
     };
-    let module =
-        cargo::compile(&manifest, &compiler, sysroot.as_deref(), wrapper.as_deref(), options.target_dir.as_deref())?;
-    let core = std::fs::read(&module.path).map_err(|source| BuildError::Read { path: module.path.clone(), source })?;
-    let bytes = component::encode(&core, &module.path)?;
-    let output = options.output.clone().unwrap_or_else(|| crate_dir.join(format!("{}.wasm", module.crate_name)));
-    publish::write_whole(&output, &bytes).map_err(|source| BuildError::Write { path: output.clone(), source })?;
-    Ok(Built {
-        crate_name: module.crate_name,
-        component: output,
-        size_bytes: bytes.len() as u64,
-        sha256: sha2::Sha256::digest(&bytes).into(),
-    })
+    let output = options.output.clone().unwrap_or_else(|| folder.join(format!("{name}.wasm")));
+    let Written { component, size_bytes, sha256 } = write(&bytes, &output)?;
+    Ok(Built { language, name, component, size_bytes, sha256 })
 }

@@ -3,13 +3,15 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::Language;
+
 /// How to build. The default is what `tandem build DIR` does.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
-    /// Where the component goes; none: `<library name>.wasm` beside the crate's manifest.
+    /// Where the component goes; none: `<name>.wasm` beside the manifest.
     pub output: Option<PathBuf>,
     /// Cargo's folder for intermediate files; none: what cargo itself takes for the crate (its own `target`, or its
-    /// workspace's).
+    /// workspace's). Other languages leave no intermediate files.
     pub target_dir: Option<PathBuf>,
     /// Folder that keeps the standard library for wasm32 between builds; none: `$TANDEM_CACHE`, else
     /// `$XDG_CACHE_HOME/tandem`, else `~/.cache/tandem`.
@@ -19,8 +21,21 @@ pub struct BuildOptions {
 /// A component that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
-    /// Name of the crate's library, as in Rust (`quickstart_transform`).
-    pub crate_name: String,
+    /// What it was built from.
+    pub language: Language,
+    /// The transform's name, an identifier (`quickstart_transform`).
+    pub name: String,
+    /// The component's file.
+    pub component: PathBuf,
+    /// Its size, in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: [u8; 32],
+}
+
+/// A component that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
     /// The component's file.
     pub component: PathBuf,
     /// Its size, in bytes.

@@ -37,7 +37,8 @@ const OUT_OF_MEMORY: (&str, &str) = ("memory allocation of ", " bytes failed");
 
 /// Names by which compile profiles go from parent to child.
 const NANS: [(NanMode, &str); 2] = [(NanMode::Boundary, "plain"), (NanMode::Strict, "strict")];
-const MACHINES: [(Machine, &str); 2] = [(Machine::Native, "native"), (Machine::Interpreter, "interpreter")];
+const MACHINES: [(Machine, &str); 3] =
+    [(Machine::Native, "native"), (Machine::NativeLarge, "native-large"), (Machine::Interpreter, "interpreter")];
 
 fn name_of<T: PartialEq>(names: &[(T, &'static str)], value: &T) -> &'static str {
     names.iter().find(|(one, _)| one == value).map_or("", |(_, name)| name)

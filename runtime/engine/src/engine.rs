@@ -33,16 +33,24 @@ struct Shared {
     cache: Option<Cache>,
     plain: OnceLock<wasmtime::Engine>,
     strict: OnceLock<wasmtime::Engine>,
+    large_plain: OnceLock<wasmtime::Engine>,
+    large_strict: OnceLock<wasmtime::Engine>,
     interpreted_plain: OnceLock<wasmtime::Engine>,
     interpreted_strict: OnceLock<wasmtime::Engine>,
     ticker: Ticker,
 }
+
+/// Largest component whose functions are inlined into each other, in bytes. Inlining keeps all functions in memory until the last is compiled:
+/// for the 18 MB of a component in Python more than 8 GB, instead of less than 1.
+const INLINED_BYTES_MAX: usize = 4 << 20;
 
 /// What carries a component's instructions out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Machine {
     /// This one, by machine code.
     Native,
+    /// This one, for a component of more than [`INLINED_BYTES_MAX`].
+    NativeLarge,
     /// Pulley, wasmtime's interpreter: 12 to 21 times slower, and without the machine code that it is compared with.
     Interpreter,
 }
@@ -61,6 +69,8 @@ impl Engine {
                 cache,
                 plain: OnceLock::new(),
                 strict: OnceLock::new(),
+                large_plain: OnceLock::new(),
+                large_strict: OnceLock::new(),
                 interpreted_plain: OnceLock::new(),
                 interpreted_strict: OnceLock::new(),
                 ticker: Ticker::start(),
@@ -88,7 +98,8 @@ impl Engine {
     ///
     /// Bytes that are too many, no component, a component that imports anything or exports another world.
     pub fn load(&self, bytes: &[u8], nan: NanMode) -> Result<Component, EngineError> {
-        self.load_for(bytes, nan, Machine::Native)
+        let machine = if bytes.len() > INLINED_BYTES_MAX { Machine::NativeLarge } else { Machine::Native };
+        self.load_for(bytes, nan, machine)
     }
 
     /// Loads a component for the interpreter, to hold the compiled code against. Never kept on disk: it is needed once for a component.
@@ -113,7 +124,7 @@ impl Engine {
             Ok((cache::load_own_code(engine, &code).map_err(fail)?, Some(code)))
         };
         let (component, event) = match &self.shared.cache {
-            Some(cache) if machine == Machine::Native => cache.get_or_compile(engine, digest, nan, compile)?,
+            Some(cache) if machine != Machine::Interpreter => cache.get_or_compile(engine, digest, nan, compile)?,
             _ => (compile()?.0, CacheEvent::Miss),
         };
         tracing::debug!(%digest, ?event, "component loaded");
@@ -126,6 +137,8 @@ impl Engine {
         let cell = match (machine, nan) {
             (Machine::Native, NanMode::Boundary) => &shared.plain,
             (Machine::Native, NanMode::Strict) => &shared.strict,
+            (Machine::NativeLarge, NanMode::Boundary) => &shared.large_plain,
+            (Machine::NativeLarge, NanMode::Strict) => &shared.large_strict,
             (Machine::Interpreter, NanMode::Boundary) => &shared.interpreted_plain,
             (Machine::Interpreter, NanMode::Strict) => &shared.interpreted_strict,
         };
@@ -134,7 +147,7 @@ impl Engine {
         }
         let start = |error: wasmtime::Error| EngineError::Start(format!("{error:#}"));
         let config = match machine {
-            Machine::Native => config(&shared.options, nan),
+            Machine::Native | Machine::NativeLarge => config(&shared.options, nan, machine),
             Machine::Interpreter => compiling(&shared.options, nan, machine)?,
         };
         let engine = wasmtime::Engine::new(&config).map_err(start)?;
@@ -152,7 +165,7 @@ const INTERPRETER: &str = if cfg!(target_endian = "big") { "pulley64be" } else {
 /// pool changes no code.
 pub(crate) fn compiling(options: &EngineOptions, nan: NanMode, machine: Machine) -> Result<Config, EngineError> {
     let options = EngineOptions { allocation: Allocation::OnDemand, ..options.clone() };
-    let mut config = config(&options, nan);
+    let mut config = config(&options, nan, machine);
     if machine == Machine::Interpreter {
         config.target(INTERPRETER).map_err(|error| EngineError::Start(format!("{error:#}")))?;
     }
@@ -162,7 +175,7 @@ pub(crate) fn compiling(options: &EngineOptions, nan: NanMode, machine: Machine)
 /// Version of the engine; a test holds it against Cargo.lock.
 pub(crate) const WASMTIME: &str = "48.0.8";
 
-fn config(options: &EngineOptions, nan: NanMode) -> Config {
+fn config(options: &EngineOptions, nan: NanMode, machine: Machine) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -170,7 +183,6 @@ fn config(options: &EngineOptions, nan: NanMode) -> Config {
         .wasm_relaxed_simd(false) // not even its deterministic form: another engine could differ
         .wasm_memory64(false)
         .cranelift_opt_level(OptLevel::Speed)
-        .compiler_inlining(Inlining::Yes) // changes neither bits nor fuel, only time (docs/performance.md)
         .cranelift_nan_canonicalization(nan == NanMode::Strict)
         .consume_fuel(true)
         .epoch_interruption(true)
@@ -178,12 +190,15 @@ fn config(options: &EngineOptions, nan: NanMode) -> Config {
         .memory_init_cow(true)
         .max_wasm_stack(options.stack_bytes_max as usize)
         .wasm_backtrace_max_frames(None); // components are stripped: frames would say nothing
+    if machine == Machine::Native {
+        config.compiler_inlining(Inlining::Yes); // changes neither bits nor fuel, only time (docs/performance.md)
+    }
     if options.allocation == Allocation::Pooling {
         let instances = options.instances_max;
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(instances)
-            // A component of an interpreted language has a few core instances: adapter, libc, interpreter.
-            .total_core_instances(instances.saturating_mul(8))
+            // A count and no memory. A component of an interpreted language has many: Python's has forty, one for each library.
+            .total_core_instances(instances.saturating_mul(CORE_INSTANCES_MAX))
             .total_memories(instances.saturating_mul(2))
             .total_tables(instances.saturating_mul(4))
             .max_core_instances_per_component(CORE_INSTANCES_MAX)

@@ -42,10 +42,12 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make the folder of a new Rust transform
+    /// Make the folder of a new transform
     New(commands::new::Arguments),
-    /// Build the component of a Rust transform
+    /// Build the component of a transform
     Build(commands::build::Arguments),
+    /// Print the contract, or make a component of what another language's tools give
+    Bindings(commands::bindings::Arguments),
     /// Run a transform over sample rows
     Test(commands::test::Arguments),
     /// Prove that a component computes each row by itself, with the same bits however it is called
@@ -192,6 +194,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::New(arguments) => commands::new::run(&context, &arguments),
         Command::Build(arguments) => commands::build::run(&context, &arguments),
+        Command::Bindings(arguments) => commands::bindings::run(&context, &arguments),
         Command::Test(arguments) => commands::test::run(&context, &arguments),
         Command::Verify(arguments) => commands::verify::run(&context, &arguments),
         Command::Describe(arguments) => commands::describe::run(&context, &arguments),

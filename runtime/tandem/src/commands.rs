@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod batch;
+pub mod bindings;
 pub mod build;
 pub mod catalog;
 pub mod check;

@@ -167,9 +167,9 @@ pub enum Error {
     /// Values that do not fit each other, of published files or of answers.
     #[error("{0}")]
     Data(String),
-    /// A name that no crate can have.
+    /// A name that no transform can have.
     #[error("`{name}` cannot name a transform: {reason}")]
-    CrateName {
+    TransformName {
         /// The name.
         name: String,
         /// Why.
@@ -191,7 +191,9 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
         /// Why.
-        reason: &'static str,
+        reason: String,
+        /// Where the SDK of this language lies in a checkout.
+        home: &'static str,
     },
     /// No rows to run a transform over.
     #[error("no sample rows in {}", .folder.display())]
@@ -302,9 +304,11 @@ impl Error {
                 "has the definition, the component or the source changed since the batch? re-run `tandem batch`, and restart the server"
                     .to_owned(),
             ),
-            Error::CrateName { suggestion, .. } => suggestion.as_ref().map(|name| format!("name it {name}")),
+            Error::TransformName { suggestion, .. } => suggestion.as_ref().map(|name| format!("name it {name}")),
             Error::FolderTaken { .. } => Some("name a folder that is not there yet: --path DIR".to_owned()),
-            Error::NotAnSdk { .. } => Some("the SDK is guest-sdk/rust of a checkout; without --sdk the new folder gets its own".to_owned()),
+            Error::NotAnSdk { home, .. } => {
+                Some(format!("the SDK is {home} of a checkout; without --sdk the new folder gets its own"))
+            }
             Error::NoSamples { .. } => {
                 Some(format!("name a file with --rows, or put one there: {}", crate::rows::SAMPLE_FILES.join(", ")))
             }
@@ -333,7 +337,7 @@ impl Error {
             | Error::TwoTypes { .. }
             | Error::Argument { .. }
             | Error::Compile(_)
-            | Error::CrateName { .. }
+            | Error::TransformName { .. }
             | Error::FolderTaken { .. }
             | Error::NotAnSdk { .. }
             | Error::NoSamples { .. }

@@ -1,22 +1,29 @@
 //! A new transform's folder: manifest, function, tests, sample rows, and the SDK that they need.
 //!
-//! The SDK lies in the folder itself (docs/decisions/0009-vendored-sdk.md): what a user has is this program, cargo and a registry.
+//! The SDK lies in the folder itself (docs/decisions/0009-vendored-sdk.md): what a user has is this program, the language's own tools and
+//! a registry. Each language is a module: its files, its SDK, and what an author does next.
 
+mod c;
+mod go;
+mod javascript;
+mod language;
 mod name;
 mod place;
-mod sdk;
+mod python;
+mod rust;
 
 use std::path::PathBuf;
 
 use crate::error::Error;
 
-/// Where the SDK goes, from the new folder.
-pub const VENDORED_SDK: &str = "vendor/tandem-sdk";
+pub use language::Language;
 
 /// What to make.
 #[derive(Debug, Clone)]
 pub struct Scaffold {
-    /// The crate's name, as in Rust: `my_transform`.
+    /// What it is written in.
+    pub language: Language,
+    /// The transform's name, an identifier: `my_transform`.
     pub name: String,
     /// The folder to make; it may be there if it is empty.
     pub folder: PathBuf,
@@ -26,66 +33,73 @@ pub struct Scaffold {
     pub sdk: Option<PathBuf>,
 }
 
+impl Scaffold {
+    /// The folder as a project around it names it.
+    fn folder_name(&self) -> String {
+        self.folder.file_name().map_or(self.name.clone(), |name| name.to_string_lossy().into_owned())
+    }
+}
+
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
     /// The files, from the new folder, sorted; those of the SDK are left out.
     pub files: Vec<String>,
-    /// The SDK's folder as the manifest has it.
+    /// The SDK's folder as the manifest has it, or from the new folder.
     pub sdk: String,
+    /// The commands that an author types next, in the new folder.
+    pub next: Vec<String>,
+}
+
+/// A file to write: its path from a folder, and its text.
+type NewFile = (String, String);
+
+/// What a language's module knows of itself.
+struct Template {
+    /// Where the SDK goes, from the new folder.
+    vendored: &'static str,
+    /// How the SDK is known in a checkout.
+    sdk: place::SdkPlace,
+    /// The transform's own files; they are told the SDK's folder.
+    files: fn(&Scaffold, &str) -> Vec<NewFile>,
+    /// The SDK's files, from its folder.
+    sdk_files: fn() -> Vec<NewFile>,
+    /// What makes it ready and tests it, before `tandem build .`.
+    next: &'static [&'static str],
 }
 
 /// Makes the folder: whole or not at all.
 ///
 /// # Errors
 ///
-/// A name that no crate can have, a folder that is not empty, an SDK that is none; the file system.
+/// A name that no transform can have, a folder that is not empty, an SDK that is none; the file system.
 pub fn create(scaffold: &Scaffold) -> Result<Created, Error> {
-    name::check(&scaffold.name)?;
+    let template = scaffold.language.template();
+    name::check(&scaffold.name, scaffold.language)?;
     place::check(&scaffold.folder)?;
+    if scaffold.language == Language::C && scaffold.sdk.is_some() {
+        let reason =
+            "a transform in C has its SDK in vendor/tandem-sdk; a symbolic link there leads to another".to_owned();
+        return Err(Error::Argument { what: "--sdk".to_owned(), reason });
+    }
     let sdk = match &scaffold.sdk {
-        Some(sdk) => place::path_to_sdk(&scaffold.folder, sdk)?,
-        None => VENDORED_SDK.to_owned(),
+        Some(sdk) => place::path_to_sdk(&scaffold.folder, sdk, &template.sdk)?,
+        None => template.vendored.to_owned(),
     };
-    let mut files = files(scaffold, &sdk);
+    let mut files = (template.files)(scaffold, &sdk);
     files.sort();
-    let created = Created { files: files.iter().map(|(path, _)| path.clone()).collect(), sdk };
+    let next = template.next.iter().chain(&["tandem build .", "tandem test"]);
+    let created = Created {
+        files: files.iter().map(|(path, _)| path.clone()).collect(),
+        sdk,
+        next: next.map(|command| (*command).to_owned()).collect(),
+    };
     if scaffold.sdk.is_none() {
-        files.extend(sdk::files().into_iter().map(|(path, text)| (format!("{VENDORED_SDK}/{path}"), text)));
+        let vendored = (template.sdk_files)().into_iter();
+        files.extend(vendored.map(|(path, text)| (format!("{}/{path}", template.vendored), text)));
     }
     place::write(&scaffold.folder, &files)?;
     Ok(created)
-}
-
-/// The transform's own files: paths from its folder, and texts.
-fn files(scaffold: &Scaffold, sdk: &str) -> Vec<(String, String)> {
-    let source = if scaffold.columns {
-        include_str!("scaffold/templates/columns.rs.in")
-    } else {
-        include_str!("scaffold/templates/rows.rs.in")
-    };
-    // A vendored SDK is no member of the workspace: `cargo test --workspace` and editors leave it alone.
-    let workspace = if scaffold.sdk.is_none() { "[workspace]\nexclude = [\"vendor\"]" } else { "[workspace]" };
-    // What JSON escapes, TOML's basic strings escape in the same way.
-    let sdk = serde_json::Value::from(sdk).to_string();
-    // As a project around the folder names it.
-    let folder = scaffold.folder.file_name().map_or(scaffold.name.clone().into(), |name| name.to_string_lossy());
-    let fill = |template: &str| {
-        template
-            .replace("{{name}}", &scaffold.name)
-            .replace("{{folder}}", &folder)
-            .replace("{{sdk}}", &sdk)
-            .replace("{{workspace}}", workspace)
-    };
-    [
-        ("Cargo.toml", include_str!("scaffold/templates/Cargo.toml.in")),
-        ("README.md", include_str!("scaffold/templates/README.md.in")),
-        (".gitignore", include_str!("scaffold/templates/gitignore.in")),
-        ("samples.json", include_str!("scaffold/templates/samples.json.in")),
-        ("src/lib.rs", source),
-    ]
-    .map(|(path, template)| (path.to_owned(), fill(template)))
-    .into()
 }
 
 #[cfg(test)]

@@ -31,7 +31,11 @@ const RULES: [Rule; 9] = [
             "wasmtime",
         ],
     },
-    Rule { path: "runtime/build/Cargo.toml", workspace: &[], guarded: &["wit-component"] },
+    Rule {
+        path: "runtime/build/Cargo.toml",
+        workspace: &[],
+        guarded: &["wasm-compose", "wit-component", "wit-parser"],
+    },
     Rule {
         path: "runtime/offline/Cargo.toml",
         workspace: &["tandem-core", "tandem-engine"],

@@ -196,5 +196,17 @@ fn every_page_of_the_guide_is_run() {
         .map(|entry| entry.expect("a page").file_name().to_string_lossy().into_owned())
         .collect();
     pages.sort();
-    assert_eq!(pages, ["changing-a-feature.md", "columnar.md", "first-transform.md", "quickstart.md"]);
+    let languages = ["c.md", "go.md", "javascript.md", "other-languages.md", "python.md"];
+    let (of_languages, others): (Vec<String>, _) = pages.into_iter().partition(|page| languages.contains(&&**page));
+    assert_eq!(others, ["changing-a-feature.md", "columnar.md", "first-transform.md", "quickstart.md"]);
+    assert_eq!(of_languages, languages);
+    for page in of_languages {
+        let text = fs::read_to_string(workspace().join("docs/guide").join(&page)).expect("the page");
+        let blocks = blocks(&text).unwrap_or_else(|error| panic!("{page}: {error}"));
+        assert!(!blocks.is_empty(), "{page}");
+        for block in blocks {
+            let told = matches!(&block.notes[..], [Note::NotRun(_)]);
+            assert!(told, "{page}:{}: pages of languages are run by the languages' own tests", block.line);
+        }
+    }
 }

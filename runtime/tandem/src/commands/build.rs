@@ -1,4 +1,4 @@
-//! `tandem build`: the component of a Rust transform.
+//! `tandem build`: the component of a transform, in any language.
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,13 @@ use crate::output::bytes;
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Folder of the transform's crate
+    /// Folder of the transform
     #[arg(default_value = ".", value_name = "DIR")]
-    crate_dir: PathBuf,
-    /// Where the component goes [default: NAME.wasm in the crate's folder]
+    folder: PathBuf,
+    /// Where the component goes [default: NAME.wasm in that folder]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Cargo's folder for intermediate files
+    /// Cargo's folder for intermediate files, for a transform in Rust
     #[arg(long, value_name = "DIR")]
     target_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         target_dir: arguments.target_dir.clone(),
         ..BuildOptions::default()
     };
-    let built = build(&arguments.crate_dir, &options)?;
+    let built = build(&arguments.folder, &options)?;
     let component = shown(&built.component);
     let described = describe::describe(context, &built.component, &arguments.parameters);
     // A component that wants parameters is built all the same: say so, and what it said.

@@ -2,25 +2,29 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use crate::cli::Context;
 use crate::error::Error;
-use crate::scaffold::{Scaffold, create};
+use crate::scaffold::{Language, Scaffold, create};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Name of the transform's crate: lower-case letters, digits and underscores
+    /// Name of the transform: lower-case letters, digits and underscores
     #[arg(value_name = "NAME")]
     name: String,
+    /// What to write it in
+    #[arg(long, value_name = "LANGUAGE", default_value = "rust", value_parser = languages())]
+    lang: Language,
     /// Folder to make [default: NAME, in this folder]
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
     /// The columnar form, for arithmetic over many rows
     #[arg(long)]
     columns: bool,
-    /// Folder of an SDK to depend on [default: a copy of this program's own, in vendor/]
+    /// Folder of an SDK to depend on [default: a copy of this program's own]
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
 }
@@ -28,6 +32,7 @@ pub struct Arguments {
 /// Makes the folder and says what comes next.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let scaffold = Scaffold {
+        language: arguments.lang,
         name: arguments.name.clone(),
         folder: arguments.path.clone().unwrap_or_else(|| PathBuf::from(&arguments.name)),
         columns: arguments.columns,
@@ -38,12 +43,27 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     context.output.data(
         || {
             format!(
-                "created  {folder}\nfiles    {}\nsdk      {}\n\nnext:\n  cd {folder}\n  cargo test\n  tandem build .\n  tandem test\n",
+                "created  {folder}\nfiles    {}\nsdk      {}\n\nnext:\n  cd {folder}\n  {}\n",
                 created.files.join(", "),
-                created.sdk
+                created.sdk,
+                created.next.join("\n  ")
             )
         },
-        || json!({ "name": scaffold.name, "folder": folder, "files": created.files, "sdk": created.sdk }),
+        || {
+            json!({
+                "name": scaffold.name,
+                "language": scaffold.language.name(),
+                "folder": folder,
+                "files": created.files,
+                "sdk": created.sdk,
+                "next": created.next,
+            })
+        },
     );
     Ok(())
+}
+
+fn languages() -> impl TypedValueParser<Value = Language> {
+    let names = PossibleValuesParser::new(Language::ALL.map(Language::name));
+    names.try_map(|name| Language::named(&name).ok_or("an unknown language"))
 }

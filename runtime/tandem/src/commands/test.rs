@@ -22,10 +22,10 @@ use crate::rows::{self, Mapping};
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Folder of the transform's crate, which is built first, or a component
+    /// Folder of a transform, which is built first, or a component
     #[arg(default_value = ".", value_name = "DIR|COMPONENT")]
     transform: PathBuf,
-    /// Rows, as Parquet, CSV or JSON [default: samples.json, .jsonl, .ndjson, .csv or .parquet beside the crate's manifest or the component]
+    /// Rows, as Parquet, CSV or JSON [default: samples.json, .jsonl, .ndjson, .csv or .parquet beside the manifest or the component]
     #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
     /// Rows taken from the file's beginning at most
@@ -43,7 +43,7 @@ pub struct Arguments {
     /// Measure instead of showing values: rows a second, time and fuel a row
     #[arg(long)]
     bench: bool,
-    /// Cargo's folder for intermediate files
+    /// Cargo's folder for intermediate files, for a transform in Rust
     #[arg(long, value_name = "DIR")]
     target_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -54,13 +54,13 @@ pub struct Arguments {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let as_of = arguments.as_of.as_deref().map(instant).transpose()?;
     let found = std::fs::metadata(&arguments.transform).map_err(io("read the component", &arguments.transform))?;
-    let is_crate = found.is_dir();
-    let folder = if is_crate { &*arguments.transform } else { arguments.transform.parent().unwrap_or(Path::new("")) };
+    let is_folder = found.is_dir();
+    let folder = if is_folder { &*arguments.transform } else { arguments.transform.parent().unwrap_or(Path::new("")) };
     let file = match &arguments.rows {
         Some(file) => file.clone(),
         None => samples(folder)?,
     };
-    let component = if is_crate {
+    let component = if is_folder {
         let options = BuildOptions { target_dir: arguments.target_dir.clone(), ..BuildOptions::default() };
         build(folder, &options)?.component
     } else {

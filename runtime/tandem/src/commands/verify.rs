@@ -24,14 +24,14 @@ const INSTANCES: u32 = 4;
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// A component, or the folder of a transform's crate, which is built first [default: the view's component]
+    /// A component, or the folder of a transform, which is built first [default: the view's component]
     #[arg(value_name = "DIR|COMPONENT", required_unless_present_any = ["view", "golden"])]
     transform: Option<PathBuf>,
     /// View whose parameters, limits and NaN mode hold [default: the last one that names the component]
     #[arg(long, value_name = "VIEW")]
     view: Option<String>,
     /// Rows to try beside generated ones, as Parquet, CSV or JSON [default: samples.json, .jsonl, .ndjson, .csv or .parquet beside the
-    /// crate's manifest or the component, if there is one]
+    /// manifest or the component, if there is one]
     #[arg(long, value_name = "FILE")]
     rows: Option<PathBuf>,
     /// Rows taken from the file's beginning at most
@@ -58,7 +58,7 @@ pub struct Arguments {
     /// Compare with golden vectors from there instead; without a file with those that `apply` recorded of --view, or of every registered view
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     golden: Option<Option<PathBuf>>,
-    /// Cargo's folder for intermediate files
+    /// Cargo's folder for intermediate files, for a transform in Rust
     #[arg(long, value_name = "DIR")]
     target_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -79,9 +79,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             return Err(Error::Argument { what: "--golden".to_owned(), reason: reason.to_owned() });
         }
     };
-    let is_crate = transform.is_dir();
-    let folder = if is_crate { transform.clone() } else { transform.parent().unwrap_or(Path::new("")).to_owned() };
-    let component = if is_crate {
+    let is_folder = transform.is_dir();
+    let folder = if is_folder { transform.clone() } else { transform.parent().unwrap_or(Path::new("")).to_owned() };
+    let component = if is_folder {
         let options = BuildOptions { target_dir: arguments.target_dir.clone(), ..BuildOptions::default() };
         build(&folder, &options)?.component
     } else {

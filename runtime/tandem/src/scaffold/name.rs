@@ -1,7 +1,8 @@
-//! Names that a transform's crate may have.
+//! Names that a transform may have.
 
 use tandem_core::types::is_name;
 
+use super::Language;
 use crate::error::Error;
 
 /// Names that cargo, rustc or the SDK have for themselves, beside Rust's keywords.
@@ -78,22 +79,32 @@ const KEYWORDS: [&str; 55] = [
     "yield",
 ];
 
-/// Whether `name` may name the crate, its library and its component's file.
-pub(super) fn check(name: &str) -> Result<(), Error> {
-    let reason = if !is_name(name) || name.starts_with('_') {
-        "a name has lower-case letters, digits and underscores, and begins with a letter"
+/// Whether `name` may name the component's file, and in Rust the crate and its library.
+pub(super) fn check(name: &str, language: Language) -> Result<(), Error> {
+    match refusal(name, language) {
+        Some(reason) => {
+            Err(Error::TransformName { name: name.to_owned(), reason, suggestion: suggestion(name, language) })
+        }
+        None => Ok(()),
+    }
+}
+
+fn refusal(name: &str, language: Language) -> Option<&'static str> {
+    if !is_name(name) || name.starts_with('_') {
+        Some("a name has lower-case letters, digits and underscores, and begins with a letter")
+    } else if language != Language::Rust {
+        None
     } else if KEYWORDS.contains(&name) {
-        "it is a word of the Rust language"
+        Some("it is a word of the Rust language")
     } else if TAKEN.contains(&name) {
-        "Rust, cargo or the SDK have this name for themselves"
+        Some("Rust, cargo or the SDK have this name for themselves")
     } else {
-        return Ok(());
-    };
-    Err(Error::CrateName { name: name.to_owned(), reason, suggestion: suggestion(name) })
+        None
+    }
 }
 
 /// A name like it that is allowed.
-fn suggestion(name: &str) -> Option<String> {
+fn suggestion(name: &str, language: Language) -> Option<String> {
     let mut words = String::new();
     for (at, c) in name.char_indices() {
         if c.is_ascii_uppercase() && at > 0 && !words.ends_with('_') {
@@ -107,10 +118,10 @@ fn suggestion(name: &str) -> Option<String> {
     }
     if words.starts_with(|c: char| c.is_ascii_digit()) {
         words.insert_str(0, "transform_");
-    } else if KEYWORDS.contains(&words.as_str()) || TAKEN.contains(&words.as_str()) {
+    } else if refusal(&words, language).is_some() {
         words.push_str("_features");
     }
-    check(&words).is_ok().then_some(words)
+    refusal(&words, language).is_none().then_some(words)
 }
 
 #[cfg(test)]
@@ -120,8 +131,16 @@ mod tests {
     #[test]
     fn names_of_crates_pass() {
         for name in ["my_transform", "x", "a1", "features", "purchase_risk2"] {
-            assert!(check(name).is_ok(), "{name}");
+            assert!(check(name, Language::Rust).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn words_of_rust_are_free_elsewhere() {
+        for name in ["type", "test", "std"] {
+            assert!(check(name, Language::Python).is_ok(), "{name}");
+        }
+        assert!(check("My-Transform", Language::Python).is_err());
     }
 
     #[test]
@@ -142,8 +161,8 @@ mod tests {
             ("寿司", None),
         ];
         for (name, expected) in cases {
-            match check(name) {
-                Err(Error::CrateName { suggestion, .. }) => assert_eq!(suggestion.as_deref(), expected, "{name}"),
+            match check(name, Language::Rust) {
+                Err(Error::TransformName { suggestion, .. }) => assert_eq!(suggestion.as_deref(), expected, "{name}"),
                 other => panic!("{name}: {other:?}"),
             }
         }

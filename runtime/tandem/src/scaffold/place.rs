@@ -70,19 +70,32 @@ fn put_in_place(staged: &Path, folder: &Path) -> Result<(), Error> {
     fs::rename(staged, folder).map_err(io("make the folder", folder))
 }
 
+/// How the SDK of a language is known.
+pub(super) struct SdkPlace {
+    /// Its manifest.
+    pub(super) manifest: &'static str,
+    /// The line of the manifest that names it, without spaces and without a comma at its end.
+    pub(super) name_line: &'static str,
+    /// Its folder in a checkout.
+    pub(super) home: &'static str,
+}
+
 /// The SDK's folder as the manifest in `folder` should have it: relative where it was given so, since the two then move together.
-pub(super) fn path_to_sdk(folder: &Path, sdk: &Path) -> Result<String, Error> {
-    let refuse = |reason: &'static str| Error::NotAnSdk { folder: sdk.to_owned(), reason };
-    let manifest = sdk.join("Cargo.toml");
+pub(super) fn path_to_sdk(folder: &Path, sdk: &Path, place: &SdkPlace) -> Result<String, Error> {
+    let refuse = |reason: String| Error::NotAnSdk { folder: sdk.to_owned(), reason, home: place.home };
+    let manifest = sdk.join(place.manifest);
     let text = match fs::read_to_string(&manifest) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(refuse("it has no Cargo.toml")),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(refuse(format!("it has no {}", place.manifest)));
+        }
         text => text.map_err(io("read", manifest))?,
     };
-    if !text
-        .lines()
-        .any(|line| line.split('#').next().unwrap_or_default().replace(' ', "").trim() == "name=\"tandem-sdk\"")
-    {
-        return Err(refuse("its Cargo.toml is not that of tandem-sdk"));
+    let names_it = |line: &str| {
+        let line = line.split('#').next().unwrap_or_default().replace(' ', "");
+        line.trim().trim_end_matches(',') == place.name_line
+    };
+    if !text.lines().any(names_it) {
+        return Err(refuse(format!("its {} is not that of tandem-sdk", place.manifest)));
     }
     let real = sdk.canonicalize().map_err(io("open", sdk))?;
     let path = if sdk.is_absolute() {
@@ -91,7 +104,7 @@ pub(super) fn path_to_sdk(folder: &Path, sdk: &Path) -> Result<String, Error> {
         let folder = std::path::absolute(folder).map_err(io("make", folder))?;
         relative(&resolved(&folder), &real)
     };
-    let path = path.to_str().ok_or_else(|| refuse("its path is not UTF-8"))?;
+    let path = path.to_str().ok_or_else(|| refuse("its path is not UTF-8".to_owned()))?;
     Ok(path.replace('\\', "/"))
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::*;
 
 fn scaffold(folder: &Path) -> Scaffold {
-    Scaffold { name: "my_transform".to_owned(), folder: folder.to_owned(), columns: false, sdk: None }
+    let name = "my_transform".to_owned();
+    Scaffold { language: Language::Rust, name, folder: folder.to_owned(), columns: false, sdk: None }
 }
 
 #[test]
@@ -15,7 +16,8 @@ fn a_folder_has_all_that_a_transform_needs() {
     let folder = root.path().join("deep/my_transform");
     let created = create(&scaffold(&folder)).unwrap();
     assert_eq!(created.files, [".gitignore", "Cargo.toml", "README.md", "samples.json", "src/lib.rs"]);
-    assert_eq!(created.sdk, VENDORED_SDK);
+    assert_eq!(created.next, ["cargo test", "tandem build .", "tandem test"]);
+    assert_eq!(created.sdk, "vendor/tandem-sdk");
     for file in created.files.iter().map(String::as_str).chain(["vendor/tandem-sdk/wit/feature.wit"]) {
         let text = fs::read_to_string(folder.join(file)).unwrap();
         assert!(!text.is_empty() && !text.contains("{{"), "{file}");

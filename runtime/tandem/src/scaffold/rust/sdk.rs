@@ -2,10 +2,12 @@
 //!
 //! The list is written out, so that the program builds without a build script; a test holds it against the folders.
 
+use crate::scaffold::NewFile;
+
 /// A file of guest-sdk/rust: its path there, and its text.
 macro_rules! sdk {
     ($path:literal) => {
-        ($path, include_str!(concat!("../../../../guest-sdk/rust/", $path)))
+        ($path, include_str!(concat!("../../../../../guest-sdk/rust/", $path)))
     };
 }
 
@@ -54,16 +56,16 @@ const SOURCES: [(&str, &str); 37] = [
 const CONTRACT_FOLDER: (&str, &str) = ("path: \"../../wit\"", "path: \"wit\"");
 
 /// Every file of a vendored SDK: its path there, and its text. Manifests are whole: nothing is inherited from a workspace.
-pub(super) fn files() -> Vec<(&'static str, String)> {
+pub(super) fn files() -> Vec<NewFile> {
     let version = env!("CARGO_PKG_VERSION");
     let manifest = |template: &str| template.replace("{{version}}", version);
     let mut files: Vec<_> =
         SOURCES.iter().map(|(path, text)| (*path, text.replace(CONTRACT_FOLDER.0, CONTRACT_FOLDER.1))).collect();
-    files.push(("Cargo.toml", manifest(include_str!("templates/sdk.Cargo.toml.in"))));
-    files.push(("macros/Cargo.toml", manifest(include_str!("templates/sdk_macros.Cargo.toml.in"))));
-    files.push(("wit/feature.wit", include_str!("../../../../wit/feature.wit").to_owned()));
-    files.push(("LICENSE", include_str!("../../../../LICENSE").to_owned()));
-    files
+    files.push(("Cargo.toml", manifest(include_str!("../templates/rust/sdk.Cargo.toml.in"))));
+    files.push(("macros/Cargo.toml", manifest(include_str!("../templates/rust/sdk_macros.Cargo.toml.in"))));
+    files.push(("wit/feature.wit", include_str!("../../../../../wit/feature.wit").to_owned()));
+    files.push(("LICENSE", include_str!("../../../../../LICENSE").to_owned()));
+    files.into_iter().map(|(path, text)| (path.to_owned(), text)).collect()
 }
 
 #[cfg(test)]
@@ -105,7 +107,7 @@ mod tests {
     fn the_contract_is_found_where_it_lies() {
         let files = files();
         let named: Vec<_> =
-            files.iter().filter(|(_, text)| text.contains(CONTRACT_FOLDER.1)).map(|(path, _)| *path).collect();
+            files.iter().filter(|(_, text)| text.contains(CONTRACT_FOLDER.1)).map(|(path, _)| path.as_str()).collect();
         assert_eq!(named, ["src/bindings.rs"]);
         assert!(files.iter().all(|(_, text)| !text.contains(CONTRACT_FOLDER.0)));
     }
@@ -148,7 +150,7 @@ mod tests {
         for (path, original) in
             [("Cargo.toml", "guest-sdk/rust/Cargo.toml"), ("macros/Cargo.toml", "guest-sdk/rust/macros/Cargo.toml")]
         {
-            let (_, text) = files().into_iter().find(|(name, _)| *name == path).unwrap();
+            let (_, text) = files().into_iter().find(|(name, _)| name == path).unwrap();
             assert_eq!(lines(&text), resolved(original), "{path}");
         }
     }

@@ -1,0 +1,44 @@
+//! The SDK's sources, carried inside this program.
+//!
+//! The list is written out, so that the program builds without a build script; a test holds it against the folder.
+
+use crate::scaffold::NewFile;
+
+/// A file of guest-sdk/c: its path there, and its text.
+macro_rules! sdk {
+    ($path:literal) => {
+        ($path, include_str!(concat!("../../../../../guest-sdk/c/", $path)))
+    };
+}
+
+/// What is taken over as it is.
+const SOURCES: [(&str, &str); 5] =
+    [sdk!("README.md"), sdk!("contract.c"), sdk!("contract.h"), sdk!("tandem.c"), sdk!("tandem.h")];
+
+/// Every file of a vendored SDK: its path there, and its text.
+pub(super) fn files() -> Vec<NewFile> {
+    let mut files: Vec<_> = SOURCES.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
+    files.push(("LICENSE".to_owned(), include_str!("../../../../../LICENSE").to_owned()));
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_list_has_every_source_of_the_sdk() {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let names = fs::read_dir(workspace.join("guest-sdk/c")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        // Tests of this repository.
+        let found: BTreeSet<String> =
+            names.filter(|name| !["contract.sha256", "tests"].contains(&name.as_str())).collect();
+        let listed: BTreeSet<String> = SOURCES.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(listed, found);
+    }
+}

@@ -4,7 +4,7 @@
 //! - [`wanted`]: the definition files bound to their components, without compiling what is registered already
 //! - [`prove`]: what is proved of a component before it is registered
 //! - [`content`]: definitions as the registry keeps them
-//! - [`apply`], [`rollback`]
+//! - [`Opening::apply`], [`Opening::rollback`]: a registration, in one step
 
 pub mod content;
 pub mod prove;

@@ -12,9 +12,10 @@ use futures::channel::oneshot;
 /// threads that call into transforms need as much.
 pub const STACK_BYTES: usize = 16 << 20;
 
-/// By how much workers are nicer that stand behind the other threads of their process. A third of the weight is left to them, so they go on
-/// even where the others never rest.
-pub const BEHIND_NICE: i32 = 5;
+/// By how much workers are nicer that stand behind the other threads of their process. About a thirtieth of the weight is left to them
+/// (`sched(7)`), so they go on even where the others never rest. With 5, attacks on one view still made another's p99 ten times as long
+/// (docs/performance.md).
+pub const BEHIND_NICE: i32 = 15;
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
+use parquet::file::metadata::FileMetaData;
 use tandem_core::model::BoundView;
 use tandem_core::time::DayRange;
 
@@ -54,21 +55,11 @@ impl PublishedRows {
         if range.is_some() && source.partition.is_none() {
             return Err(OfflineError::RangeWithoutPartition { source_name: source.name.clone() });
         }
-        let folder = view_folder(offline_root, &view.view.name, view.view.version);
-        let column = source.partition.clone();
         let listed = {
-            let folder = folder.clone();
-            let list = move || match folder.try_exists() {
-                Ok(false) => Ok(Vec::new()),
-                _ => listing::list_folder(&folder, column.as_deref(), range.as_ref()).map(|listing| listing.partitions),
-            };
+            let (view, root) = (Arc::clone(&view), offline_root.to_owned());
+            let list = move || list_published(&view, &root, range.as_ref());
             tokio::task::spawn_blocking(list).await.map_err(|error| OfflineError::Task(error.to_string()))??
         };
-        if listed.is_empty() {
-            let range = range.map(|range| format!("in {range}"));
-            let (view, version) = (view.view.name.clone(), view.view.version);
-            return Err(OfflineError::NotPublished { view, version, folder, range });
-        }
         let schema = feature_schema(&view);
         let partitions = listed.iter().map(|partition| partition.id.clone()).collect();
         let files = listed
@@ -101,6 +92,41 @@ impl Stream for PublishedRows {
     }
 }
 
+/// The partitions that are published of a stored view below `offline_root`, cut to the days of `range`; at least one. Blocking.
+pub(crate) fn list_published(
+    view: &BoundView,
+    offline_root: &Path,
+    range: Option<&DayRange>,
+) -> Result<Vec<PartitionFiles>, OfflineError> {
+    let folder = view_folder(offline_root, &view.view.name, view.view.version);
+    let listed = match folder.try_exists() {
+        Ok(false) => Vec::new(),
+        _ => listing::list_folder(&folder, view.view.source.partition(), range)?.partitions,
+    };
+    if listed.is_empty() {
+        let range = range.map(|range| format!("in {range}"));
+        let (view, version) = (view.view.name.clone(), view.view.version);
+        return Err(OfflineError::NotPublished { view, version, folder, range });
+    }
+    Ok(listed)
+}
+
+/// Refuses a file that is not one of published rows of `view`, as it is defined now.
+pub(crate) fn check_file(
+    view: &BoundView,
+    path: &Path,
+    metadata: &FileMetaData,
+    found: &Schema,
+) -> Result<(), OfflineError> {
+    check_metadata(view, path, metadata)?;
+    let expected = feature_schema(view);
+    if found.fields() == expected.fields() {
+        return Ok(());
+    }
+    let reason = format!("its columns are {:?}, and should be {:?}", found.fields(), expected.fields());
+    Err(OfflineError::NotOurs { path: path.to_owned(), reason })
+}
+
 async fn open_file(
     view: Arc<BoundView>,
     schema: SchemaRef,
@@ -113,11 +139,7 @@ async fn open_file(
     let reader = ParquetRecordBatchStreamBuilder::new(opened)
         .await
         .map_err(|source| OfflineError::published(OfflineError::Footer { file: path.clone(), source }))?;
-    check_metadata(&view, &path, reader.metadata().file_metadata())?;
-    if reader.schema().fields() != schema.fields() {
-        let reason = format!("its columns are {:?}, and should be {:?}", reader.schema().fields(), schema.fields());
-        return Err(OfflineError::NotOurs { path, reason });
-    }
+    check_file(&view, &path, reader.metadata().file_metadata(), reader.schema())?;
     let batches = reader
         .with_batch_size(batch_rows.max(1))
         .build()

@@ -68,6 +68,12 @@ struct Template {
     next: &'static [&'static str],
 }
 
+/// The files of an SDK that is taken over as it is, and the licence beside them.
+fn vendored(sources: &[(&str, &str)]) -> Vec<NewFile> {
+    let licence = ("LICENSE", include_str!("../../../LICENSE"));
+    sources.iter().copied().chain([licence]).map(|(path, text)| (path.to_owned(), text.to_owned())).collect()
+}
+
 /// Makes the folder: whole or not at all.
 ///
 /// # Errors

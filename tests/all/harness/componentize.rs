@@ -7,22 +7,12 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use super::guests::workspace;
-use super::tools::{self, once, pinned, run};
-
-const PINS: &str = "requirements-python.txt";
+use super::tools::{self, of_pypi, run};
 
 /// Python's virtual environment with the tool.
 pub(crate) fn environment() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
-    INSTALLED.get_or_init(|| {
-        let folder = tools::tools().join("python");
-        once(&folder, &[PINS], || {
-            run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-            let mut pip = Command::new(folder.join("bin/pip"));
-            run(pip.args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(pinned(PINS)));
-        });
-        folder
-    })
+    INSTALLED.get_or_init(|| of_pypi("python", "requirements-python.txt"))
 }
 
 /// A new folder of this name, in which a transform in Python builds.

@@ -38,7 +38,7 @@ fn go() -> &'static Path {
 }
 
 /// A virtual environment with what a file pins.
-fn of_pypi(name: &str, pins: &str) -> PathBuf {
+pub(super) fn of_pypi(name: &str, pins: &str) -> PathBuf {
     let folder = tools().join(name);
     once(&folder, &[pins], || {
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
@@ -115,12 +115,12 @@ pub(super) fn tools() -> PathBuf {
     guests_target().parent().expect("it lies in the target folder").join("tools")
 }
 
-pub(super) fn pinned(file: &str) -> PathBuf {
+fn pinned(file: &str) -> PathBuf {
     workspace().join("tests/tools").join(file)
 }
 
 /// Runs `install` unless it ran to its end with the same pins before.
-pub(super) fn once(folder: &Path, pins: &[&str], install: impl FnOnce()) {
+fn once(folder: &Path, pins: &[&str], install: impl FnOnce()) {
     let wanted: String = pins.iter().map(|file| fs::read_to_string(pinned(file)).expect("pins")).collect();
     let stamp = folder.join("installed");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {

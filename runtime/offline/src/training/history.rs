@@ -26,8 +26,8 @@ use super::labels::LabelKeys;
 use crate::columns::feature_schema;
 use crate::error::OfflineError;
 use crate::footers;
-use crate::listing::{self, FileEntry};
-use crate::publish::{check_metadata, view_folder};
+use crate::listing::FileEntry;
+use crate::published::{check_file, list_published};
 
 /// Bits of a row's number that count within its file.
 const ROW_BITS: u32 = 40;
@@ -71,26 +71,12 @@ impl History {
         if !view.view.is_stored() {
             return Err(OfflineError::OnDemand { view: view.view.id() });
         }
-        let folder = view_folder(offline_root, &view.view.name, view.view.version);
-        let listed = match folder.try_exists() {
-            Ok(false) => Vec::new(),
-            _ => listing::list_folder(&folder, view.view.source.partition(), None)?.partitions,
-        };
-        if listed.is_empty() {
-            let (view, version) = (view.view.name.clone(), view.view.version);
-            return Err(OfflineError::NotPublished { view, version, folder, range: None });
-        }
-        let schema = feature_schema(view);
         let open = |entry: FileEntry| {
             let footer = footers::read(&entry.path).map_err(OfflineError::published)?;
-            check_metadata(view, &entry.path, footer.metadata().file_metadata())?;
-            if footer.schema().fields() != schema.fields() {
-                let reason =
-                    format!("its columns are {:?}, and should be {:?}", footer.schema().fields(), schema.fields());
-                return Err(OfflineError::NotOurs { path: entry.path, reason });
-            }
+            check_file(view, &entry.path, footer.metadata().file_metadata(), footer.schema())?;
             Ok(HistoryFile { entry, footer })
         };
+        let listed = list_published(view, offline_root, None)?;
         let files = listed.into_iter().flat_map(|partition| partition.files);
         let files = files.map(open).collect::<Result<Vec<_>, OfflineError>>()?;
         let keys = view.view.join_keys().count();

@@ -3,13 +3,13 @@
 mod sdk;
 
 use super::place::SdkPlace;
-use super::{NewFile, Scaffold, Template};
+use super::{NewFile, Scaffold, Template, vendored};
 
 pub(super) const TEMPLATE: Template = Template {
     vendored: "vendor/tandem-sdk",
     sdk: SdkPlace { manifest: "tandem.h", name_line: "#ifndefTANDEM_H", home: "guest-sdk/c" },
     files,
-    sdk_files: sdk::files,
+    sdk_files: || vendored(sdk::SOURCES),
     next: &["make test", "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt"],
 };
 

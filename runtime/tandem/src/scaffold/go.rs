@@ -3,14 +3,14 @@
 mod sdk;
 
 use super::place::SdkPlace;
-use super::{NewFile, Scaffold, Template};
+use super::{NewFile, Scaffold, Template, vendored};
 
 pub(super) const TEMPLATE: Template = Template {
     // `vendor` would be Go's own.
     vendored: "tandem-sdk",
     sdk: SdkPlace { manifest: "go.mod", name_line: "moduletandem", home: "guest-sdk/go" },
     files,
-    sdk_files: sdk::files,
+    sdk_files: || vendored(sdk::SOURCES),
     next: &["python3 -m venv .venv && .venv/bin/pip install -r requirements.txt", ".venv/bin/go test ./..."],
 };
 

@@ -3,13 +3,13 @@
 mod sdk;
 
 use super::place::SdkPlace;
-use super::{Language, NewFile, Scaffold, Template};
+use super::{Language, NewFile, Scaffold, Template, vendored};
 
 pub(super) const TEMPLATE: Template = Template {
     vendored: "vendor/tandem-sdk",
     sdk: SdkPlace { manifest: "package.json", name_line: "\"name\":\"tandem-sdk\"", home: "guest-sdk/js" },
     files,
-    sdk_files: sdk::files,
+    sdk_files: || vendored(sdk::SOURCES),
     next: &["npm install", "npm test"],
 };
 

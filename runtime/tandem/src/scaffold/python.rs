@@ -3,14 +3,14 @@
 mod sdk;
 
 use super::place::SdkPlace;
-use super::{NewFile, Scaffold, Template};
+use super::{NewFile, Scaffold, Template, vendored};
 
 pub(super) const TEMPLATE: Template = Template {
     // Beside the module: Python, its tests, notebooks and editors find it there without being told.
     vendored: "tandem_sdk",
     sdk: SdkPlace { manifest: "pyproject.toml", name_line: "name=\"tandem-sdk\"", home: "guest-sdk/python" },
     files,
-    sdk_files: sdk::files,
+    sdk_files: || vendored(sdk::SOURCES),
     next: &["python3 -m unittest", "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt"],
 };
 

@@ -2,8 +2,6 @@
 //!
 //! The list is written out, so that the program builds without a build script; a test holds it against the folder.
 
-use crate::scaffold::NewFile;
-
 /// A file of guest-sdk/go: its path there, and its text.
 macro_rules! sdk {
     ($path:literal) => {
@@ -12,7 +10,7 @@ macro_rules! sdk {
 }
 
 /// What is taken over as it is.
-const SOURCES: [(&str, &str); 9] = [
+pub(super) const SOURCES: &[(&str, &str)] = &[
     sdk!("README.md"),
     sdk!("abi_wasm.go"),
     sdk!("columns.go"),
@@ -23,13 +21,6 @@ const SOURCES: [(&str, &str); 9] = [
     sdk!("tandem.go"),
     sdk!("timestamp.go"),
 ];
-
-/// Every file of a vendored SDK: its path there, and its text.
-pub(super) fn files() -> Vec<NewFile> {
-    let mut files: Vec<_> = SOURCES.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
-    files.push(("LICENSE".to_owned(), include_str!("../../../../../LICENSE").to_owned()));
-    files
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,6 @@
 //!
 //! The list is written out, so that the program builds without a build script; a test holds it against the folder.
 
-use crate::scaffold::NewFile;
-
 /// A file of guest-sdk/js: its path there, and its text.
 macro_rules! sdk {
     ($path:literal) => {
@@ -12,7 +10,7 @@ macro_rules! sdk {
 }
 
 /// What is taken over as it is.
-const SOURCES: [(&str, &str); 14] = [
+pub(super) const SOURCES: &[(&str, &str)] = &[
     sdk!("README.md"),
     sdk!("package.json"),
     sdk!("src/columns.js"),
@@ -28,13 +26,6 @@ const SOURCES: [(&str, &str); 14] = [
     sdk!("src/timestamp.js"),
     sdk!("src/transform.js"),
 ];
-
-/// Every file of a vendored SDK: its path there, and its text.
-pub(super) fn files() -> Vec<NewFile> {
-    let mut files: Vec<_> = SOURCES.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
-    files.push(("LICENSE".to_owned(), include_str!("../../../../../LICENSE").to_owned()));
-    files
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,6 @@
 //!
 //! The list is written out, so that the program builds without a build script; a test holds it against the folder.
 
-use crate::scaffold::NewFile;
-
 /// A file of guest-sdk/python/src/tandem_sdk: its path there, and its text.
 macro_rules! sdk {
     ($path:literal) => {
@@ -12,7 +10,7 @@ macro_rules! sdk {
 }
 
 /// What is taken over as it is.
-const SOURCES: [(&str, &str); 13] = [
+pub(super) const SOURCES: &[(&str, &str)] = &[
     sdk!("__init__.py"),
     sdk!("call.py"),
     sdk!("columns.py"),
@@ -28,13 +26,6 @@ const SOURCES: [(&str, &str); 13] = [
     sdk!("views.py"),
 ];
 
-/// Every file of a vendored SDK: its path there, and its text.
-pub(super) fn files() -> Vec<NewFile> {
-    let mut files: Vec<_> = SOURCES.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
-    files.push(("LICENSE".to_owned(), include_str!("../../../../../LICENSE").to_owned()));
-    files
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -49,6 +40,6 @@ mod tests {
         let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut found: Vec<_> = names.filter(|name| name != "__pycache__").collect();
         found.sort();
-        assert_eq!(SOURCES.map(|(path, _)| path).to_vec(), found);
+        assert_eq!(SOURCES.iter().map(|(path, _)| *path).collect::<Vec<_>>(), found);
     }
 }

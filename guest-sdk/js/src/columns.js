@@ -318,33 +318,46 @@ function int64Of(value) {
   return misfit("a bigint, or a number that is a whole one within 2^53", value);
 }
 
-/** Offsets and what lies behind them, gathered row by row. */
-function gather(rows) {
+/** Rows of any length, gathered one by one; `values` makes the column of the rows' pieces, their total length and where each row ends. */
+function gathered(rows, values) {
   const offsets = new Uint32Array(rows + 1);
+  const pieces = [];
   let end = 0;
   return {
-    push: (length, row) => {
-      end += length;
+    push: (piece, row) => {
+      pieces.push(piece);
+      end += piece.length;
       offsets[row + 1] = end;
     },
     skip: (row) => {
       offsets[row + 1] = end;
     },
-    offsets: () => bytesOf(offsets),
-    total: () => end,
+    values: () => values(pieces, end, bytesOf(offsets)),
   };
 }
 
-/** Strings of bytes, one after another. */
-function stringData(pieces, total) {
-  const data = new Uint8Array(total);
+/** Typed arrays, or arrays of their items, one after another. */
+function joined(Type, pieces, total) {
+  const all = new Type(total);
   let at = 0;
   for (const piece of pieces) {
-    putBytes(piece, data, at);
+    all.set(piece, at);
     at += piece.length;
   }
-  return data;
+  return all;
 }
+
+/** Strings, one after another. */
+const strings = (rows) =>
+  gathered(rows, (pieces, total, offsets) => {
+    const data = new Uint8Array(total);
+    let at = 0;
+    for (const piece of pieces) {
+      putBytes(piece, data, at);
+      at += piece.length;
+    }
+    return { tag: "strings", val: { offsets, data } };
+  });
 
 const numbers = (tag, Type, expected, item) => ({
   view: (sequences) => new Sequences(sequences),
@@ -356,26 +369,11 @@ const numbers = (tag, Type, expected, item) => ({
     }
     return Array.isArray(value) ? value.map(item) : misfit(expected, value);
   },
-  builder: (rows) => {
-    const ends = gather(rows);
-    const pieces = [];
-    return {
-      push: (items, row) => {
-        pieces.push(items);
-        ends.push(items.length, row);
-      },
-      skip: ends.skip,
-      values: () => {
-        const all = new Type(ends.total());
-        let at = 0;
-        for (const piece of pieces) {
-          all.set(piece, at);
-          at += piece.length;
-        }
-        return { tag: "sequences", val: { offsets: ends.offsets(), items: { tag, val: bytesOf(all) } } };
-      },
-    };
-  },
+  builder: (rows) =>
+    gathered(rows, (pieces, total, offsets) => {
+      const items = { tag, val: bytesOf(joined(Type, pieces, total)) };
+      return { tag: "sequences", val: { offsets, items } };
+    }),
 });
 
 const KINDS = {
@@ -406,44 +404,18 @@ const KINDS = {
     value: (values, row) => values.at(row),
     expected: () => "a string",
     check: (value) => (typeof value === "string" ? encode(value) : misfit("a string", value)),
-    builder: (rows) => {
-      const ends = gather(rows);
-      const pieces = [];
-      return {
-        push: (bytes, row) => {
-          pieces.push(bytes);
-          ends.push(bytes.length, row);
-        },
-        skip: ends.skip,
-        values: () => ({ tag: "strings", val: { offsets: ends.offsets(), data: stringData(pieces, ends.total()) } }),
-      };
-    },
+    builder: strings,
   },
   binary: {
     view: (varBytes) => new Binaries(varBytes),
     value: (values, row) => values.at(row),
     expected: () => "a Uint8Array",
     check: (value) => (value instanceof Uint8Array ? value : misfit("a Uint8Array", value)),
-    builder: (rows) => {
-      const ends = gather(rows);
-      const pieces = [];
-      return {
-        push: (bytes, row) => {
-          pieces.push(bytes);
-          ends.push(bytes.length, row);
-        },
-        skip: ends.skip,
-        values: () => {
-          const data = new Uint8Array(ends.total());
-          let at = 0;
-          for (const piece of pieces) {
-            data.set(piece, at);
-            at += piece.length;
-          }
-          return { tag: "binaries", val: { offsets: ends.offsets(), data } };
-        },
-      };
-    },
+    builder: (rows) =>
+      gathered(rows, (pieces, total, offsets) => ({
+        tag: "binaries",
+        val: { offsets, data: joined(Uint8Array, pieces, total) },
+      })),
   },
   vector: {
     view: (vectors) => new Vectors(vectors),
@@ -483,23 +455,11 @@ const KINDS = {
       Array.isArray(value)
         ? value.map((item) => (typeof item === "string" ? encode(item) : misfit("an array of strings", item)))
         : misfit("an array of strings", value),
-    builder: (rows) => {
-      const ends = gather(rows);
-      const pieces = [];
-      return {
-        push: (items, row) => {
-          pieces.push(...items);
-          ends.push(items.length, row);
-        },
-        skip: ends.skip,
-        values: () => {
-          const inner = gather(pieces.length);
-          pieces.forEach((piece, index) => inner.push(piece.length, index));
-          const data = stringData(pieces, inner.total());
-          const items = { tag: "strings", val: { offsets: inner.offsets(), data } };
-          return { tag: "sequences", val: { offsets: ends.offsets(), items } };
-        },
-      };
-    },
+    builder: (rows) =>
+      gathered(rows, (pieces, total, offsets) => {
+        const inner = strings(total);
+        pieces.flat().forEach((piece, index) => inner.push(piece, index));
+        return { tag: "sequences", val: { offsets, items: inner.values() } };
+      }),
   },
 };

@@ -274,9 +274,17 @@ impl Registry {
     /// Whether there is a registry, of a format that this program knows; false where there is nothing, or the beginning of one.
     fn check_format(&self) -> Result<bool, RegistryError> {
         let path = self.layout.format();
-        let text = match fs::read(&path) {
+        let mut found = fs::read(&path);
+        if found.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            let Err(error) = self.check_beginning() else { return Ok(false) };
+            // Another process may have begun the registry since FORMAT was looked for; what was just refused is then what it wrote.
+            found = fs::read(&path);
+            if found.is_err() {
+                return Err(error);
+            }
+        }
+        let text = match found {
             Ok(bytes) => String::from_utf8(bytes).map_err(|_| RegistryError::damaged(&path, "is no text"))?,
-            Err(error) if error.kind() == ErrorKind::NotFound => return self.check_beginning().map(|()| false),
             Err(error) if error.kind() == ErrorKind::NotADirectory => {
                 let found = "it is not a folder".to_owned();
                 return Err(RegistryError::NotARegistry { folder: self.layout.folder.clone(), found });

@@ -79,3 +79,24 @@ fn a_writer_that_waits_too_long_says_for_whom() {
     drop(lock);
     assert_eq!(waiting.register(&change(1)).unwrap().number, 2);
 }
+
+#[test]
+fn who_reads_while_a_registry_begins_sees_nothing_or_the_first_registration() {
+    const BEGINNINGS: usize = 50;
+    for _ in 0..BEGINNINGS {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::new(folder.path().join("registry"));
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                loop {
+                    match registry.state().unwrap().number() {
+                        0 => {}
+                        number => break number,
+                    }
+                }
+            });
+            registry.register(&change(0)).unwrap();
+            assert_eq!(reader.join().unwrap(), 1);
+        });
+    }
+}

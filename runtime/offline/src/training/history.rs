@@ -133,6 +133,7 @@ impl History {
                         created_time: value(created, index).map(Timestamp),
                         published_time: Timestamp(value(published, index).unwrap_or(written)),
                         sequence: value(sequences, index),
+                        until: None,
                         row: number,
                     };
                     contest.offer(*group, &offer);

@@ -113,6 +113,12 @@ pub enum TrainingError {
         /// Why.
         source: ParquetError,
     },
+    /// A stream that nobody takes.
+    #[error("the training set cannot be written: {reason}")]
+    Stream {
+        /// Why.
+        reason: String,
+    },
     /// An output that cannot be a file.
     #[error("{} is no place for a file", .path.display())]
     Output {

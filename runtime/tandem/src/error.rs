@@ -392,6 +392,12 @@ impl Error {
             | Error::UnknownService { .. }
             | Error::UnknownFeature { .. }
             | Error::FeaturePlan(_)
+            | Error::Training(
+                TrainingError::MissingColumn { .. }
+                | TrainingError::UnknownRequestColumn { .. }
+                | TrainingError::DuplicateColumn { .. }
+                | TrainingError::Output { .. },
+            )
             | Error::SourceUnread { .. }
             | Error::TwoTypes { .. }
             | Error::Argument { .. }

@@ -129,12 +129,16 @@ pub fn write_text(target: &Path, text: &str) -> Result<(), TrainingError> {
 }
 
 fn place(target: &Path) -> Result<(PathBuf, String), TrainingError> {
-    let not_a_file = || TrainingError::Output { path: target.to_owned() };
+    let no_place = |reason: String| TrainingError::Output { path: target.to_owned(), reason };
     if target.is_dir() {
-        return Err(not_a_file());
+        return Err(no_place("it is a folder".to_owned()));
     }
-    let file = target.file_name().and_then(|name| name.to_str()).ok_or_else(not_a_file)?;
+    let file = target.file_name().and_then(|name| name.to_str());
+    let file = file.ok_or_else(|| no_place("it has no name, or one that is not UTF-8".to_owned()))?;
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(no_place(format!("there is no folder {}", folder.display())));
+    }
     Ok((folder.to_owned(), file.to_owned()))
 }
 

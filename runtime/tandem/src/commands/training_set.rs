@@ -127,7 +127,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         (None, Some((_, manifest))) => manifest.labels.path.clone(),
         (None, None) => return Err(Error::Argument { what: "--labels".to_owned(), reason: "is missing".to_owned() }),
     };
-    let offline_root = opened.project.settings.storage.offline.clone();
+    let offline_root = &opened.project.settings.storage.offline;
+    // As the files' paths have it; where it is not there yet, nothing is published, which is told below.
+    let offline_root = offline_root.canonicalize().unwrap_or_else(|_| offline_root.clone());
     let request = TrainingRequest {
         labels: labels::read(&label_path, &label_types(&asked, &options))?,
         event_time: options.time.clone(),

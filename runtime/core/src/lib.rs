@@ -17,6 +17,7 @@
 //! - [`sample`]: sample rows, generated from a signature
 
 pub mod canonical;
+pub mod defaults;
 pub mod definition;
 pub mod hash;
 pub mod json;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +16,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::errors::ParquetError;
 use parquet::file::statistics::Statistics;
+use tandem_core::hash::Digest;
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::BoundView;
 use tandem_core::point_in_time::{Contest, JoinRow};
@@ -46,9 +47,26 @@ pub(super) struct HistoryFile {
     footer: ArrowReaderMetadata,
 }
 
+/// A file whose rows may be joined, as a manifest names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// SHA-256 of its footer, which has places, sizes and extremes of all columns, and the digest of what its rows were computed from.
+    pub footer: Digest,
+}
+
 /// Rows that were read in the first pass.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Offered {
+    /// Row groups.
+    pub(super) row_groups: u64,
+    /// Groups of the labels' keys that have a row, by number.
+    seen: Vec<bool>,
     /// Rows.
     pub(super) rows: u64,
     /// Of them, rows whose key has a null or NaN.
@@ -59,9 +77,23 @@ pub(super) struct Offered {
 
 impl std::ops::AddAssign for Offered {
     fn add_assign(&mut self, other: Self) {
+        self.row_groups += other.row_groups;
+        if self.seen.len() < other.seen.len() {
+            self.seen.resize(other.seen.len(), false);
+        }
+        for (mine, theirs) in self.seen.iter_mut().zip(other.seen) {
+            *mine |= theirs;
+        }
         self.rows += other.rows;
         self.null_keys += other.null_keys;
         self.null_created += other.null_created;
+    }
+}
+
+impl Offered {
+    /// Whether a row of this group was read.
+    pub(super) fn seen(&self, group: u32) -> bool {
+        self.seen.get(group as usize).copied().unwrap_or(false)
     }
 }
 
@@ -87,6 +119,29 @@ impl History {
         &self.files
     }
 
+    pub(super) fn view(&self) -> &Arc<BoundView> {
+        &self.view
+    }
+
+    /// Row groups of all files.
+    pub(super) fn row_groups(&self) -> u64 {
+        self.files.iter().map(|file| file.footer.metadata().num_row_groups() as u64).sum()
+    }
+
+    /// The files, as a manifest names them. Reads their footers once more. Blocking.
+    pub(super) fn source_files(&self) -> Result<Vec<SourceFile>, TrainingError> {
+        let file = |file: &HistoryFile| {
+            let path = &file.entry.path;
+            Ok(SourceFile {
+                path: path.clone(),
+                bytes: file.entry.size,
+                rows: file.footer.metadata().file_metadata().num_rows().max(0) as u64,
+                footer: footers::digest(path)?,
+            })
+        };
+        self.files.iter().map(file).collect()
+    }
+
     /// Offers the rows of a file. Row groups whose events all happened after the last instant are passed over. Blocking.
     pub(super) fn offer(
         &self,
@@ -102,6 +157,7 @@ impl History {
         let written = micros(entry.modified);
         let has_created = self.view.view.source.has_created_time();
         let join_keys = labels.join_keys();
+        offered.seen.resize(labels.instants.groups(), false);
         let mut key = Vec::new();
         let mut first_row = 0;
         for group in 0..footer.metadata().num_row_groups() {
@@ -111,10 +167,11 @@ impl History {
             if earliest(metadata.column(self.keys).statistics()).is_some_and(|earliest| earliest > last.0) {
                 continue;
             }
+            offered.row_groups += 1;
             let columns: Vec<usize> = (0..self.keys + 4).collect();
             for batch in self.reader(file, &columns, Some(vec![group]), None, batch_rows)? {
                 let batch = batch.map_err(|error| self.unreadable(file, error.into()))?;
-                let encoder = KeyEncoder::new(&join_keys, &batch.columns()[..self.keys])
+                let encoder = KeyEncoder::new(join_keys, &batch.columns()[..self.keys])
                     .map_err(|source| TrainingError::Key { view: self.view.view.id(), source })?;
                 let time = |column: usize| batch.column(self.keys + column).as_primitive::<TimestampMicrosecondType>();
                 let (events, created, published) = (time(0), time(1), time(2));
@@ -128,6 +185,7 @@ impl History {
                         continue;
                     }
                     let Some(group) = labels.groups.get(&key[..]) else { continue };
+                    offered.seen[*group as usize] = true;
                     let offer = JoinRow {
                         event_time: Timestamp(events.value(index)),
                         created_time: value(created, index).map(Timestamp),
@@ -168,10 +226,9 @@ impl History {
         Ok(fetched)
     }
 
-    /// A column of the feature rows by its feature's name.
-    pub(super) fn feature_column(&self, feature: &str) -> Option<usize> {
-        let outputs = &self.view.signature.outputs;
-        outputs.iter().position(|output| output.name == feature).map(|index| self.keys + 4 + index)
+    /// The columns of the features at these positions among the outputs.
+    pub(super) fn output_columns(&self, outputs: &[usize]) -> Vec<usize> {
+        outputs.iter().map(|output| self.keys + 4 + output).collect()
     }
 
     /// The columns of all features.

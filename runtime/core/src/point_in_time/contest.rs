@@ -106,7 +106,7 @@ impl<'a> Contest<'a> {
     pub fn offer(&mut self, group: u32, row: &JoinRow) {
         let JoinRow { event_time, created_time, published_time, sequence, until, row } = *row;
         let Some(happened) = self.rules.happened_from(event_time) else { return };
-        let there = happened.max(self.rules.known_from(created_time, published_time));
+        let there = self.rules.there_from(event_time, created_time, published_time);
         let offered = Best { event_time, created_time, sequence, row, ties: NONE };
         if let Some(until) = until
             && let Some(end) = self.instants.first_from(group, until)
@@ -118,20 +118,20 @@ impl<'a> Contest<'a> {
         {
             self.happened[slot] = self.happened[slot].max(Some(event_time));
         }
-        if let Some(slot) = self.instants.first_from(group, there) {
+        if let Some(slot) = there.and_then(|there| self.instants.first_from(group, there)) {
             self.slots[slot] = greater(self.slots[slot], Some(offered), &mut self.ties);
         }
     }
 
     /// Offers a row to the slots before `end` alone.
     #[cold]
-    fn offer_until(&mut self, group: u32, happened: Timestamp, there: Timestamp, end: usize, offered: Best) {
+    fn offer_until(&mut self, group: u32, happened: Timestamp, there: Option<Timestamp>, end: usize, offered: Best) {
         let slots = self.instants.of_group(group);
-        let until_end = |from| {
-            let first = self.instants.first_from(group, from).unwrap_or(end).min(end);
+        let until_end = |from: Option<Timestamp>| {
+            let first = from.and_then(|from| self.instants.first_from(group, from)).unwrap_or(end).min(end);
             first - slots.start..end - slots.start
         };
-        let (happened, there) = (until_end(happened), until_end(there));
+        let (happened, there) = (until_end(Some(happened)), until_end(there));
         // The row has happened wherever it is known.
         if happened.is_empty() {
             return;

@@ -14,6 +14,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use tandem_core::canonical::encode_row;
+use tandem_core::defaults::Defaults;
 use tandem_core::definition::ServiceColumn;
 use tandem_core::model::{AsOf, BoundView, InputSource, KnownBy, ViewSource};
 use tandem_core::order::RowOrder;
@@ -137,7 +138,11 @@ fn oracle(label: (Option<i64>, i64), rows: &[Row], view: &BoundView) -> (Option<
         let happened = qualifies(Timestamp(row.event), instant, view.view.as_of, None) != Qualification::Future;
         // Files are written long after every instant of these tests, so what is known from then on is not known.
         let published = Timestamp(row.published.unwrap_or(i64::MAX));
-        let known = is_known(view.view.known_by, row.created.map(Timestamp), published, instant);
+        let delay = view.view.publish_delay.filter(|_| view.view.known_by == KnownBy::Published);
+        let known = match delay {
+            Some(delay) => row.event + delay.as_micros() as i64 <= instant.0,
+            None => is_known(view.view.known_by, row.created.map(Timestamp), published, instant),
+        };
         if !(key_matches && happened && known) {
             continue;
         }
@@ -161,6 +166,20 @@ fn oracle(label: (Option<i64>, i64), rows: &[Row], view: &BoundView) -> (Option<
     }
     let status = if row.doubled.is_none() && row.day.is_none() { "NULL_VALUE" } else { "PRESENT" };
     (row.day.map(str::to_owned), row.doubled.map(f64::to_bits), status)
+}
+
+/// What the oracle gives where `doubled` has a default: features, status, and the reason of the default.
+fn with_default(
+    (day, doubled, status): (Option<String>, Option<u64>, &'static str),
+    default: Option<f64>,
+) -> (Option<String>, Option<u64>, &'static str, Option<&'static str>) {
+    match (doubled, default) {
+        (None, Some(default)) => {
+            let reason = if ["PRESENT", "NULL_VALUE"].contains(&status) { "NULL_VALUE" } else { status };
+            (day, Some(default.to_bits()), "DEFAULTED", Some(reason))
+        }
+        _ => (day, doubled, status, None),
+    }
 }
 
 fn row() -> impl Strategy<Value = Row> {
@@ -191,6 +210,8 @@ proptest! {
         before in any::<bool>(),
         known_by in prop_oneof![Just(KnownBy::Created), Just(KnownBy::Published), Just(KnownBy::Event)],
         ttl in proptest::option::of(0..5_u64),
+        delay in proptest::option::of(0..5_u64),
+        default in proptest::option::of(prop_oneof![Just(7.5), Just(-0.0)]),
         part in 1..13_usize,
     ) {
         let root = tempfile::tempdir().unwrap();
@@ -198,6 +219,9 @@ proptest! {
         view.view.as_of = if before { AsOf::Before } else { AsOf::AtOrBefore };
         view.view.known_by = known_by;
         view.view.ttl = ttl.map(Duration::from_micros);
+        view.view.publish_delay = delay.map(Duration::from_micros);
+        view.view.defaults = default.map(|default| ("doubled".to_owned(), default.into())).into_iter().collect();
+        view.defaults = Defaults::of(&view.view, &view.signature).0;
         for (day, rows) in days.iter().enumerate() {
             publish(root.path(), &view, &format!("date=2026-01-0{}", day + 1), rows);
         }
@@ -210,12 +234,17 @@ proptest! {
         prop_assert_eq!(&found.columns()[..3], given.columns(), "labels pass through");
         let (features, doubled) = (found.column(3).as_string::<i32>(), found.column(4).as_primitive::<Float64Type>());
         let statuses = found.column(5).as_string::<i32>();
-        let mut counts = std::collections::HashMap::new();
+        let (mut counts, mut defaulted) = (std::collections::HashMap::new(), 0);
         for (index, label) in asked.iter().enumerate() {
             let day = features.is_valid(index).then(|| features.value(index).to_owned());
             let doubled = doubled.is_valid(index).then(|| doubled.value(index).to_bits());
             let expected = oracle(*label, &rows, &view);
-            prop_assert_eq!((day, doubled, statuses.value(index)), expected.clone(), "label {}", index);
+            let reason = found.column_by_name("spend__default_reason").map(|reasons| reasons.as_string::<i32>());
+            prop_assert_eq!(reason.is_some(), default.is_some());
+            let reason = reason.filter(|reasons| reasons.is_valid(index)).map(|reasons| reasons.value(index));
+            let found = (day, doubled, statuses.value(index), reason);
+            defaulted += u64::from(reason.is_some());
+            prop_assert_eq!(found, with_default(expected.clone(), default), "label {}", index);
             *counts.entry((expected.2, label.0.is_none())).or_insert(0) += 1;
         }
         let whole = set.report();
@@ -227,6 +256,7 @@ proptest! {
         prop_assert_eq!(report.not_found, count("NOT_FOUND"));
         prop_assert_eq!(report.labels_without_key, counts.get(&("NOT_FOUND", true)).copied().unwrap_or(0));
         prop_assert_eq!(whole.labels, asked.len() as u64);
+        prop_assert_eq!(whole.features.iter().map(|feature| feature.defaulted).collect::<Vec<_>>(), [0, defaulted]);
         prop_assert_eq!(whole.features.iter().map(|feature| feature.nulls).collect::<Vec<_>>(), [
             found.column(3).null_count() as u64,
             found.column(4).null_count() as u64,
@@ -433,6 +463,31 @@ fn views_on_demand_are_computed_of_the_labels_and_of_what_was_joined() {
     let report = &set.report().computed[0];
     assert_eq!((report.present, report.null_value, report.failed), (4, 0, 1));
     assert_eq!(report.first_failure, Some((3, "unlucky".to_owned())));
+}
+
+#[test]
+fn views_on_demand_read_the_defaults_of_what_was_joined() {
+    let root = tempfile::tempdir().unwrap();
+    let mut stored = one_user(root.path(), &[10]);
+    stored.view.defaults = BTreeMap::from([("doubled".to_owned(), 4.into())]);
+    stored.defaults = Defaults::of(&stored.view, &stored.signature).0;
+    let on_demand = ratio(&stored);
+    let amounts: arrow_array::ArrayRef = Arc::new(Float64Array::from(vec![5.0, 5.0]));
+    let given = labels(&[(Some(1), 11), (Some(2), 11)]);
+    let schema = given.schema();
+    let columns = schema.fields().iter().map(|field| field.name().clone()).zip(given.columns().to_vec());
+    let columns = columns.chain([("amount".to_owned(), amounts)]);
+    let mut request = request(root.path(), &stored, RecordBatch::try_from_iter(columns).unwrap());
+    request.plan = plan(&[(&on_demand, &["ratio"])]);
+    request.columns = BTreeMap::from([("user_id".to_owned(), "customer".to_owned())]);
+    let fields = on_demand.signature.outputs.iter();
+    let fields = fields.map(|field| arrow_schema::Field::new(&field.name, field.data_type.to_arrow(), true));
+    let function: Arc<dyn RowFunction> =
+        Arc::new(Ratio(Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()))));
+    let set = TrainingSet::prepare_with(request, BTreeMap::from([(on_demand.view.id(), function)])).unwrap();
+    let found = all(&set);
+    let ratios: Vec<_> = found.column_by_name("ratio").unwrap().as_primitive::<Float64Type>().iter().collect();
+    assert_eq!(ratios, [Some(0.5), Some(1.25)]);
 }
 
 #[test]

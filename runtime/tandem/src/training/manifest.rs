@@ -110,8 +110,10 @@ pub struct Feature {
     /// Its type.
     #[serde(rename = "type")]
     pub data_type: String,
-    /// Labels with a value.
+    /// Labels with a value, or with the default.
     pub present: u64,
+    /// Of them, labels with the default.
+    pub defaulted: u64,
     /// Labels without one, for whatever reason.
     pub null: u64,
     /// Shares of the labels.
@@ -122,13 +124,15 @@ pub struct Feature {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
-    /// With a value.
+    /// With a value, or with the default.
     pub present: f64,
-    /// With a row whose value is null.
+    /// With the default.
+    pub defaulted: f64,
+    /// With a row whose value is null, and no default.
     pub null_value: f64,
-    /// With a row that is too old.
+    /// With a row that is too old, whether a default stands in or not.
     pub outside_max_age: f64,
-    /// Without a row.
+    /// Without a row, whether a default stands in or not.
     pub not_found: f64,
     /// For which the transform failed.
     pub transform_error: f64,
@@ -276,10 +280,16 @@ pub fn features(asked: &Asked, report: &TrainingReport) -> Vec<Feature> {
                 feature: found.feature.clone(),
                 data_type: column.data_type.to_string(),
                 present: labels - found.nulls,
+                defaulted: found.defaulted,
                 null: found.nulls,
                 rates: Rates {
                     present: share(labels - found.nulls),
-                    null_value: share(found.nulls.saturating_sub(expired + missing + failed)),
+                    defaulted: share(found.defaulted),
+                    null_value: share(if found.has_default {
+                        0
+                    } else {
+                        found.nulls.saturating_sub(expired + missing + failed)
+                    }),
                     outside_max_age: share(expired),
                     not_found: share(missing),
                     transform_error: share(failed),

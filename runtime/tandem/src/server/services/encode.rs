@@ -3,7 +3,7 @@
 use arrow_array::Array;
 use tandem_core::feature_plan::{FeatureRef, Step};
 use tandem_core::json::{ColumnWriter, JsonError};
-use tandem_core::status::Status;
+use tandem_core::status::{FeatureStatus, Status};
 use tandem_core::time::Timestamp;
 use tandem_engine::Evaluation;
 
@@ -27,6 +27,7 @@ pub(super) fn json(
         Ok((format!("\"{}\":", column.name), writer, column.from))
     });
     let columns = columns.collect::<Result<Vec<_>, JsonError>>()?;
+    let has_defaults = plan.stored.iter().any(|step| !step.view.defaults.is_empty());
     let mut out = Vec::with_capacity(256 + rows * columns.len() * 96);
     out.extend_from_slice(b"{\"service\":");
     write_string(&service.name, &mut out);
@@ -55,8 +56,18 @@ pub(super) fn json(
         out.extend_from_slice(b"},\"statuses\":{");
         for (index, (key, _, from)) in columns.iter().enumerate() {
             separate(index, &mut out);
-            let status = status(evaluation, found, *from, row);
+            let status = status(evaluation, found, *from, row).status;
             out.extend_from_slice(format!("{key}\"{status}\"").as_bytes());
+        }
+        if has_defaults {
+            out.extend_from_slice(b"},\"reasons\":{");
+            let reason = |(key, _, from): &(String, ColumnWriter, FeatureRef)| {
+                Some((key.clone(), status(evaluation, found, *from, row).reason?))
+            };
+            for (index, (key, reason)) in columns.iter().filter_map(reason).enumerate() {
+                separate(index, &mut out);
+                out.extend_from_slice(format!("{key}\"{reason}\"").as_bytes());
+            }
         }
         out.extend_from_slice(b"},\"event_times\":{");
         for (index, (key, _, from)) in columns.iter().enumerate() {
@@ -87,20 +98,15 @@ pub(super) fn json(
 }
 
 /// What a feature's value is served as.
-fn status(evaluation: &Evaluation<'_>, found: &[Found], from: FeatureRef, row: usize) -> Status {
-    let is_null = || evaluation.feature(from).is_null(row);
+fn status(evaluation: &Evaluation<'_>, found: &[Found], from: FeatureRef, row: usize) -> FeatureStatus {
     match from.step {
-        Step::Computed(_) if evaluation.failed(from.step).contains_key(&row) => Status::TransformError,
-        Step::Computed(_) => null_or_present(is_null()),
-        Step::Stored(index) => match found[index].rows[row].status {
-            Status::Present => null_or_present(is_null()),
-            status => status,
-        },
+        Step::Stored(index) => found[index].statuses[from.output][row],
+        Step::Computed(_) => {
+            let failed = evaluation.failed(from.step).contains_key(&row);
+            let of_row = if failed { Status::TransformError } else { Status::Present };
+            FeatureStatus::of(of_row, evaluation.feature(from).is_null(row), false)
+        }
     }
-}
-
-fn null_or_present(is_null: bool) -> Status {
-    if is_null { Status::NullValue } else { Status::Present }
 }
 
 /// The event time of a stored row, served or too old; what is computed has none.

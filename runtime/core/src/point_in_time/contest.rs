@@ -87,6 +87,8 @@ struct Place {
     happened: usize,
     /// The first of them at which it is there.
     there: usize,
+    /// An event time that the slot has already: what is earlier does not win there.
+    beats: Option<Timestamp>,
 }
 
 /// Slots for the labels' instants, for the rows of one view to be offered to.
@@ -132,6 +134,9 @@ impl<'a> Contest<'a> {
             for (place, (_, row)) in places.iter_mut().zip(rows) {
                 self.find(place, row);
             }
+            for place in places.iter_mut().take(rows.len()) {
+                place.beats = self.slots.get(place.there).and_then(|best| best.map(|best| best.event_time));
+            }
             for (place, (group, row)) in places.iter().zip(rows) {
                 self.put(place, *group, row);
             }
@@ -150,7 +155,7 @@ impl<'a> Contest<'a> {
 
     fn put(&mut self, place: &Place, group: u32, row: &JoinRow) {
         let JoinRow { event_time, created_time, published_time, sequence, until, row } = *row;
-        let Place { slots: (_, end), happened, there } = *place;
+        let Place { slots: (_, end), happened, there, .. } = *place;
         let offered = Best { event_time, created_time, sequence, row, ties: NONE };
         if let Some(until) = until
             && let Some(end) = self.instants.first_from(group, until)
@@ -163,7 +168,7 @@ impl<'a> Contest<'a> {
         if happened < there && !self.happened.is_empty() {
             self.happened[happened] = self.happened[happened].max(Some(event_time));
         }
-        if there < end {
+        if there < end && Some(event_time) >= place.beats {
             self.slots[there] = greater(self.slots[there], Some(offered), &mut self.ties);
         }
     }

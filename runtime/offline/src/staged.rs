@@ -136,6 +136,11 @@ impl StagedWriter {
 }
 
 impl Staged {
+    /// Where it is until it is published.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Renames the file over its target and syncs the folders, so that it is there after a power cut too; gives its size in bytes. Blocking.
     pub(crate) fn publish(mut self) -> Result<u64, OfflineError> {
         fs::rename(&self.path, &self.target).map_err(OfflineError::io("publish", &self.target))?;

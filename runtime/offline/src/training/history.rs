@@ -1,5 +1,6 @@
 //! The published files of a view as one sequence of numbered rows.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -98,8 +99,12 @@ impl Offered {
 }
 
 impl History {
-    /// Lists the files and reads their footers. Blocking.
-    pub(super) fn open(view: &Arc<BoundView>, offline_root: &Path) -> Result<Self, OfflineError> {
+    /// Lists the files and reads their footers. `only`: files below `offline_root` that are taken; None for all. Blocking.
+    pub(super) fn open(
+        view: &Arc<BoundView>,
+        offline_root: &Path,
+        only: Option<&BTreeSet<PathBuf>>,
+    ) -> Result<Self, OfflineError> {
         if !view.view.is_stored() {
             return Err(OfflineError::OnDemand { view: view.view.id() });
         }
@@ -109,7 +114,11 @@ impl History {
             Ok(HistoryFile { entry, footer })
         };
         let listed = list_published(view, offline_root, None)?;
-        let files = listed.into_iter().flat_map(|partition| partition.files);
+        let is_wanted = |entry: &FileEntry| {
+            let below = entry.path.strip_prefix(offline_root).ok();
+            only.is_none_or(|only| below.is_some_and(|below| only.contains(below)))
+        };
+        let files = listed.into_iter().flat_map(|partition| partition.files).filter(is_wanted);
         let files = files.map(open).collect::<Result<Vec<_>, OfflineError>>()?;
         let keys = view.view.join_keys().count();
         Ok(History { view: Arc::clone(view), files, keys })

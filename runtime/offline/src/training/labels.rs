@@ -17,7 +17,7 @@ use tandem_core::feature_plan::RequestColumn;
 use tandem_core::key::{EntityKey, KeyEncoder};
 use tandem_core::model::JoinKey;
 use tandem_core::point_in_time::Instants;
-use tandem_core::suggest::nearest;
+use tandem_core::suggest::{list, nearest};
 use tandem_core::time::Timestamp;
 use tandem_core::types::DataType;
 use tandem_engine::convert::to_declared;
@@ -92,10 +92,17 @@ impl Labels {
 
     /// Position of a column.
     fn column(&self, name: &str, needed_by: impl FnOnce() -> String) -> Result<usize, TrainingError> {
-        self.schema.index_of(name).map_err(|_| TrainingError::MissingColumn {
-            column: name.to_owned(),
-            needed_by: needed_by(),
-            similar: nearest(name, self.schema.fields().iter().map(|field| field.name().as_str())).map(str::to_owned),
+        self.schema.index_of(name).map_err(|_| {
+            let names: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
+            TrainingError::MissingColumn {
+                column: name.to_owned(),
+                needed_by: needed_by(),
+                has: match nearest(name, names.iter().copied()) {
+                    Some(similar) => format!("they have `{similar}`"),
+                    None if names.is_empty() => "they have none".to_owned(),
+                    None => format!("they have {}", list(&names)),
+                },
+            }
         })
     }
 
@@ -179,7 +186,8 @@ fn instants(array: &ArrayRef, column: &str, timezone: Option<&str>, first_row: u
     let no_text = |row: usize, reason: String| TrainingError::TimeText {
         row: first_row + row as u64,
         column: column.to_owned(),
-        reason,
+        // This error has a hint of its own.
+        reason: reason.split("; hint:").next().unwrap_or_default().to_owned(),
     };
     let texts = cast(array, &ArrowType::Utf8).map_err(|error| no_text(0, error.to_string()))?;
     let texts = texts.as_string::<i32>();

@@ -107,6 +107,7 @@ fn request(root: &Path, view: &BoundView, labels: RecordBatch) -> TrainingReques
         columns: BTreeMap::from([("user_id".to_owned(), "customer".to_owned())]),
         ignore_created_time: false,
         offline_root: root.to_owned(),
+        only_files: None,
         statuses: true,
         options: TrainingOptions { batch_rows: 3, threads: 2, ..TrainingOptions::default() },
     }
@@ -116,7 +117,9 @@ fn read(set: &TrainingSet) -> Result<RecordBatch, TrainingError> {
     let workers = Workers::start(2);
     let done = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let count = Arc::clone(&done);
-    let progress = move |rows| drop(count.fetch_add(rows, std::sync::atomic::Ordering::Relaxed));
+    let progress = move |rows| {
+        count.fetch_add(rows, std::sync::atomic::Ordering::Relaxed);
+    };
     let batches: Vec<_> = futures::executor::block_on(set.stream(&workers, progress).try_collect())?;
     assert_eq!(done.load(std::sync::atomic::Ordering::Relaxed), set.rows());
     Ok(concat_batches(set.schema(), &batches).unwrap())

@@ -94,7 +94,7 @@ fn write_row(served: &Served, features: &[Feature<'_>], row: usize, has_defaults
 }
 
 /// A timestamp as core writes it ([`tandem_core::json`]), or null.
-fn write_timestamp(timestamp: Option<Timestamp>, out: &mut Vec<u8>) {
+pub(in crate::server) fn write_timestamp(timestamp: Option<Timestamp>, out: &mut Vec<u8>) {
     let text = match timestamp {
         Some(timestamp) if timestamp.is_rfc3339() => format!("\"{timestamp}\""),
         Some(timestamp) => timestamp.0.to_string(),

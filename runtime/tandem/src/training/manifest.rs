@@ -110,10 +110,13 @@ pub struct Feature {
     /// Its type.
     #[serde(rename = "type")]
     pub data_type: String,
-    /// Labels with a value.
+    /// Labels with a value of their own.
     pub present: u64,
-    /// Labels without one, for whatever reason.
+    /// Labels without a value, for whatever reason.
     pub null: u64,
+    /// Labels for which the feature's default stands in.
+    #[serde(default)]
+    pub defaulted: u64,
     /// Shares of the labels.
     pub rates: Rates,
 }
@@ -122,7 +125,7 @@ pub struct Feature {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
-    /// With a value.
+    /// With a value of their own.
     pub present: f64,
     /// With a row whose value is null.
     pub null_value: f64,
@@ -134,6 +137,9 @@ pub struct Rates {
     pub transform_error: f64,
     /// For which a row of a later event was not known yet.
     pub newer_unknown: f64,
+    /// For which the feature's default stands in; they are also counted as what it stands in for.
+    #[serde(default)]
+    pub defaulted: f64,
 }
 
 /// A view.
@@ -167,6 +173,9 @@ pub struct Join {
     pub as_of: String,
     /// What counts as known.
     pub known_by: String,
+    /// How long after its event a row counts as published, where that is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish_delay: Option<String>,
     /// For how long a row is served; None for ever.
     pub ttl: Option<String>,
 }
@@ -269,21 +278,24 @@ pub fn features(asked: &Asked, report: &TrainingReport) -> Vec<Feature> {
             });
             let computed = report.computed.iter().find(|view| stored.is_none() && view.view == found.view);
             let failed = computed.map_or(0, |view| view.failed);
+            let without = found.nulls + found.defaulted;
             Feature {
                 column: found.column.clone(),
                 name: column.name.clone(),
                 view: found.view.to_string(),
                 feature: found.feature.clone(),
                 data_type: column.data_type.to_string(),
-                present: labels - found.nulls,
+                present: labels - without,
                 null: found.nulls,
+                defaulted: found.defaulted,
                 rates: Rates {
-                    present: share(labels - found.nulls),
-                    null_value: share(found.nulls.saturating_sub(expired + missing + failed)),
+                    present: share(labels - without),
+                    null_value: share(without.saturating_sub(expired + missing + failed)),
                     outside_max_age: share(expired),
                     not_found: share(missing),
                     transform_error: share(failed),
                     newer_unknown: share(unknown),
+                    defaulted: share(found.defaulted),
                 },
             }
         };
@@ -331,6 +343,7 @@ fn join(bound: &BoundView) -> Join {
     Join {
         as_of: view.as_of.as_str().to_owned(),
         known_by: view.known_by.as_str().to_owned(),
+        publish_delay: view.publish_delay.map(|delay| delay.to_string()),
         ttl: view.ttl.map(|ttl| ttl.to_string()),
     }
 }

@@ -3,7 +3,7 @@
 use arrow_array::Array;
 use tandem_core::feature_plan::{FeatureRef, Step};
 use tandem_core::json::{ColumnWriter, JsonError};
-use tandem_core::status::Status;
+use tandem_core::status::{FeatureStatus, Status};
 use tandem_core::time::Timestamp;
 use tandem_engine::Evaluation;
 
@@ -43,6 +43,7 @@ pub(super) fn json(
             format!(",\"view\":\"{view}\",\"version\":{version},\"digest\":\"{digest}\"}}").as_bytes(),
         );
     }
+    let has_defaults = plan.stored.iter().any(|step| !step.view.defaults.is_empty());
     out.extend_from_slice(b"],\"rows\":[");
     for row in 0..rows {
         separate(row, &mut out);
@@ -56,7 +57,17 @@ pub(super) fn json(
         for (index, (key, _, from)) in columns.iter().enumerate() {
             separate(index, &mut out);
             let status = status(evaluation, found, *from, row);
-            out.extend_from_slice(format!("{key}\"{status}\"").as_bytes());
+            out.extend_from_slice(format!("{key}\"{}\"", status.status).as_bytes());
+        }
+        if has_defaults {
+            out.extend_from_slice(b"},\"reasons\":{");
+            let reason = |(key, _, from): &(String, _, FeatureRef)| {
+                Some((key.clone(), status(evaluation, found, *from, row).reason?))
+            };
+            for (index, (key, reason)) in columns.iter().filter_map(reason).enumerate() {
+                separate(index, &mut out);
+                out.extend_from_slice(format!("{key}\"{reason}\"").as_bytes());
+            }
         }
         out.extend_from_slice(b"},\"event_times\":{");
         for (index, (key, _, from)) in columns.iter().enumerate() {
@@ -87,20 +98,15 @@ pub(super) fn json(
 }
 
 /// What a feature's value is served as.
-fn status(evaluation: &Evaluation<'_>, found: &[Found], from: FeatureRef, row: usize) -> Status {
+fn status(evaluation: &Evaluation<'_>, found: &[Found], from: FeatureRef, row: usize) -> FeatureStatus {
     let is_null = || evaluation.feature(from).is_null(row);
     match from.step {
-        Step::Computed(_) if evaluation.failed(from.step).contains_key(&row) => Status::TransformError,
-        Step::Computed(_) => null_or_present(is_null()),
-        Step::Stored(index) => match found[index].rows[row].status {
-            Status::Present => null_or_present(is_null()),
-            status => status,
-        },
+        Step::Computed(_) => {
+            let failed = evaluation.failed(from.step).contains_key(&row);
+            FeatureStatus::of(if failed { Status::TransformError } else { Status::Present }, is_null(), false)
+        }
+        Step::Stored(index) => found[index].statuses[from.output][row],
     }
-}
-
-fn null_or_present(is_null: bool) -> Status {
-    if is_null { Status::NullValue } else { Status::Present }
 }
 
 /// The event time of a stored row, served or too old; what is computed has none.

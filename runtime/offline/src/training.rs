@@ -84,11 +84,11 @@ pub struct TrainingRequest {
 /// How a training set is read. None of these can change a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainingOptions {
-    /// `batch_rows`: rows that are read, joined and written at a time.
+    /// `join_batch_rows`: rows that are read, joined and written at a time.
     pub batch_rows: usize,
     /// `threads`: files of a view that are read at the same time. Each has slots of its own for the labels' instants.
     pub threads: usize,
-    /// `memory_bytes_max`: what the index over the labels and the values that are joined to them may take, in bytes; estimated. Labels beyond it are
+    /// `join_memory_bytes_max`: what the index over the labels and the values that are joined to them may take, in bytes; estimated. Labels beyond it are
     /// joined in further parts.
     pub memory_bytes_max: u64,
 }

@@ -41,6 +41,7 @@ impl Checkouts {
         fs::write(root.join("spendings.csv"), spendings()).expect("a file");
         project.run(&["import", "spendings", "spendings.csv"], 0);
         project.run(&["batch", "usual"], 0);
+        project.run(&["batch", "guess"], 0);
         project
     }
 
@@ -91,6 +92,16 @@ as_of = "before"
 ttl = "3d"
 
 [[feature_view]]
+name = "guess"
+version = 1
+source = "spendings"
+entities = ["user"]
+component = {reference:?}
+as_of = "before"
+ttl = "3d"
+defaults = {{ country_seen = false }}
+
+[[feature_view]]
 name = "ratio"
 version = 1
 component = {ratio:?}
@@ -109,6 +120,10 @@ country_seen = {{ view = "usual@1", feature = "country_seen" }}
 [[feature_service]]
 name = "checkout"
 features = ["verdict@1", "usual@1:country_seen", "ratio@1"]
+
+[[feature_service]]
+name = "guessed"
+features = ["guess@1:country_seen", "ratio@1"]
 "#
     )
 }

@@ -12,23 +12,18 @@ use tandem_core::types::DataType;
 use super::{Checkouts, labels};
 use crate::harness::program::Serving;
 
-#[test]
-fn a_row_is_what_the_server_answers_at_its_instant() {
+/// Asks the server for each row, compares values as texts (where bits are equal, and -0.0 is not 0.0) and gives what was seen: view and status.
+fn replay(service: &str, features: &[&str], views: &[(&str, &str)]) -> Vec<(String, String)> {
     let project = Checkouts::new();
     fs::write(project.path("labels.csv"), labels()).expect("a file");
-    let set = ["training-set", "--labels", "labels.csv", "--service", "checkout", "--out", "train.parquet"];
+    let set = ["training-set", "--labels", "labels.csv", "--service", service, "--out", "train.parquet"];
     project.run(&[&set[..], &["--column", "user_id=customer"]].concat(), 0);
     project.run(&["materialize", "usual"], 0);
+    project.run(&["materialize", "guess"], 0);
     let rows = project.read("train.parquet");
     let names: Vec<String> = rows.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let features = ["verdict", "doubt", "country_seen", "ratio", "seconds_since"];
-    let statuses = [("verdict", "verdict"), ("doubt", "verdict"), ("ratio", "ratio"), ("country_seen", "usual")];
-    let expected: Vec<&str> = ["customer", "event_time", "amount", "is_fraud"]
-        .into_iter()
-        .chain(features)
-        .chain(["verdict__status", "usual__status", "ratio__status"])
-        .collect();
-    assert_eq!(names, expected);
+    let given = ["customer", "event_time", "amount", "is_fraud"];
+    assert_eq!(names[..given.len() + features.len()], [&given[..], features].concat());
 
     let serving = Serving::start(project.root(), &["--allow-replay"]);
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
@@ -39,24 +34,37 @@ fn a_row_is_what_the_server_answers_at_its_instant() {
             "rows": [{ "user_id": label("customer"), "amount": label("amount") }],
             "as_of": label("event_time"),
         });
-        let request = agent.post(format!("{}/v1/services/checkout", serving.url()));
+        let request = agent.post(format!("{}/v1/services/{service}", serving.url()));
         let mut response =
             request.header("content-type", "application/json").send(body.to_string()).expect("an answer");
         let text = response.body_mut().read_to_string().expect("text");
         let answer: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let answer = &answer["rows"][0];
         let offline: Map<String, Value> = features.iter().map(|name| ((*name).to_owned(), label(name))).collect();
-        // As text: two values are equal where their bits are, -0.0 is not 0.0.
-        assert_eq!(answer["rows"][0]["values"].to_string(), Value::from(offline).to_string(), "row {row}: {text}");
-        for (feature, view) in statuses {
-            let online = answer["rows"][0]["statuses"][feature].as_str().expect(&text);
+        assert_eq!(answer["values"].to_string(), Value::from(offline).to_string(), "row {row}: {text}");
+        for (feature, view) in views {
+            let online = answer["statuses"][feature].as_str().expect(&text);
             let of_row = rows.column_by_name(&format!("{view}__status")).expect(view).as_string::<i32>().value(row);
             // A view's status is NULL_VALUE where all of its features are null; a feature's, where that one is.
             let of_feature = if of_row == "PRESENT" && label(feature).is_null() { "NULL_VALUE" } else { of_row };
             assert_eq!(online, of_feature, "row {row}, {feature}: {text}");
-            seen.insert((view, online.to_owned()));
+            if let Some(reasons) = rows.column_by_name(&format!("{view}__default_reason")) {
+                assert_eq!(answer["reasons"][feature], value(reasons, row), "row {row}, {feature}: {text}");
+            }
+            seen.insert(((*view).to_owned(), online.to_owned()));
         }
     }
-    let seen: Vec<(&str, &str)> = seen.iter().map(|(view, status)| (*view, status.as_str())).collect();
+    seen.into_iter().collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(view, status)| ((*view).to_owned(), (*status).to_owned())).collect()
+}
+
+#[test]
+fn a_row_is_what_the_server_answers_at_its_instant() {
+    let features = ["verdict", "doubt", "country_seen", "ratio", "seconds_since"];
+    let views = [("verdict", "verdict"), ("doubt", "verdict"), ("ratio", "ratio"), ("country_seen", "usual")];
     let all = [
         ("ratio", "NULL_VALUE"),
         ("ratio", "PRESENT"),
@@ -69,7 +77,14 @@ fn a_row_is_what_the_server_answers_at_its_instant() {
         ("verdict", "PRESENT"),
         ("verdict", "TRANSFORM_ERROR"),
     ];
-    assert_eq!(seen, all, "every case was asked for");
+    assert_eq!(replay("checkout", &features, &views), pairs(&all), "every case was asked for");
+}
+
+#[test]
+fn a_default_stands_in_where_the_server_lets_it_stand_in() {
+    let features = ["country_seen", "ratio", "seconds_since"];
+    let all = [("guess", "DEFAULTED"), ("guess", "PRESENT")];
+    assert_eq!(replay("guessed", &features, &[("country_seen", "guess")]), pairs(&all));
 }
 
 /// A value as core writes it in JSON.

@@ -112,6 +112,8 @@ pub struct FeatureReport {
     pub nulls: u64,
     /// Labels for which its default stands in.
     pub defaulted: u64,
+    /// Whether it has one.
+    pub has_default: bool,
 }
 
 /// What is counted in one batch of rows.
@@ -142,6 +144,7 @@ impl TrainingReport {
             feature: column.feature.clone(),
             nulls: 0,
             defaulted: 0,
+            has_default: plan.view(column.from.step).defaults.get(&column.feature).is_some(),
         });
         TrainingReport {
             labels: times.len() as u64,

@@ -354,8 +354,10 @@ fn times_are_read_without_loss_or_refused() {
     // Features are at columns 2 and 3 here: `day`, then `doubled`.
     assert_eq!(told(texts, None), Ok(vec![false, true]));
     let local: arrow_array::ArrayRef =
-        Arc::new(StringArray::from(vec!["1970-01-01T00:00:00.001Z", "1970-01-01 00:00"]));
-    let refused = told(local, None).unwrap_err();
+        Arc::new(StringArray::from(vec!["1970-01-01T00:00:00.001Z", "1970-01-01 00:00:00"]));
+    let refused = told(Arc::clone(&local), None).unwrap_err();
+    // A text with an offset says where it is, whatever the zone; one without is local there: 1969-12-31T23:00Z, before the row.
+    assert_eq!(told(local, Some("Europe/Berlin")), Ok(vec![false, false]));
     assert!(refused.starts_with("labels row 1: column `event_time`: "), "{refused}");
     let naive = || -> arrow_array::ArrayRef { Arc::new(TimestampMillisecondArray::from(vec![2])) };
     assert!(told(naive(), None).unwrap_err().contains("zone"), "{:?}", told(naive(), None));

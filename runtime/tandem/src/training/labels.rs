@@ -28,6 +28,7 @@ const ARROW_MAGIC: &[u8] = b"ARROW1";
 ///
 /// A file that cannot be read or is no such file, a value that is not of its column's type.
 pub fn read(file: &Path, types: &BTreeMap<String, DataType>) -> Result<Labels, Error> {
+    std::fs::metadata(file).map_err(io("read", file))?;
     let fail = |fault| Error::Rows { file: file.to_owned(), fault: Box::new(fault) };
     let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
     let rows = match ending.as_str() {

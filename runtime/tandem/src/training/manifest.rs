@@ -110,13 +110,12 @@ pub struct Feature {
     /// Its type.
     #[serde(rename = "type")]
     pub data_type: String,
-    /// Labels with a value of their own.
+    /// Labels with a value, or with the default.
     pub present: u64,
-    /// Labels without a value, for whatever reason.
-    pub null: u64,
-    /// Labels for which the feature's default stands in.
-    #[serde(default)]
+    /// Of them, labels with the default.
     pub defaulted: u64,
+    /// Labels without one, for whatever reason.
+    pub null: u64,
     /// Shares of the labels.
     pub rates: Rates,
 }
@@ -125,21 +124,20 @@ pub struct Feature {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rates {
-    /// With a value of their own.
+    /// With a value, or with the default.
     pub present: f64,
-    /// With a row whose value is null.
+    /// With the default.
+    pub defaulted: f64,
+    /// With a row whose value is null, and no default.
     pub null_value: f64,
-    /// With a row that is too old.
+    /// With a row that is too old, whether a default stands in or not.
     pub outside_max_age: f64,
-    /// Without a row.
+    /// Without a row, whether a default stands in or not.
     pub not_found: f64,
     /// For which the transform failed.
     pub transform_error: f64,
     /// For which a row of a later event was not known yet.
     pub newer_unknown: f64,
-    /// For which the feature's default stands in; they are also counted as what it stands in for.
-    #[serde(default)]
-    pub defaulted: f64,
 }
 
 /// A view.
@@ -278,24 +276,27 @@ pub fn features(asked: &Asked, report: &TrainingReport) -> Vec<Feature> {
             });
             let computed = report.computed.iter().find(|view| stored.is_none() && view.view == found.view);
             let failed = computed.map_or(0, |view| view.failed);
-            let without = found.nulls + found.defaulted;
             Feature {
                 column: found.column.clone(),
                 name: column.name.clone(),
                 view: found.view.to_string(),
                 feature: found.feature.clone(),
                 data_type: column.data_type.to_string(),
-                present: labels - without,
-                null: found.nulls,
+                present: labels - found.nulls,
                 defaulted: found.defaulted,
+                null: found.nulls,
                 rates: Rates {
-                    present: share(labels - without),
-                    null_value: share(without.saturating_sub(expired + missing + failed)),
+                    present: share(labels - found.nulls),
+                    defaulted: share(found.defaulted),
+                    null_value: share(if found.has_default {
+                        0
+                    } else {
+                        found.nulls.saturating_sub(expired + missing + failed)
+                    }),
                     outside_max_age: share(expired),
                     not_found: share(missing),
                     transform_error: share(failed),
                     newer_unknown: share(unknown),
-                    defaulted: share(found.defaulted),
                 },
             }
         };

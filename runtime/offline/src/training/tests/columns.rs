@@ -27,16 +27,13 @@ fn of_columns(source: &Path) -> BoundView {
 
 /// Rows as a source has them: other names, narrower types, an order of its own.
 fn source_rows(rows: &[(Option<i64>, &Row)]) -> RecordBatch {
-    let times = |of: &dyn Fn(&(Option<i64>, &Row)) -> Option<i64>| -> ArrayRef {
-        Arc::new(rows.iter().map(of).collect::<TimestampMicrosecondArray>())
-    };
     let columns: [(&str, ArrayRef); 7] = [
         ("unused", Arc::new(StringArray::from_iter_values(rows.iter().map(|_| "é")))),
         ("weekday", Arc::new(rows.iter().map(|row| row.1.day).collect::<StringArray>())),
         ("doubled", Arc::new(rows.iter().map(|row| row.1.doubled).collect::<Float64Array>())),
         ("offset", Arc::new(rows.iter().map(|row| row.1.sequence.map(|n| n as i32)).collect::<Int32Array>())),
-        ("known_at", times(&|row| row.1.created)),
-        ("at", times(&|row| row.0)),
+        ("known_at", Arc::new(rows.iter().map(|row| row.1.created).collect::<TimestampMicrosecondArray>())),
+        ("at", Arc::new(rows.iter().map(|row| row.0).collect::<TimestampMicrosecondArray>())),
         ("user", Arc::new(rows.iter().map(|row| row.1.user.map(|n| n as i32)).collect::<Int32Array>())),
     ];
     RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap()

@@ -12,14 +12,21 @@ use crate::training::manifest::{self, Manifest};
 
 /// A line for the set, a table of its features.
 pub(super) fn text(manifest: &Manifest, out: &Path, written: &Written, elapsed: Duration) -> String {
-    let columns = ["feature", "view", "present", "null", "expired", "not found", "failed"];
+    let columns = ["feature", "view", "present", "default", "null", "expired", "not found", "failed"];
     let columns =
         columns.iter().enumerate().map(|(index, name)| Column { name: (*name).to_owned(), right: index >= 2 });
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
     let rows = manifest.features.iter().map(|feature| {
         let rates = feature.rates;
         let mut row = vec![feature.column.clone(), feature.view.clone()];
-        let shares = [rates.present, rates.null_value, rates.outside_max_age, rates.not_found, rates.transform_error];
+        let shares = [
+            rates.present,
+            rates.defaulted,
+            rates.null_value,
+            rates.outside_max_age,
+            rates.not_found,
+            rates.transform_error,
+        ];
         row.extend(shares.map(percent));
         row
     });

@@ -27,6 +27,7 @@ pub(super) fn json(
         Ok((format!("\"{}\":", column.name), writer, column.from))
     });
     let columns = columns.collect::<Result<Vec<_>, JsonError>>()?;
+    let has_defaults = plan.stored.iter().any(|step| !step.view.defaults.is_empty());
     let mut out = Vec::with_capacity(256 + rows * columns.len() * 96);
     out.extend_from_slice(b"{\"service\":");
     write_string(&service.name, &mut out);
@@ -43,7 +44,6 @@ pub(super) fn json(
             format!(",\"view\":\"{view}\",\"version\":{version},\"digest\":\"{digest}\"}}").as_bytes(),
         );
     }
-    let has_defaults = plan.stored.iter().any(|step| !step.view.defaults.is_empty());
     out.extend_from_slice(b"],\"rows\":[");
     for row in 0..rows {
         separate(row, &mut out);
@@ -56,12 +56,12 @@ pub(super) fn json(
         out.extend_from_slice(b"},\"statuses\":{");
         for (index, (key, _, from)) in columns.iter().enumerate() {
             separate(index, &mut out);
-            let status = status(evaluation, found, *from, row);
-            out.extend_from_slice(format!("{key}\"{}\"", status.status).as_bytes());
+            let status = status(evaluation, found, *from, row).status;
+            out.extend_from_slice(format!("{key}\"{status}\"").as_bytes());
         }
         if has_defaults {
             out.extend_from_slice(b"},\"reasons\":{");
-            let reason = |(key, _, from): &(String, _, FeatureRef)| {
+            let reason = |(key, _, from): &(String, ColumnWriter, FeatureRef)| {
                 Some((key.clone(), status(evaluation, found, *from, row).reason?))
             };
             for (index, (key, reason)) in columns.iter().filter_map(reason).enumerate() {
@@ -99,13 +99,13 @@ pub(super) fn json(
 
 /// What a feature's value is served as.
 fn status(evaluation: &Evaluation<'_>, found: &[Found], from: FeatureRef, row: usize) -> FeatureStatus {
-    let is_null = || evaluation.feature(from).is_null(row);
     match from.step {
+        Step::Stored(index) => found[index].statuses[from.output][row],
         Step::Computed(_) => {
             let failed = evaluation.failed(from.step).contains_key(&row);
-            FeatureStatus::of(if failed { Status::TransformError } else { Status::Present }, is_null(), false)
+            let of_row = if failed { Status::TransformError } else { Status::Present };
+            FeatureStatus::of(of_row, evaluation.feature(from).is_null(row), false)
         }
-        Step::Stored(index) => found[index].statuses[from.output][row],
     }
 }
 

@@ -1,5 +1,6 @@
 //! What definitions mean once they are checked. [`crate::definition`] makes these; nothing here is unchecked.
 
+mod column;
 mod reference;
 mod service;
 
@@ -7,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use column::ColumnFeature;
 pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
 pub use service::{Alias, FeatureService, ServiceFeatures};
 
 use crate::defaults::Defaults;
 use crate::definition::Settings;
-use crate::hash::Digest;
+use crate::hash::{Digest, columns_digest};
 use crate::limits::TransformLimits;
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration};
@@ -358,8 +360,11 @@ pub struct FeatureView {
     pub source: ViewSource,
     /// The entities that key it: at least one for a stored view; those of all upstream views, and maybe more, for an on-demand view.
     pub entities: Vec<Arc<Entity>>,
-    /// The component file.
+    /// The component file; empty for a view of columns.
     pub component: PathBuf,
+    /// Its features, where they are columns of its source as they are; empty for a view with a component. A view of columns has a source of files, no
+    /// parameters, the limits' defaults, and an input for each feature.
+    pub columns: Vec<ColumnFeature>,
     /// Parameters of the transform.
     pub parameters: Parameters,
     /// Inputs that do not come from the column of their own name. An input `as_of` is always [`InputSource::AsOf`].
@@ -399,6 +404,16 @@ impl FeatureView {
     /// Whether its rows are computed in batch and stored, and not made of requests.
     pub fn is_stored(&self) -> bool {
         !matches!(self.source, ViewSource::Request)
+    }
+
+    /// Whether its features are columns of its source: it has no component, and nothing is computed or published in batch.
+    pub fn is_columns(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
+    /// What stands for the declaration of a component, and for its digest, in a view of columns: their digest. None for a view with a component.
+    pub fn declared(&self) -> Option<(Signature, Digest)> {
+        self.is_columns().then(|| (ColumnFeature::signature(&self.columns), columns_digest(&self.columns)))
     }
 
     /// The views that it reads, each once: the one whose rows are its source, then those of its inputs in the order of the inputs' names.
@@ -442,7 +457,7 @@ pub struct BoundView {
     pub view: FeatureView,
     /// What the component declares under the view's parameters.
     pub signature: Signature,
-    /// SHA-256 of the component.
+    /// SHA-256 of the component; of a view of columns what [`FeatureView::declared`] says.
     pub digest: Digest,
     /// Hash over everything that can change a value.
     pub definition_hash: Digest,

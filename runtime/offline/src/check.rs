@@ -10,6 +10,7 @@ use tandem_core::suggest;
 use tandem_core::types::DataType;
 use tandem_engine::convert::{ConvertError, to_declared};
 
+use crate::columns::input_noun;
 use crate::error::OfflineError;
 use crate::footers;
 use crate::listing::{self, PartitionFiles};
@@ -83,7 +84,7 @@ fn needed(view: &BoundView, source: &Source) -> Vec<Needed> {
     });
     let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
         InputSource::Column(column) => Some(Needed {
-            what: format!("input `{}` of feature view `{}`", input.name, definition.name),
+            what: format!("{} `{}` of feature view `{}`", input_noun(view), input.name, definition.name),
             key: Key::input(&input.name),
             column,
             data_type: input.data_type,

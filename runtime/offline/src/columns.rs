@@ -26,6 +26,7 @@ pub(crate) struct NeededColumn {
 /// The columns of `source` that `view` reads, each once, in the order: keys, times, inputs.
 pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededColumn> {
     let definition = &view.view;
+    let noun = input_noun(view);
     let keys = definition
         .join_keys()
         .map(|key| (definition.key_column(&key.name).to_owned(), format!("join key `{}`", key.name)));
@@ -36,7 +37,7 @@ pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededCol
     ];
     let times = times.into_iter().filter_map(|(column, what)| Some((column?.clone(), what.to_owned())));
     let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
-        InputSource::Column(column) => Some((column, format!("input `{}`", input.name))),
+        InputSource::Column(column) => Some((column, format!("{noun} `{}`", input.name))),
         // Features of other views are inputs of on-demand views, which have no source.
         InputSource::AsOf | InputSource::Feature { .. } | InputSource::EventTime { .. } => None,
     });
@@ -48,6 +49,11 @@ pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededCol
         }
     }
     needed
+}
+
+/// What a column is that is neither key nor time: an input of the transform, or the feature itself.
+pub(crate) fn input_noun(view: &BoundView) -> &'static str {
+    if view.view.is_columns() { "feature" } else { "input" }
 }
 
 /// A column that a source's files must have.
@@ -65,6 +71,7 @@ pub struct SourceColumn {
 /// lies in the names of folders.
 pub fn source_columns(view: &BoundView, source: &Source) -> Vec<SourceColumn> {
     let definition = &view.view;
+    let noun = input_noun(view);
     let column = |name: &str, data_type, needed_by| SourceColumn { name: name.to_owned(), data_type, needed_by };
     let keys = definition
         .join_keys()
@@ -76,7 +83,7 @@ pub fn source_columns(view: &BoundView, source: &Source) -> Vec<SourceColumn> {
     ];
     let times = times.into_iter().filter_map(|(name, data_type, what)| Some(column(name?, data_type, what.to_owned())));
     let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
-        InputSource::Column(name) => Some(column(&name, input.data_type, format!("input `{}`", input.name))),
+        InputSource::Column(name) => Some(column(&name, input.data_type, format!("{noun} `{}`", input.name))),
         InputSource::AsOf | InputSource::Feature { .. } | InputSource::EventTime { .. } => None,
     });
     keys.chain(times).chain(inputs).filter(|column| Some(&column.name) != source.partition.as_ref()).collect()

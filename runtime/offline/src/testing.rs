@@ -60,6 +60,7 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
             source: ViewSource::Files(Arc::new(source(path))),
             entities: vec![Arc::new(entity)],
             component: PathBuf::from("spend.wasm"),
+            columns: Vec::new(),
             parameters: BTreeMap::new(),
             inputs: BTreeMap::new(),
             key_columns: BTreeMap::from([("user_id".to_owned(), "user".to_owned())]),

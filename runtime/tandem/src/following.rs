@@ -31,8 +31,8 @@ pub struct Loader {
     store: Option<Store>,
     options: OnDemandOptions,
     components: HashMap<(Digest, NanMode), Component>,
-    /// By version, with what the version means: what has the same definition hash is called in the same way.
-    on_demand: BTreeMap<ViewVersion, (Digest, OnDemand)>,
+    /// By version, with what the version means: what has the same definition hash is called in the same way. Views of columns are called in none.
+    on_demand: BTreeMap<ViewVersion, (Digest, Option<OnDemand>)>,
 }
 
 impl Loader {
@@ -60,8 +60,9 @@ impl Loader {
     /// The online store.
     pub fn bound(&mut self, views: Vec<ViewTransform>) -> Result<Vec<ServedView>, Error> {
         let options = self.options;
-        let on_demand =
-            |view: ViewTransform| (OnDemand::new(view.transform, self.workers.clone(), options), view.bound);
+        let on_demand = |view: ViewTransform| {
+            (view.transform.map(|transform| OnDemand::new(transform, self.workers.clone(), options)), view.bound)
+        };
         let views = views.into_iter().map(on_demand).map(|(on_demand, bound)| (bound, on_demand)).collect();
         self.views(views)
     }
@@ -70,7 +71,7 @@ impl Loader {
     fn load_components(&mut self, views: &[&Arc<BoundView>], threads: usize) -> Result<(), Error> {
         let mut missing: BTreeMap<(Digest, bool), &Arc<BoundView>> = BTreeMap::new();
         let mut used = HashMap::new();
-        for bound in views {
+        for bound in views.iter().filter(|bound| !bound.view.is_columns()) {
             let key = (bound.digest, bound.view.nan);
             match self.components.get(&key) {
                 Some(component) => drop(used.insert(key, component.clone())),
@@ -96,7 +97,10 @@ impl Loader {
         Ok(())
     }
 
-    fn bind(&self, bound: &Arc<BoundView>) -> Result<(Arc<BoundView>, OnDemand), Error> {
+    fn bind(&self, bound: &Arc<BoundView>) -> Result<(Arc<BoundView>, Option<OnDemand>), Error> {
+        if bound.view.is_columns() {
+            return Ok((Arc::clone(bound), None));
+        }
         if let Some((hash, on_demand)) = self.on_demand.get(&bound.view.id())
             && *hash == bound.definition_hash
         {
@@ -106,10 +110,10 @@ impl Loader {
         let fail = |source| Error::Component { component: bound.view.component.clone(), source };
         let (parameters, limits) = (&bound.view.parameters, &bound.view.limits);
         let transform = component.bind_described(parameters, limits, bound.signature.clone()).map_err(fail)?;
-        Ok((Arc::clone(bound), OnDemand::new(transform, self.workers.clone(), self.options)))
+        Ok((Arc::clone(bound), Some(OnDemand::new(transform, self.workers.clone(), self.options))))
     }
 
-    fn views(&mut self, views: Vec<(Arc<BoundView>, OnDemand)>) -> Result<Vec<ServedView>, Error> {
+    fn views(&mut self, views: Vec<(Arc<BoundView>, Option<OnDemand>)>) -> Result<Vec<ServedView>, Error> {
         let mut served = Vec::with_capacity(views.len());
         for (bound, on_demand) in &views {
             let view = &bound.view;
@@ -137,8 +141,9 @@ impl Loader {
             let store_view = store_view.map(|stored| stored.id);
             served.push(ServedView { bound: Arc::clone(bound), on_demand: on_demand.clone(), store_view });
         }
-        let kept =
-            |(bound, on_demand): (Arc<BoundView>, OnDemand)| (bound.view.id(), (bound.definition_hash, on_demand));
+        let kept = |(bound, on_demand): (Arc<BoundView>, Option<OnDemand>)| {
+            (bound.view.id(), (bound.definition_hash, on_demand))
+        };
         self.on_demand = views.into_iter().map(kept).collect();
         Ok(served)
     }

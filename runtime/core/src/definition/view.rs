@@ -10,11 +10,11 @@ use toml::de::DeValue;
 use super::names::{Names, read_name};
 use super::reader::Table;
 use super::references::Views;
-use super::{defaults, parameters, source, upstream};
+use super::{columns, defaults, parameters, source, upstream};
 use crate::limits::TransformLimits;
 use crate::model::{
-    AsOf, Deprecation, Entity, FeatureView, KnownBy, NanMode, OnError, Source, SourceKind, Stage, ViewSource,
-    ViewVersion,
+    AsOf, Deprecation, Entity, FeatureView, InputSource, KnownBy, NanMode, OnError, Source, SourceKind, Stage,
+    ViewSource, ViewVersion,
 };
 use crate::suggest;
 use crate::time::{Day, Duration};
@@ -27,6 +27,7 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "source",
     "entities",
     "component",
+    "features",
     "ttl",
     "as_of",
     "known_by",
@@ -86,9 +87,17 @@ pub(super) fn read(
     if let (true, Some(entities)) = (on_demand, &entities) {
         upstream::check_entities(table, &inputs, entities, views);
     }
-    let component = table
-        .required("component", "`component = \"....wasm\"`, the file that `tandem build` makes")
-        .and_then(|value| table.path("component", value, root));
+    let columns = table.get("features").map(|value| columns::read(table, value, source.as_ref(), entities.as_deref()));
+    let component = match &columns {
+        None => table
+            .required("component", "`component = \"....wasm\"`, the file that `tandem build` makes")
+            .and_then(|value| table.path("component", value, root)),
+        Some(_) => None,
+    };
+    let columns = columns.flatten().unwrap_or_default();
+    let own_names = columns.iter().filter(|feature| feature.column != feature.name);
+    let columns_inputs: Vec<(String, InputSource)> =
+        own_names.map(|feature| (feature.name.clone(), InputSource::Column(feature.column.clone()))).collect();
     if on_demand {
         upstream::refuse_stored_keys(table);
     }
@@ -126,7 +135,8 @@ pub(super) fn read(
         description: table.prose("description"),
         tags: read_tags(table),
         // Everything was read before a missing part ends it, so that all mistakes are reported.
-        inputs: inputs.into_iter().map(|(name, input)| (name, input.source)).collect(),
+        inputs: inputs.into_iter().map(|(name, input)| (name, input.source)).chain(columns_inputs).collect(),
+        columns,
         stage: stage?,
         deprecation,
         source: source?,

@@ -4,7 +4,9 @@ use super::Digest;
 use super::encoding::Item;
 use crate::defaults::Defaults;
 use crate::limits::TransformLimits;
-use crate::model::{Entity, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource, ViewVersion};
+use crate::model::{
+    ColumnFeature, Entity, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource, ViewVersion,
+};
 use crate::parameter::{ParameterValue, Parameters};
 use crate::types::Signature;
 
@@ -45,6 +47,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         source,
         entities,
         component: _,
+        columns,
         parameters,
         inputs: _,      // resolved per input of the signature
         key_columns: _, // resolved per join key
@@ -61,19 +64,27 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         tags: _,
     } = view;
     let Signature { inputs, outputs: _, doc: _ } = signature;
-    let mut fields = Item::fields([
-        ("component", Item::Bytes(digest.0.to_vec())),
-        ("parameters", parameters_item(parameters)),
-        ("inputs", Item::list(inputs, |input| input_item(&input.name, view.input_source(&input.name)))),
+    // No field of one is a field of the other, so that no view of columns has the hash of one with a component.
+    let mut fields = if view.is_columns() {
+        Item::fields([("columns", Item::list(columns, column_item))])
+    } else {
+        Item::fields([
+            ("component", Item::Bytes(digest.0.to_vec())),
+            ("parameters", parameters_item(parameters)),
+            ("inputs", Item::list(inputs, |input| input_item(&input.name, view.input_source(&input.name)))),
+        ])
+    };
+    fields.extend(Item::fields([
         ("keys", Item::list(entities.iter().flat_map(|entity| keys(entity)), |key| key_item(view, key))),
         ("source", view_source_item(source)),
         ("as_of", Item::text(as_of.as_str())),
         ("known_by", Item::text(known_by.as_str())),
         ("ttl_us", Item::optional(*ttl, |ttl| Item::Unsigned(ttl.as_micros()))),
-        ("limits", limits_item(limits)),
-        ("nan", Item::text(nan.as_str())),
-        ("on_error", Item::text(on_error.as_str())),
-    ]);
+    ]));
+    if !view.is_columns() {
+        fields.extend(Item::fields([("limits", limits_item(limits)), ("nan", Item::text(nan.as_str()))]));
+    }
+    fields.push(("on_error".to_owned(), Item::text(on_error.as_str())));
     // What came later is left out where it is absent, so that definitions without it keep their hashes.
     if let Some(delay) = publish_delay {
         fields.push(("publish_delay_us".to_owned(), Item::Unsigned(delay.as_micros())));
@@ -83,6 +94,23 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         fields.push(("defaults".to_owned(), Item::Record(defaults)));
     }
     Item::Record(fields)
+}
+
+/// SHA-256 over names, columns and types of features that are columns: what stands for a component's digest.
+pub fn columns_digest(columns: &[ColumnFeature]) -> Digest {
+    let mut bytes = Vec::new();
+    Item::text("tandem-columns/1").encode(&mut bytes);
+    Item::list(columns, column_item).encode(&mut bytes);
+    Digest::of(&bytes)
+}
+
+fn column_item(feature: &ColumnFeature) -> Item {
+    let ColumnFeature { name, column, data_type, description: _ } = feature;
+    Item::record([
+        ("name", Item::text(name)),
+        ("column", Item::text(column)),
+        ("type", Item::text(data_type.to_string())),
+    ])
 }
 
 /// Each default as the canonical bytes of its value, so that `0` and `0.0` are one default of a float64. Those that are refused when the view is bound

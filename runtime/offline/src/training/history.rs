@@ -27,6 +27,7 @@ use super::TrainingError;
 use super::groups::{Found, NONE};
 use super::labels::LabelKeys;
 use crate::columns::feature_schema;
+use crate::direct::{self, DirectFile, Which};
 use crate::error::OfflineError;
 use crate::footers;
 use crate::listing::FileEntry;
@@ -47,6 +48,8 @@ pub(super) struct History {
 pub(super) struct HistoryFile {
     pub(super) entry: FileEntry,
     footer: ArrowReaderMetadata,
+    /// A file of the view's source, where nothing is published.
+    direct: Option<DirectFile>,
 }
 
 /// A file whose rows may be joined, as a manifest names it.
@@ -75,6 +78,8 @@ pub(super) struct Offered {
     pub(super) null_keys: u64,
     /// Of them, rows whose created time is null though the view's source has one.
     pub(super) null_created: u64,
+    /// Of them, rows that are set aside: without an event time, or with a value that does not convert.
+    pub(super) set_aside: u64,
 }
 
 impl std::ops::AddAssign for Offered {
@@ -89,6 +94,7 @@ impl std::ops::AddAssign for Offered {
         self.rows += other.rows;
         self.null_keys += other.null_keys;
         self.null_created += other.null_created;
+        self.set_aside += other.set_aside;
     }
 }
 
@@ -112,16 +118,26 @@ impl History {
         let open = |entry: FileEntry| {
             let footer = footers::read(&entry.path).map_err(OfflineError::published)?;
             check_file(view, &entry.path, footer.metadata().file_metadata(), footer.schema())?;
-            Ok(HistoryFile { entry, footer })
+            Ok(HistoryFile { entry, footer, direct: None })
         };
-        let listed = list_published(view, offline_root, None)?;
+        let keys = view.view.join_keys().count();
+        // As a manifest names a file.
         let is_wanted = |entry: &FileEntry| {
-            let below = entry.path.strip_prefix(offline_root).ok();
-            only.is_none_or(|only| below.is_some_and(|below| only.contains(below)))
+            let named = entry.path.strip_prefix(offline_root).unwrap_or(&entry.path);
+            only.is_none_or(|only| only.contains(named))
         };
+        if view.view.is_columns() {
+            let files = direct::list(view, offline_root, None)?.into_iter().filter(|file| is_wanted(file.entry()));
+            let files = files.map(|file| HistoryFile {
+                entry: file.entry().clone(),
+                footer: file.footer().clone(),
+                direct: Some(file),
+            });
+            return Ok(History { view: Arc::clone(view), files: files.collect(), keys });
+        }
+        let listed = list_published(view, offline_root, None)?;
         let files = listed.into_iter().flat_map(|partition| partition.files).filter(is_wanted);
         let files = files.map(open).collect::<Result<Vec<_>, OfflineError>>()?;
-        let keys = view.view.join_keys().count();
         Ok(History { view: Arc::clone(view), files, keys })
     }
 
@@ -161,8 +177,13 @@ impl History {
         batch_rows: usize,
     ) -> Result<Offered, TrainingError> {
         let mut offered = Offered::default();
-        let HistoryFile { entry, footer } = &self.files[file];
+        let HistoryFile { entry, footer, direct } = &self.files[file];
         let Some((_, last)) = labels.instants.span() else { return Ok(offered) };
+        if let Some(start) = direct.as_ref().map(DirectFile::day_start).transpose()?.flatten()
+            && start > last
+        {
+            return Ok(offered);
+        }
         // A row without a created time is known from when its file was written.
         let written = micros(entry.modified);
         let has_created = self.view.view.source.has_created_time();
@@ -174,24 +195,30 @@ impl History {
             let metadata = footer.metadata().row_group(group);
             let mut row = first_row;
             first_row += metadata.num_rows().max(0) as u64;
-            if earliest(metadata.column(self.keys).statistics()).is_some_and(|earliest| earliest > last.0) {
+            let earliest = match direct {
+                Some(_) => None,
+                None => earliest(metadata.column(self.keys).statistics()),
+            };
+            if earliest.is_some_and(|earliest| earliest > last.0) {
                 continue;
             }
             offered.row_groups += 1;
-            let columns: Vec<usize> = (0..self.keys + 4).collect();
-            for batch in self.reader(file, &columns, Some(vec![group]), None, batch_rows)? {
-                let batch = batch.map_err(|error| self.unreadable(file, error.into()))?;
+            let columns = direct.as_ref().map_or((0..self.keys + 4).collect(), DirectFile::deciding_columns);
+            for batch in self.read(file, &columns, Which::RowGroup(group), batch_rows)? {
+                let batch = batch?;
                 let encoder = KeyEncoder::new(join_keys, &batch.columns()[..self.keys])
                     .map_err(|source| TrainingError::Key { view: self.view.view.id(), source })?;
                 let time = |column: usize| batch.column(self.keys + column).as_primitive::<TimestampMicrosecondType>();
                 let (events, created, published) = (time(0), time(1), time(2));
                 let sequences = batch.column(self.keys + 3).as_primitive::<Int64Type>();
+                offered.set_aside += events.null_count() as u64;
                 if has_created {
                     offered.null_created += created.null_count() as u64;
                 }
                 labels.groups.find(&encoder, &mut found);
                 rows.clear();
-                for (index, group) in found.groups.iter().enumerate().filter(|(_, group)| **group != NONE) {
+                let with_group = found.groups.iter().enumerate().filter(|(_, group)| **group != NONE);
+                for (index, group) in with_group.filter(|(index, _)| events.is_valid(*index)) {
                     offered.seen[*group as usize] = true;
                     let offer = JoinRow {
                         event_time: Timestamp(events.value(index)),
@@ -220,10 +247,9 @@ impl History {
         let mut batches = Vec::new();
         for rows in rows.chunk_by(|a, b| a >> ROW_BITS == b >> ROW_BITS) {
             let file = (rows[0] >> ROW_BITS) as usize;
-            let total = self.files[file].footer.metadata().file_metadata().num_rows().max(0) as usize;
-            let selection = RowSelection::from_consecutive_ranges(ranges(rows), total);
-            for batch in self.reader(file, columns, None, Some(selection), rows.len())? {
-                let batch = batch.map_err(|error| self.unreadable(file, error.into()))?;
+            let rows: Vec<u64> = rows.iter().map(|row| place(*row).1).collect();
+            for batch in self.read(file, columns, Which::Rows(&rows), rows.len())? {
+                let batch = batch?;
                 // The reader's schema has the file's metadata.
                 let batch = batch.with_schema(Arc::clone(&schema));
                 batches.push(batch.map_err(|error| self.unreadable(file, error.into()))?);
@@ -245,6 +271,34 @@ impl History {
         (0..self.view.signature.outputs.len()).map(|index| self.keys + 4 + index).collect()
     }
 
+    /// Rows of a file with these columns of the feature rows.
+    fn read(
+        &self,
+        file: usize,
+        columns: &[usize],
+        which: Which<'_>,
+        batch_rows: usize,
+    ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, TrainingError>> + '_>, TrainingError> {
+        if let Some(direct) = &self.files[file].direct {
+            let batches = direct.read(columns, which, batch_rows)?;
+            let unreadable = move |error| match error {
+                OfflineError::ReadFile { source, .. } => self.unreadable(file, source),
+                error => error.into(),
+            };
+            return Ok(Box::new(batches.map(move |batch| batch.map_err(unreadable))));
+        }
+        let (groups, selection) = match which {
+            Which::All => (None, None),
+            Which::RowGroup(group) => (Some(vec![group]), None),
+            Which::Rows(rows) => {
+                let total = self.files[file].footer.metadata().file_metadata().num_rows().max(0) as usize;
+                (None, Some(RowSelection::from_consecutive_ranges(ranges(rows), total)))
+            }
+        };
+        let batches = self.reader(file, columns, groups, selection, batch_rows)?;
+        Ok(Box::new(batches.map(move |batch| batch.map_err(|error| self.unreadable(file, error.into())))))
+    }
+
     fn reader(
         &self,
         file: usize,
@@ -253,7 +307,7 @@ impl History {
         selection: Option<RowSelection>,
         batch_rows: usize,
     ) -> Result<ParquetRecordBatchReader, TrainingError> {
-        let HistoryFile { entry, footer } = &self.files[file];
+        let HistoryFile { entry, footer, .. } = &self.files[file];
         let opened = File::open(&entry.path).map_err(OfflineError::listed("open", &entry.path))?;
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, footer.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
@@ -283,7 +337,11 @@ impl History {
         if !entry.is_unchanged() {
             return OfflineError::SourceChanged { file: entry.path.clone() }.into();
         }
-        OfflineError::ReadPublished { path: entry.path.clone(), source }.into()
+        let path = entry.path.clone();
+        match self.files[file].direct {
+            Some(_) => OfflineError::ReadFile { file: path, source }.into(),
+            None => OfflineError::ReadPublished { path, source }.into(),
+        }
     }
 }
 
@@ -297,10 +355,10 @@ pub(super) fn place(row: u64) -> (usize, u64) {
     ((row >> ROW_BITS) as usize, row & ((1 << ROW_BITS) - 1))
 }
 
-/// The rows of one file as ranges.
+/// Rows, by their numbers in one file, as ranges.
 fn ranges(rows: &[u64]) -> impl Iterator<Item = Range<usize>> {
     rows.chunk_by(|a, b| a + 1 == *b).map(|run| {
-        let start = place(run[0]).1 as usize;
+        let start = run[0] as usize;
         start..start + run.len()
     })
 }

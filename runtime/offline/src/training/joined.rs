@@ -143,6 +143,7 @@ impl JoinedView {
         report.rows_read += self.offered.rows;
         report.rows_without_key += self.offered.null_keys;
         report.rows_without_created_time += self.offered.null_created;
+        report.rows_set_aside += self.offered.set_aside;
         for (label, time) in times.iter().enumerate() {
             let slot = self.keys.slots[label].map(|slot| slot as usize);
             match self.status(label) {

@@ -2,7 +2,7 @@
 
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
-    BoundView, FeatureService, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource,
+    BoundView, ColumnFeature, FeatureService, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource,
 };
 use tandem_core::types::Signature;
 
@@ -44,6 +44,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         source,
         entities,
         component: _, // its digest says what it is; the file lies in the registry
+        columns,
         parameters,
         inputs: _,      // resolved for each input of the signature
         key_columns: _, // resolved for each join key
@@ -60,7 +61,16 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         tags,
     } = &after.view;
     let old = &before.view;
-    found.meaning(before.digest != after.digest, "component");
+    if old.is_columns() && after.view.is_columns() {
+        let meant = |columns: &[ColumnFeature]| -> Vec<ColumnFeature> {
+            columns.iter().map(|feature| ColumnFeature { description: String::new(), ..feature.clone() }).collect()
+        };
+        let differs = meant(&old.columns) != meant(columns);
+        found.meaning(differs, "features");
+        found.documentation(!differs && old.columns != *columns, "features");
+    } else {
+        found.meaning(before.digest != after.digest, "component");
+    }
     let names = old.parameters.keys().chain(parameters.keys());
     for name in sorted(names) {
         found.meaning(old.parameters.get(name) != parameters.get(name), format!("parameters.{name}"));
@@ -69,7 +79,8 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         bound.signature.inputs.iter().any(|input| input.name == name).then(|| bound.view.input_source(name))
     };
     let names = before.signature.inputs.iter().chain(&after.signature.inputs).map(|input| &input.name);
-    for name in sorted(names) {
+    // Those of columns are their features'.
+    for name in sorted(names).into_iter().filter(|_| !after.view.is_columns()) {
         found.meaning(input(before, name) != input(after, name), format!("inputs.{name}"));
     }
     let keys = |view: &FeatureView| -> Vec<(JoinKey, String)> {

@@ -51,6 +51,7 @@ fn view(name: &str, version: u32, reads: &[ViewVersion]) -> FeatureView {
         source: if reads.is_empty() { ViewSource::Files(Arc::new(source())) } else { ViewSource::Request },
         entities: vec![Arc::new(entity)],
         component: PathBuf::from("a.wasm"),
+        columns: Vec::new(),
         parameters: BTreeMap::new(),
         inputs: reads.iter().enumerate().map(input).collect(),
         key_columns: BTreeMap::new(),

@@ -73,6 +73,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let named = arguments.view.as_deref().map(|reference| named_view(context, reference)).transpose()?;
     let transform = match (&arguments.transform, &named) {
         (Some(transform), _) => transform.clone(),
+        (None, Some(view)) if view.is_columns() => {
+            return Err(Error::NoTransform { view: view.id(), what: "verified" });
+        }
         (None, Some(view)) => view.component.clone(),
         (None, None) => {
             let reason = "name the component too, or its view with --view; without a file, all that is registered is held against its vectors";
@@ -165,8 +168,14 @@ fn registered(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     }
     let registry = registry::open(&context.root()?)?;
     let views = match &arguments.view {
-        Some(name) => vec![registry.view(name)?.view.id()],
-        None => registry.registered.bound.keys().cloned().collect(),
+        Some(name) => match &registry.view(name)?.view {
+            view if view.is_columns() => return Err(Error::NoTransform { view: view.id(), what: "verified" }),
+            view => vec![view.id()],
+        },
+        None => {
+            let computed = registry.registered.bound.values().filter(|bound| !bound.view.is_columns());
+            computed.map(|bound| bound.view.id()).collect()
+        }
     };
     registry.some()?;
     let opened = Opened::open_registered(&registry.registered, compiler())?;

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -7,12 +8,12 @@ use super::super::{File, parse_registered};
 use super::*;
 use crate::definition::DURATION_DAYS_MAX;
 use crate::model::{
-    AsOf, Deprecation, JoinKey, KnownBy, NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind, Stage,
-    ViewVersion,
+    AsOf, ColumnFeature, Deprecation, JoinKey, KnownBy, NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind,
+    Stage, ViewVersion,
 };
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration, MICROS_PER_DAY};
-use crate::types::DataType;
+use crate::types::{DataType, ItemType};
 
 /// Any text: control characters, quotes, emoji.
 fn text() -> impl Strategy<Value = String> {
@@ -173,6 +174,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
                 source: ViewSource::Files(Arc::new(source)),
                 entities,
                 component: Path::new(root).join(component),
+                columns: Vec::new(),
                 parameters,
                 inputs,
                 key_columns,
@@ -220,6 +222,31 @@ fn on_demand(view: FeatureView, upstream: &FeatureView, feature: String) -> Feat
     }
 }
 
+/// `view` as one of columns.
+fn of_columns(view: FeatureView, description: String, column: String) -> FeatureView {
+    let feature = |name: &str, column: &str, data_type| ColumnFeature {
+        name: name.to_owned(),
+        column: column.to_owned(),
+        data_type,
+        description: description.clone(),
+    };
+    let columns = vec![
+        feature("plain", "plain", DataType::Float32Vector(3)),
+        feature("mapped", &column, DataType::Sequence(ItemType::String)),
+    ];
+    let inputs = [("mapped".to_owned(), InputSource::Column(column))].into();
+    FeatureView {
+        name: "of_columns".to_owned(),
+        component: PathBuf::new(),
+        columns,
+        parameters: BTreeMap::new(),
+        inputs,
+        nan: NanMode::Boundary,
+        limits: TransformLimits::default(),
+        ..view
+    }
+}
+
 /// What `replacement@7` refers to.
 fn replacement(view: &FeatureView) -> FeatureView {
     FeatureView {
@@ -239,14 +266,15 @@ proptest! {
     #[test]
     fn what_is_rendered_is_read_back(
         (root, stored, others, feature) in prop::sample::select(vec!["", ".", "root/of it", "/abs"])
-            .prop_flat_map(|root| (Just(root), stored(root), prop::collection::vec(stored(root), 2), name())),
+            .prop_flat_map(|root| (Just(root), stored(root), prop::collection::vec(stored(root), 3), name())),
         prefix: bool,
         (owner, description, tags) in (text(), text(), texts(text(), text())),
     ) {
-        let [first, second] = <[FeatureView; 2]>::try_from(others).unwrap();
+        let [first, second, third] = <[FeatureView; 3]>::try_from(others).unwrap();
+        let of_columns = of_columns(third, description.clone(), "a column".to_owned());
         let over = over(first, &stored);
         let on_demand = on_demand(second, &stored, feature.clone());
-        let mut views = vec![replacement(&stored), stored, over, on_demand];
+        let mut views = vec![replacement(&stored), stored, over, on_demand, of_columns];
         let distinct: BTreeSet<ViewVersion> = views.iter().map(FeatureView::id).collect();
         prop_assume!(distinct.len() == views.len());
         let service = FeatureService {
@@ -303,6 +331,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
             description: String::new(),
         })],
         component: "/elsewhere/login_risk.wasm".into(),
+        columns: Vec::new(),
         parameters: [
             ("edges".to_owned(), ParameterValue::Float64s(vec![0.0, 1e300, f64::NEG_INFINITY])),
             ("night".to_owned(), ParameterValue::Timestamps(vec![Timestamp(0)])),

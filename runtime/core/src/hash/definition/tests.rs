@@ -36,6 +36,17 @@ impl Case {
         self.view.inputs.insert(input.to_owned(), source);
     }
 
+    fn columns(&mut self, columns: &[(&str, &str, DataType)]) {
+        let feature = |(name, column, data_type): &(&str, &str, DataType)| ColumnFeature {
+            name: (*name).to_owned(),
+            column: (*column).to_owned(),
+            data_type: *data_type,
+            description: String::new(),
+        };
+        self.view.columns = columns.iter().map(feature).collect();
+        (self.signature, self.digest) = self.view.declared().unwrap();
+    }
+
     fn default(&mut self, value: serde_json::Value) {
         self.view.defaults.insert("risk".to_owned(), value);
     }
@@ -82,6 +93,7 @@ fn case() -> Case {
         source: ViewSource::Files(Arc::new(source)),
         entities: vec![Arc::new(entity)],
         component: "transform.wasm".into(),
+        columns: Vec::new(),
         parameters: parameters(),
         inputs: [("amount".to_owned(), InputSource::Column("amount_eur".to_owned()))].into(),
         key_columns: BTreeMap::new(),
@@ -158,6 +170,10 @@ const COVERED: &[Change] = &[
     ("FeatureView.ttl", |c| c.view.ttl = None),
     ("FeatureView.ttl", |c| c.view.ttl = Some(Duration::from_micros(1))),
     ("FeatureView.as_of", |c| c.view.as_of = AsOf::AtOrBefore),
+    ("FeatureView.columns", |c| c.columns(&[("risk", "risk", DataType::Float64)])),
+    ("FeatureView.columns", |c| c.columns(&[("risk", "risk_1", DataType::Float64)])),
+    ("FeatureView.columns", |c| c.columns(&[("risk", "risk", DataType::Int64)])),
+    ("FeatureView.columns", |c| c.columns(&[("risk", "risk", DataType::Float64), ("x", "x", DataType::Int64)])),
     ("FeatureView.publish_delay", |c| c.view.publish_delay = Some(Duration::from_micros(0))),
     ("FeatureView.publish_delay", |c| c.view.publish_delay = Some(Duration::from_micros(1))),
     ("FeatureView.defaults", |c| c.default(serde_json::json!(1.5))),
@@ -247,7 +263,7 @@ fn every_field_is_covered_or_left_out_on_purpose() {
     let case = case();
     let mut fields: BTreeSet<&str> = BTreeSet::new();
     fields.extend(fields!(FeatureView {
-        name, version, stage, deprecation, source, entities, component, parameters, inputs, key_columns, ttl, as_of, known_by, publish_delay, defaults, on_error,
+        name, version, stage, deprecation, source, entities, component, columns, parameters, inputs, key_columns, ttl, as_of, known_by, publish_delay, defaults, on_error,
         nan, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {

@@ -58,7 +58,7 @@ fn from_an_empty_folder_to_a_proved_component() {
     };
     let (folder, rows) = made("everyday", &[]);
     let (_, columns) = made("columnar", &["--columns"]);
-    assert_eq!(rows, columns, "both forms give the same bits");
+    assert_eq!(rows.to_string(), columns.to_string(), "both forms give the same bits");
     assert_eq!(rows[1]["inputs"]["merchant"], "寿司 さくら");
     assert_eq!(
         rows[2]["outputs"],

@@ -49,6 +49,8 @@ pub struct EngineOptions {
     pub compile_memory_bytes_max: u64,
     /// Folder for compiled code, private to this user; none: compile at every start. Default: none.
     pub cache: Option<PathBuf>,
+    /// Bytes of compiled code that the folder keeps; what was longest not used is removed when there is more. None: all is kept. Default: none.
+    pub cache_bytes_max: Option<u64>,
 }
 
 impl Default for EngineOptions {
@@ -65,6 +67,7 @@ impl Default for EngineOptions {
             compile_seconds_max: 60,
             compile_memory_bytes_max: 2 << 30,
             cache: None,
+            cache_bytes_max: None,
         }
     }
 }

@@ -67,6 +67,7 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
             known_by: KnownBy::Created,
             on_error: OnError::Quarantine,
             nan: NanMode::Boundary,
+            instance: InstanceMode::PerCall,
             limits: TransformLimits::default(),
             owner: String::new(),
             description: String::new(),

@@ -31,6 +31,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         known_by,
         on_error,
         nan,
+        instance,
         limits,
         owner,
         description,
@@ -67,6 +68,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
     }
     out.line("on_error", quoted(on_error.as_str()));
     out.line("nan", quoted(nan.as_str()));
+    out.line("instance", quoted(instance.as_str()));
     out.prose("owner", owner);
     out.prose("description", description);
     out.texts("[feature_view.tags]", tags);

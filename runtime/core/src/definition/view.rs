@@ -13,8 +13,8 @@ use super::references::Views;
 use super::{parameters, source, upstream};
 use crate::limits::TransformLimits;
 use crate::model::{
-    AsOf, Deprecation, Entity, FeatureView, KnownBy, NanMode, OnError, Source, SourceKind, Stage, ViewSource,
-    ViewVersion,
+    AsOf, Deprecation, Entity, FeatureView, InstanceMode, KnownBy, NanMode, OnError, Source, SourceKind, Stage,
+    ViewSource, ViewVersion,
 };
 use crate::suggest;
 use crate::time::Day;
@@ -32,6 +32,7 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "known_by",
     "on_error",
     "nan",
+    "instance",
     "owner",
     "description",
     "tags",
@@ -116,6 +117,10 @@ pub(super) fn read(
             .get("nan")
             .and_then(|value| table.choice("nan", value, &NanMode::ALL, NanMode::as_str))
             .unwrap_or(NanMode::Boundary),
+        instance: table
+            .get("instance")
+            .and_then(|value| table.choice("instance", value, &InstanceMode::ALL, InstanceMode::as_str))
+            .unwrap_or(InstanceMode::PerCall),
         limits: read_limits(table),
         owner: table.prose("owner"),
         description: table.prose("description"),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
 use serde_json::Value;
-use tandem_core::definition::{File, parse_parameters};
+use tandem_core::definition::{File, Settings, parse_parameters};
 use tandem_core::hash::Digest;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{FeatureView, NanMode};
@@ -107,7 +107,7 @@ pub(super) fn bind(
     let Unbound { code, view, parameters, nan, limits } =
         Unbound::read(component, view_of(context, component), arguments)?;
     let size_bytes = code.len() as u64;
-    let engine = engine(context, EngineOptions { allocation, ..EngineOptions::default() })?;
+    let engine = engine(context, component, EngineOptions { allocation, ..EngineOptions::default() })?;
     let workers = Workers::start(1);
     // On a worker: `describe` is user code, and a worker's stack has room for the deepest recursion.
     let bind = move || engine.load(&code, nan)?.bind(&parameters, &limits);
@@ -117,9 +117,13 @@ pub(super) fn bind(
 }
 
 /// An engine for components that are named by their files. What it compiles is kept for this user: a component of an interpreted language takes
-/// seconds, and an author builds, tests and verifies the same one.
-pub(super) fn engine(context: &Context, options: EngineOptions) -> Result<Engine, Error> {
-    let options = EngineOptions { compiler: compiler(), ..options };
+/// seconds, and an author builds, tests and verifies the same one. The limits of compiling are those of the project around it.
+pub(super) fn engine(context: &Context, component: &Path, options: EngineOptions) -> Result<Engine, Error> {
+    let mut options = EngineOptions { compiler: compiler(), ..options };
+    if let Some(settings) = settings_around(context, component) {
+        options.compile_seconds_max = settings.engine.compile_seconds_max;
+        options.compile_memory_bytes_max = settings.engine.compile_memory_bytes_max;
+    }
     let cache = tandem_build::default_cache_dir().map(|folder| folder.join("compiled"));
     let kept = EngineOptions { cache, cache_bytes_max: Some(COMPILED_BYTES_MAX), ..options.clone() };
     match Engine::new(kept) {
@@ -132,6 +136,12 @@ pub(super) fn engine(context: &Context, options: EngineOptions) -> Result<Engine
         }
         engine => Ok(engine?),
     }
+}
+
+/// Settings of the project in which a component lies. One with mistakes does not keep a component from being used.
+fn settings_around(context: &Context, component: &Path) -> Option<Settings> {
+    let file = component.canonicalize().ok()?;
+    project::settings(&context.find_root(file.parent()?).ok()?).ok()
 }
 
 /// A component and what it is to be bound with.

@@ -90,7 +90,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let view = named.or_else(|| view_of(context, &component));
     let Unbound { code, view, parameters, nan, limits } = Unbound::read(&component, view, &arguments.parameters)?;
 
-    let engine = engine(context, EngineOptions { instances_max: INSTANCES, ..EngineOptions::default() })?;
+    let engine = engine(context, &component, EngineOptions { instances_max: INSTANCES, ..EngineOptions::default() })?;
     let workers = Workers::start(1);
     let fail = |source| Error::Component { component: component.clone(), source };
     // On a worker: its stack has room for the deepest recursion of user code.

@@ -11,13 +11,16 @@
 //! - [`canonical`], [`key`], [`order`]: canonical bytes of values, entity keys, the total order of feature rows
 //! - [`status`]: what an online value is served as
 //! - [`point_in_time`]: which row of a view a label gets
+//! - [`feature_plan`]: what features take: columns of the request, stored rows, on-demand views in their order
 //! - [`hash`]: digests of components and definition hashes
 //! - [`suggest`]: near names for hints, everywhere the same
 //! - [`json`]: the exact encoding of values in JSON
 //! - [`sample`]: sample rows, generated from a signature
 
 pub mod canonical;
+pub mod defaults;
 pub mod definition;
+pub mod feature_plan;
 pub mod hash;
 pub mod json;
 pub mod key;

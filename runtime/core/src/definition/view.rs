@@ -10,14 +10,14 @@ use toml::de::DeValue;
 use super::names::{Names, read_name};
 use super::reader::Table;
 use super::references::Views;
-use super::{parameters, source, upstream};
+use super::{defaults, parameters, source, upstream};
 use crate::limits::TransformLimits;
 use crate::model::{
     AsOf, Deprecation, Entity, FeatureView, InstanceMode, KnownBy, NanMode, OnError, Source, SourceKind, Stage,
     ViewSource, ViewVersion,
 };
 use crate::suggest;
-use crate::time::Day;
+use crate::time::{Day, Duration};
 
 pub(super) const VIEW_KEYS: &[&str] = &[
     "name",
@@ -30,6 +30,8 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "ttl",
     "as_of",
     "known_by",
+    "publish_delay",
+    "defaults",
     "on_error",
     "nan",
     "instance",
@@ -102,6 +104,7 @@ pub(super) fn read(
     let key_columns = if on_demand { BTreeMap::new() } else { read_key_columns(table, entities.as_deref()) };
     let as_of = if on_demand { Some(AsOf::AtOrBefore) } else { read_as_of(table, source.as_ref()) };
     let known_by = if on_demand { Some(KnownBy::Event) } else { read_known_by(table, source.as_ref()) };
+    let publish_delay = if on_demand { None } else { read_publish_delay(table, known_by) };
     let choice = |key, on_error: OnError| {
         table.get(key).and_then(|value| table.choice(key, value, &OnError::ALL, OnError::as_str)).unwrap_or(on_error)
     };
@@ -111,6 +114,8 @@ pub(super) fn read(
         component: component.unwrap_or_default(),
         parameters: parameters::read(table),
         key_columns,
+        publish_delay,
+        defaults: if on_demand { BTreeMap::new() } else { defaults::read(table) },
         ttl,
         on_error: choice("on_error", OnError::Fail),
         nan: table
@@ -266,6 +271,16 @@ fn read_known_by(table: &Table<'_>, source: Option<&ViewSource>) -> Option<Known
         table.error(value, message, "add `created_time` to the source, or use `published` or `event`".to_owned());
     }
     Some(known_by)
+}
+
+fn read_publish_delay(table: &Table<'_>, known_by: Option<KnownBy>) -> Option<Duration> {
+    let value = table.get("publish_delay")?;
+    if known_by.is_some_and(|known_by| known_by != KnownBy::Published) {
+        let message = format!("{} has `publish_delay`, but its `known_by` is not `published`", table.what);
+        table.error(value, message, "add `known_by = \"published\"`, or take `publish_delay` out".to_owned());
+        return None;
+    }
+    table.duration("publish_delay", value)
 }
 
 pub(super) fn read_tags(table: &Table<'_>) -> BTreeMap<String, String> {

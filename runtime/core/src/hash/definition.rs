@@ -2,6 +2,7 @@
 
 use super::Digest;
 use super::encoding::Item;
+use crate::defaults::Defaults;
 use crate::limits::TransformLimits;
 use crate::model::{Entity, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource, ViewVersion};
 use crate::parameter::{ParameterValue, Parameters};
@@ -12,7 +13,7 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 
 /// SHA-256 over a canonical typed encoding of everything of a definition that can change a value: the component's
 /// digest, parameters, the source of each of the signature's inputs, join keys (names, types and columns, in order), the
-/// source (name, kind, time columns, sequence, time zone, partition), `as_of`, `known_by`, `ttl`, limits, `nan` and
+/// source (name, kind, time columns, sequence, time zone, partition), `as_of`, `known_by`, `publish_delay`, `ttl`, defaults, limits, `nan` and
 /// `on_error`. A view that is read, for its rows or for a feature, is covered by its name and version.
 ///
 /// What is not covered:
@@ -51,6 +52,8 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         ttl,
         as_of,
         known_by,
+        publish_delay,
+        defaults: _, // typed by the signature
         on_error,
         nan,
         instance: _,
@@ -60,7 +63,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         tags: _,
     } = view;
     let Signature { inputs, outputs: _, doc: _ } = signature;
-    Item::record([
+    let mut fields = Item::fields([
         ("component", Item::Bytes(digest.0.to_vec())),
         ("parameters", parameters_item(parameters)),
         ("inputs", Item::list(inputs, |input| input_item(&input.name, view.input_source(&input.name)))),
@@ -72,7 +75,23 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         ("limits", limits_item(limits)),
         ("nan", Item::text(nan.as_str())),
         ("on_error", Item::text(on_error.as_str())),
-    ])
+    ]);
+    // What came later is left out where it is absent, so that definitions without it keep their hashes.
+    if let Some(delay) = publish_delay {
+        fields.push(("publish_delay_us".to_owned(), Item::Unsigned(delay.as_micros())));
+    }
+    let defaults = defaults_item(view, signature);
+    if !defaults.is_empty() {
+        fields.push(("defaults".to_owned(), Item::Record(defaults)));
+    }
+    Item::Record(fields)
+}
+
+/// Each default as the canonical bytes of its value, so that `0` and `0.0` are one default of a float64. Those that are refused when the view is bound
+/// are left out.
+fn defaults_item(view: &FeatureView, signature: &Signature) -> Vec<(String, Item)> {
+    let (defaults, _) = Defaults::of(view, signature);
+    defaults.bytes().map(|(feature, bytes)| (feature.to_owned(), Item::Bytes(bytes))).collect()
 }
 
 fn keys(entity: &Entity) -> &[JoinKey] {

@@ -1,7 +1,10 @@
 //! Rows compete for the instants of labels.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
+use super::spans::Spans;
+use super::ties::{NONE, Ties};
 use super::{Instants, Rules};
 use crate::model::KnownBy;
 use crate::time::Timestamp;
@@ -17,6 +20,8 @@ pub struct JoinRow {
     pub published_time: Timestamp,
     /// Position in the source's log.
     pub sequence: Option<i64>,
+    /// The first instant at which the row no longer counts, as if it had never been there; None where it counts for ever.
+    pub until: Option<Timestamp>,
     /// Where the row is: the caller's number for it.
     pub row: u64,
 }
@@ -26,7 +31,7 @@ pub struct JoinRow {
 pub struct Answer {
     /// The row; None where none was there.
     pub winner: Option<Winner>,
-    /// Whether a row of a later event had happened and was not known yet: what [`KnownBy`] kept out.
+    /// Whether a row of a later event had happened, still counted and was not known yet: what [`KnownBy`] kept out.
     pub newer_unknown: bool,
 }
 
@@ -35,6 +40,8 @@ pub struct Answer {
 pub struct Winner {
     /// Its event time.
     pub event_time: Timestamp,
+    /// Its created time.
+    pub created_time: Option<Timestamp>,
     /// Whether it is too old to be served: OUTSIDE_MAX_AGE.
     pub expired: bool,
     /// The row, or one of those that tie.
@@ -44,21 +51,23 @@ pub struct Winner {
     pub tied: Vec<u64>,
 }
 
-/// The end of a list of ties.
-const END: u32 = u32::MAX;
-
 /// The greatest row of a slot.
 #[derive(Debug, Clone, Copy)]
-struct Best {
+pub(super) struct Best {
     event_time: Timestamp,
     created_time: Option<Timestamp>,
     sequence: Option<i64>,
     row: u64,
-    /// Rows that tie with it: the first of a list.
+    /// A list of rows that tie with it.
     ties: u32,
 }
 
 impl Best {
+    /// The same row, with its list of ties under another number.
+    pub(super) fn moved(self, moved: impl Fn(u32) -> u32) -> Self {
+        Best { ties: moved(self.ties), ..self }
+    }
+
     /// The order of rows, as far as it goes without their bytes.
     fn cmp(&self, other: &Best) -> Ordering {
         let rank = |best: &Best| (best.event_time, best.created_time, best.sequence);
@@ -66,23 +75,20 @@ impl Best {
     }
 }
 
-/// Lists of rows that share their ends, so that a slot's ties cost only what is new in them.
-#[derive(Debug, Default)]
-pub(super) struct Ties(pub(super) Vec<(u64, u32)>);
+/// Rows for which a step is taken before the next.
+const CHUNK: usize = 64;
 
-impl Ties {
-    /// `row` before the list `rest`.
-    fn before(&mut self, row: u64, rest: u32) -> u32 {
-        let index = u32::try_from(self.0.len()).ok().filter(|index| *index != END).expect("fewer than 2^32 - 1 ties");
-        self.0.push((row, rest));
-        index
-    }
-
-    /// The rows of a list.
-    fn list(&self, first: u32) -> impl Iterator<Item = u64> {
-        let node = |index: u32| self.0.get(index as usize).copied();
-        std::iter::successors(node(first), move |(_, rest)| node(*rest)).map(|(row, _)| row)
-    }
+/// Where a row is offered.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// The slots of its group.
+    slots: (usize, usize),
+    /// The first of them at which it has happened; their end, if there is none.
+    happened: usize,
+    /// The first of them at which it is there.
+    there: usize,
+    /// An event time that the slot has already: what is earlier does not win there.
+    beats: Option<Timestamp>,
 }
 
 /// Slots for the labels' instants, for the rows of one view to be offered to.
@@ -93,6 +99,8 @@ pub struct Contest<'a> {
     slots: Vec<Option<Best>>,
     /// The latest event that had happened, known or not; empty where all that happened is known.
     happened: Vec<Option<Timestamp>>,
+    /// Rows that end before the last instant of their group, by group.
+    spans: HashMap<u32, Spans>,
     pub(super) ties: Ties,
 }
 
@@ -105,74 +113,139 @@ impl<'a> Contest<'a> {
             rules,
             slots: vec![None; instants.slots()],
             happened: vec![None; watched],
+            spans: HashMap::new(),
             ties: Ties::default(),
         }
     }
 
     /// Offers a row of a group. The order of the offers does not matter, and an offer may be repeated.
     pub fn offer(&mut self, group: u32, row: &JoinRow) {
-        let JoinRow { event_time, created_time, published_time, sequence, row } = *row;
-        let Some(happened) = self.rules.happened_from(event_time) else { return };
-        if !self.happened.is_empty()
-            && let Some(slot) = self.instants.first_from(group, happened)
+        self.offer_all(&[(group, *row)]);
+    }
+
+    /// Offers rows, each of a group. What they touch lies far apart in memory, so each step is taken for many rows before the next: their waits
+    /// overlap.
+    pub fn offer_all(&mut self, rows: &[(u32, JoinRow)]) {
+        let mut places = [Place::default(); CHUNK];
+        for rows in rows.chunks(CHUNK) {
+            for (place, (group, _)) in places.iter_mut().zip(rows) {
+                place.slots = self.instants.bounds(*group);
+            }
+            for (place, (_, row)) in places.iter_mut().zip(rows) {
+                self.find(place, row);
+            }
+            for place in places.iter_mut().take(rows.len()) {
+                place.beats = self.slots.get(place.there).and_then(|best| best.map(|best| best.event_time));
+            }
+            for (place, (group, row)) in places.iter().zip(rows) {
+                self.put(place, *group, row);
+            }
+        }
+    }
+
+    /// Finds the first slots at which a row has happened and is there.
+    fn find(&self, place: &mut Place, row: &JoinRow) {
+        let (start, end) = place.slots;
+        let instants = self.instants.between(start, end);
+        let first = |from: Timestamp| start + instants.partition_point(|instant| *instant < from);
+        place.happened = self.rules.happened_from(row.event_time).map_or(end, first);
+        let there = self.rules.there_from(row.event_time, row.created_time, row.published_time);
+        place.there = there.map_or(end, first);
+    }
+
+    fn put(&mut self, place: &Place, group: u32, row: &JoinRow) {
+        let JoinRow { event_time, created_time, published_time, sequence, until, row } = *row;
+        let Place { slots: (_, end), happened, there, .. } = *place;
+        let offered = Best { event_time, created_time, sequence, row, ties: NONE };
+        if let Some(until) = until
+            && let Some(end) = self.instants.first_from(group, until)
         {
-            self.happened[slot] = self.happened[slot].max(Some(event_time));
+            let Some(happened) = self.rules.happened_from(event_time) else { return };
+            let there = self.rules.there_from(event_time, created_time, published_time);
+            return self.offer_until(group, happened, there, end, offered);
         }
-        let there = happened.max(self.rules.known_from(created_time, published_time));
-        if let Some(slot) = self.instants.first_from(group, there) {
-            let offered = Best { event_time, created_time, sequence, row, ties: END };
-            self.slots[slot] = greater(self.slots[slot], Some(offered), &[], &mut self.ties);
+        // Where a row is there as soon as it has happened, the winner is no earlier event.
+        if happened < there && !self.happened.is_empty() {
+            self.happened[happened] = self.happened[happened].max(Some(event_time));
         }
+        if there < end && Some(event_time) >= place.beats {
+            self.slots[there] = greater(self.slots[there], Some(offered), &mut self.ties);
+        }
+    }
+
+    /// Offers a row to the slots before `end` alone.
+    #[cold]
+    fn offer_until(&mut self, group: u32, happened: Timestamp, there: Option<Timestamp>, end: usize, offered: Best) {
+        let slots = self.instants.of_group(group);
+        let until_end = |from: Option<Timestamp>| {
+            let first = from.and_then(|from| self.instants.first_from(group, from)).unwrap_or(end).min(end);
+            first - slots.start..end - slots.start
+        };
+        let (happened, there) = (until_end(Some(happened)), until_end(there));
+        // The row has happened wherever it is known.
+        if happened.is_empty() {
+            return;
+        }
+        let watched = !self.happened.is_empty();
+        let spans = self.spans.entry(group).or_insert_with(|| Spans::new(slots.len(), watched));
+        if watched {
+            spans.happened(happened, offered.event_time);
+        }
+        spans.offer(there, offered, &mut self.ties);
     }
 
     /// Adds what was offered to another contest for the same labels, of other rows of the same view.
     pub fn join(&mut self, other: Contest<'_>) {
         assert_eq!(self.slots.len(), other.slots.len(), "both are for the same labels");
+        let moved = self.ties.absorb(other.ties);
         for (mine, theirs) in self.slots.iter_mut().zip(other.slots) {
-            let tied: Vec<u64> = theirs.into_iter().flat_map(|best| other.ties.list(best.ties)).collect();
-            let theirs = theirs.map(|best| Best { ties: END, ..best });
-            *mine = greater(*mine, theirs, &tied, &mut self.ties);
+            let theirs = theirs.map(|best| best.moved(&moved));
+            *mine = greater(*mine, theirs, &mut self.ties);
         }
         for (mine, theirs) in self.happened.iter_mut().zip(other.happened) {
             *mine = (*mine).max(theirs);
         }
+        let watched = !self.happened.is_empty();
+        for (group, theirs) in other.spans {
+            let slots = self.instants.of_group(group).len();
+            let mine = self.spans.entry(group).or_insert_with(|| Spans::new(slots, watched));
+            mine.join(theirs, &mut self.ties, &moved);
+        }
     }
 
-    /// Gives each slot its winner: the greatest of what was offered to it and to those of earlier instants of its group.
+    /// Gives each slot its winner: the greatest of what was offered to it, to those of earlier instants of its group, and to spans with it.
     pub fn decide(mut self) -> Decided<'a> {
         for group in 0..self.instants.groups() {
             for slot in self.instants.of_group(group as u32).skip(1) {
-                let own: Vec<u64> = self.slots[slot].into_iter().flat_map(|best| self.ties.list(best.ties)).collect();
-                let offered = self.slots[slot].map(|best| Best { ties: END, ..best });
-                self.slots[slot] = greater(self.slots[slot - 1], offered, &own, &mut self.ties);
+                self.slots[slot] = greater(self.slots[slot - 1], self.slots[slot], &mut self.ties);
                 if !self.happened.is_empty() {
                     self.happened[slot] = self.happened[slot].max(self.happened[slot - 1]);
                 }
             }
         }
-        let Contest { instants, rules, slots, happened, ties } = self;
+        for (group, spans) in std::mem::take(&mut self.spans) {
+            let seen = spans.decide(&mut self.ties);
+            for (slot, (best, happened)) in self.instants.of_group(group).zip(seen) {
+                self.slots[slot] = greater(self.slots[slot], best, &mut self.ties);
+                if !self.happened.is_empty() {
+                    self.happened[slot] = self.happened[slot].max(happened);
+                }
+            }
+        }
+        let Contest { instants, rules, slots, happened, spans: _, ties } = self;
         Decided { instants, rules, slots, happened, ties }
     }
 }
 
-/// The greater of two rows, with both and `tied`, the rows that tie with the second, where they tie.
-fn greater(first: Option<Best>, second: Option<Best>, tied: &[u64], ties: &mut Ties) -> Option<Best> {
-    let (Some(a), Some(b)) = (first, second) else {
-        return first.or_else(|| second.map(|best| with(best, tied, ties)));
-    };
+/// The greater of two rows; where they tie, the first with the other and its ties among its own.
+pub(super) fn greater(first: Option<Best>, second: Option<Best>, ties: &mut Ties) -> Option<Best> {
+    let (Some(a), Some(b)) = (first, second) else { return first.or(second) };
     Some(match a.cmp(&b) {
         Ordering::Greater => a,
-        Ordering::Less => with(b, tied, ties),
-        Ordering::Equal => {
-            let a = with(a, tied, ties);
-            if a.row == b.row { a } else { with(a, &[b.row], ties) }
-        }
+        Ordering::Less => b,
+        Ordering::Equal if a.row == b.row && b.ties == NONE => a,
+        Ordering::Equal => Best { ties: ties.with(b.row, a.ties, b.ties), ..a },
     })
-}
-
-/// A row that these tie with.
-fn with(best: Best, tied: &[u64], ties: &mut Ties) -> Best {
-    Best { ties: tied.iter().fold(best.ties, |rest, row| ties.before(*row, rest)), ..best }
 }
 
 /// Winners, by slot.
@@ -189,14 +262,14 @@ impl Decided<'_> {
     /// What the labels of a slot get.
     pub fn answer(&self, slot: usize) -> Answer {
         let winner = self.slots[slot].map(|best| {
-            let mut tied: Vec<u64> = self.ties.list(best.ties).collect();
+            let mut tied = self.ties.rows(best.ties);
             if !tied.is_empty() {
                 tied.push(best.row);
                 tied.sort_unstable();
                 tied.dedup();
             }
             let expired = self.rules.expired(best.event_time, self.instants.instant(slot));
-            Winner { event_time: best.event_time, expired, row: best.row, tied }
+            Winner { event_time: best.event_time, created_time: best.created_time, expired, row: best.row, tied }
         });
         let happened = self.happened.get(slot).copied().flatten();
         let newer_unknown = happened > winner.as_ref().map(|winner| winner.event_time);

@@ -57,9 +57,28 @@ impl Instants {
         self.instants[slot]
     }
 
+    /// The group of a slot; None if there is no such slot.
+    pub fn group_of(&self, slot: usize) -> Option<u32> {
+        if slot >= self.slots() {
+            return None;
+        }
+        // The last group that begins at or before it; groups without a slot begin where the next one does.
+        Some((self.starts.partition_point(|start| *start <= slot) - 1) as u32)
+    }
+
     /// The slots of a group.
     pub fn of_group(&self, group: u32) -> std::ops::Range<usize> {
         self.starts[group as usize]..self.starts[group as usize + 1]
+    }
+
+    /// The first slot of a group, and the one after its last.
+    pub(super) fn bounds(&self, group: u32) -> (usize, usize) {
+        (self.starts[group as usize], self.starts[group as usize + 1])
+    }
+
+    /// The instants of the slots from `start` to before `end`.
+    pub(super) fn between(&self, start: usize, end: usize) -> &[Timestamp] {
+        &self.instants[start..end]
     }
 
     /// The slot of the first instant of a group that is not before `from`; None if all are.

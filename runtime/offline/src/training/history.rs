@@ -1,8 +1,9 @@
 //! The published files of a view as one sequence of numbered rows.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,12 +17,14 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::errors::ParquetError;
 use parquet::file::statistics::Statistics;
+use tandem_core::hash::Digest;
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::BoundView;
 use tandem_core::point_in_time::{Contest, JoinRow};
 use tandem_core::time::Timestamp;
 
 use super::TrainingError;
+use super::groups::{Found, NONE};
 use super::labels::LabelKeys;
 use crate::columns::feature_schema;
 use crate::error::OfflineError;
@@ -46,9 +49,26 @@ pub(super) struct HistoryFile {
     footer: ArrowReaderMetadata,
 }
 
+/// A file whose rows may be joined, as a manifest names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// SHA-256 of its footer, which has places, sizes and extremes of all columns, and the digest of what its rows were computed from.
+    pub footer: Digest,
+}
+
 /// Rows that were read in the first pass.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Offered {
+    /// Row groups.
+    pub(super) row_groups: u64,
+    /// Groups of the labels' keys that have a row, by number.
+    seen: Vec<bool>,
     /// Rows.
     pub(super) rows: u64,
     /// Of them, rows whose key has a null or NaN.
@@ -59,15 +79,33 @@ pub(super) struct Offered {
 
 impl std::ops::AddAssign for Offered {
     fn add_assign(&mut self, other: Self) {
+        self.row_groups += other.row_groups;
+        if self.seen.len() < other.seen.len() {
+            self.seen.resize(other.seen.len(), false);
+        }
+        for (mine, theirs) in self.seen.iter_mut().zip(other.seen) {
+            *mine |= theirs;
+        }
         self.rows += other.rows;
         self.null_keys += other.null_keys;
         self.null_created += other.null_created;
     }
 }
 
+impl Offered {
+    /// Whether a row of this group was read.
+    pub(super) fn seen(&self, group: u32) -> bool {
+        self.seen.get(group as usize).copied().unwrap_or(false)
+    }
+}
+
 impl History {
-    /// Lists the files and reads their footers. Blocking.
-    pub(super) fn open(view: &Arc<BoundView>, offline_root: &Path) -> Result<Self, OfflineError> {
+    /// Lists the files and reads their footers. `only`: files below `offline_root` that are taken; None for all. Blocking.
+    pub(super) fn open(
+        view: &Arc<BoundView>,
+        offline_root: &Path,
+        only: Option<&BTreeSet<PathBuf>>,
+    ) -> Result<Self, OfflineError> {
         if !view.view.is_stored() {
             return Err(OfflineError::OnDemand { view: view.view.id() });
         }
@@ -77,7 +115,11 @@ impl History {
             Ok(HistoryFile { entry, footer })
         };
         let listed = list_published(view, offline_root, None)?;
-        let files = listed.into_iter().flat_map(|partition| partition.files);
+        let is_wanted = |entry: &FileEntry| {
+            let below = entry.path.strip_prefix(offline_root).ok();
+            only.is_none_or(|only| below.is_some_and(|below| only.contains(below)))
+        };
+        let files = listed.into_iter().flat_map(|partition| partition.files).filter(is_wanted);
         let files = files.map(open).collect::<Result<Vec<_>, OfflineError>>()?;
         let keys = view.view.join_keys().count();
         Ok(History { view: Arc::clone(view), files, keys })
@@ -85,6 +127,29 @@ impl History {
 
     pub(super) fn files(&self) -> &[HistoryFile] {
         &self.files
+    }
+
+    pub(super) fn view(&self) -> &Arc<BoundView> {
+        &self.view
+    }
+
+    /// Row groups of all files.
+    pub(super) fn row_groups(&self) -> u64 {
+        self.files.iter().map(|file| file.footer.metadata().num_row_groups() as u64).sum()
+    }
+
+    /// The files, as a manifest names them. Reads their footers once more. Blocking.
+    pub(super) fn source_files(&self) -> Result<Vec<SourceFile>, TrainingError> {
+        let file = |file: &HistoryFile| {
+            let path = &file.entry.path;
+            Ok(SourceFile {
+                path: path.clone(),
+                bytes: file.entry.size,
+                rows: file.footer.metadata().file_metadata().num_rows().max(0) as u64,
+                footer: footers::digest(path)?,
+            })
+        };
+        self.files.iter().map(file).collect()
     }
 
     /// Offers the rows of a file. Row groups whose events all happened after the last instant are passed over. Blocking.
@@ -102,7 +167,8 @@ impl History {
         let written = micros(entry.modified);
         let has_created = self.view.view.source.has_created_time();
         let join_keys = labels.join_keys();
-        let mut key = Vec::new();
+        offered.seen.resize(labels.instants.groups(), false);
+        let (mut found, mut rows) = (Found::default(), Vec::new());
         let mut first_row = 0;
         for group in 0..footer.metadata().num_row_groups() {
             let metadata = footer.metadata().row_group(group);
@@ -111,36 +177,38 @@ impl History {
             if earliest(metadata.column(self.keys).statistics()).is_some_and(|earliest| earliest > last.0) {
                 continue;
             }
+            offered.row_groups += 1;
             let columns: Vec<usize> = (0..self.keys + 4).collect();
             for batch in self.reader(file, &columns, Some(vec![group]), None, batch_rows)? {
                 let batch = batch.map_err(|error| self.unreadable(file, error.into()))?;
-                let encoder = KeyEncoder::new(&join_keys, &batch.columns()[..self.keys])
+                let encoder = KeyEncoder::new(join_keys, &batch.columns()[..self.keys])
                     .map_err(|source| TrainingError::Key { view: self.view.view.id(), source })?;
                 let time = |column: usize| batch.column(self.keys + column).as_primitive::<TimestampMicrosecondType>();
                 let (events, created, published) = (time(0), time(1), time(2));
                 let sequences = batch.column(self.keys + 3).as_primitive::<Int64Type>();
-                for index in 0..batch.num_rows() {
-                    key.clear();
-                    let number = row_number(file, row + index as u64);
-                    offered.null_created += u64::from(has_created && created.is_null(index));
-                    if !encoder.encode_into(index, &mut key) {
-                        offered.null_keys += 1;
-                        continue;
-                    }
-                    let Some(group) = labels.groups.get(&key[..]) else { continue };
+                if has_created {
+                    offered.null_created += created.null_count() as u64;
+                }
+                labels.groups.find(&encoder, &mut found);
+                rows.clear();
+                for (index, group) in found.groups.iter().enumerate().filter(|(_, group)| **group != NONE) {
+                    offered.seen[*group as usize] = true;
                     let offer = JoinRow {
                         event_time: Timestamp(events.value(index)),
                         created_time: value(created, index).map(Timestamp),
                         published_time: Timestamp(value(published, index).unwrap_or(written)),
                         sequence: value(sequences, index),
-                        row: number,
+                        until: None,
+                        row: row_number(file, row + index as u64),
                     };
-                    contest.offer(*group, &offer);
+                    rows.push((*group, offer));
                 }
+                contest.offer_all(&rows);
                 row += batch.num_rows() as u64;
                 offered.rows += batch.num_rows() as u64;
             }
         }
+        offered.null_keys = found.null_keys;
         self.check_unchanged(file)?;
         Ok(offered)
     }
@@ -167,10 +235,9 @@ impl History {
         Ok(fetched)
     }
 
-    /// A column of the feature rows by its feature's name.
-    pub(super) fn feature_column(&self, feature: &str) -> Option<usize> {
-        let outputs = &self.view.signature.outputs;
-        outputs.iter().position(|output| output.name == feature).map(|index| self.keys + 4 + index)
+    /// The columns of the features at these positions among the outputs.
+    pub(super) fn output_columns(&self, outputs: &[usize]) -> Vec<usize> {
+        outputs.iter().map(|output| self.keys + 4 + output).collect()
     }
 
     /// The columns of all features.

@@ -176,6 +176,29 @@ impl NanMode {
     }
 }
 
+/// How long an instance lives that answers requests on demand. It changes no value: a component is proved to give the same bits in an
+/// instance that was used before, or it is not registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceMode {
+    /// One call: nothing can pass from one call to another.
+    PerCall,
+    /// Several calls, as many as a proof covers; what is registered only.
+    Reused,
+}
+
+impl InstanceMode {
+    /// Every variant.
+    pub const ALL: [InstanceMode; 2] = [InstanceMode::PerCall, InstanceMode::Reused];
+
+    /// Its word in definition files; not part of the definition hash.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            InstanceMode::PerCall => "per_call",
+            InstanceMode::Reused => "reused",
+        }
+    }
+}
+
 /// How far a version may be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -385,6 +408,8 @@ pub struct FeatureView {
     pub on_error: OnError,
     /// NaN inside the transform.
     pub nan: NanMode,
+    /// How long an instance lives that answers requests.
+    pub instance: InstanceMode,
     /// Limits of calls into the transform.
     pub limits: TransformLimits,
     /// Who answers for it; may be empty.

@@ -71,6 +71,7 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
             defaults: BTreeMap::new(),
             on_error: OnError::Quarantine,
             nan: NanMode::Boundary,
+            instance: InstanceMode::PerCall,
             limits: TransformLimits::default(),
             owner: String::new(),
             description: String::new(),

@@ -34,6 +34,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         defaults,
         on_error,
         nan,
+        instance,
         limits,
         owner,
         description,
@@ -76,6 +77,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
     out.line("on_error", quoted(on_error.as_str()));
     if !view.is_columns() {
         out.line("nan", quoted(nan.as_str()));
+        out.line("instance", quoted(instance.as_str()));
     }
     out.prose("owner", owner);
     out.prose("description", description);

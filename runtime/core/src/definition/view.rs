@@ -13,8 +13,8 @@ use super::references::Views;
 use super::{columns, defaults, parameters, source, upstream};
 use crate::limits::TransformLimits;
 use crate::model::{
-    AsOf, Deprecation, Entity, FeatureView, InputSource, KnownBy, NanMode, OnError, Source, SourceKind, Stage,
-    ViewSource, ViewVersion,
+    AsOf, Deprecation, Entity, FeatureView, InputSource, InstanceMode, KnownBy, NanMode, OnError, Source, SourceKind,
+    Stage, ViewSource, ViewVersion,
 };
 use crate::suggest;
 use crate::time::{Day, Duration};
@@ -35,6 +35,7 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "defaults",
     "on_error",
     "nan",
+    "instance",
     "owner",
     "description",
     "tags",
@@ -130,6 +131,10 @@ pub(super) fn read(
             .get("nan")
             .and_then(|value| table.choice("nan", value, &NanMode::ALL, NanMode::as_str))
             .unwrap_or(NanMode::Boundary),
+        instance: table
+            .get("instance")
+            .and_then(|value| table.choice("instance", value, &InstanceMode::ALL, InstanceMode::as_str))
+            .unwrap_or(InstanceMode::PerCall),
         limits: read_limits(table),
         owner: table.prose("owner"),
         description: table.prose("description"),

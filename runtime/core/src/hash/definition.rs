@@ -26,6 +26,7 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 ///   digest; data is new every day, and a source in staging has the same meaning as in production.
 /// - Names of entities and all outputs of the signature: what they mean is in the join keys, and in the component
 ///   with its parameters.
+/// - How long instances live: a component that is registered is proved to give the same bits either way.
 /// - Owner, description, tags, stage, deprecation: they are for people.
 ///
 /// The bytes are the text [`DEFINITION_ENCODING`] and a record (`encoding.rs`).
@@ -58,6 +59,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         defaults: _, // typed by the signature
         on_error,
         nan,
+        instance: _,
         limits,
         owner: _,
         description: _,

@@ -13,7 +13,7 @@ use super::What;
 pub struct Differences {
     /// Fields that can change a value; empty if, and only if, the definition hashes are equal.
     pub meaning: Vec<String>,
-    /// Fields that cannot: what people read, and where files lie. Without the stage.
+    /// Fields that cannot: what people read, where files lie, how long instances live. Without the stage.
     pub documentation: Vec<String>,
 }
 
@@ -55,6 +55,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         defaults,
         on_error,
         nan,
+        instance,
         limits,
         owner,
         description,
@@ -104,6 +105,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
     } else if found.meaning.is_empty() {
         found.meaning.push("what an upstream view or the encoding covers".to_owned());
     }
+    found.documentation(old.instance != *instance, "instance");
     found.documentation(old.owner != *owner, "owner");
     found.documentation(old.description != *description, "description");
     found.documentation(old.tags != *tags, "tags");

@@ -6,8 +6,8 @@ use tandem_core::defaults::Defaults;
 use tandem_core::hash::definition_hash;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
-    AsOf, Deprecation, Entity, FeatureView, InputSource, JoinKey, KnownBy, NanMode, OnError, ServiceFeatures, Source,
-    SourceKind, ViewSource,
+    AsOf, Deprecation, Entity, FeatureView, InputSource, InstanceMode, JoinKey, KnownBy, NanMode, OnError,
+    ServiceFeatures, Source, SourceKind, ViewSource,
 };
 use tandem_core::parameter::ParameterValue;
 use tandem_core::time::Day;
@@ -62,6 +62,7 @@ fn view(name: &str, version: u32, reads: &[ViewVersion]) -> FeatureView {
         defaults: BTreeMap::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
+        instance: InstanceMode::PerCall,
         limits: TransformLimits::default(),
         owner: String::new(),
         description: String::new(),

@@ -8,8 +8,8 @@ use super::super::{File, parse_registered};
 use super::*;
 use crate::definition::DURATION_DAYS_MAX;
 use crate::model::{
-    AsOf, ColumnFeature, Deprecation, JoinKey, KnownBy, NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind,
-    Stage, ViewVersion,
+    AsOf, ColumnFeature, Deprecation, InstanceMode, JoinKey, KnownBy, NanMode, OnError, PublishedRows, ServiceFeatures,
+    SourceKind, Stage, ViewVersion,
 };
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration, MICROS_PER_DAY};
@@ -143,6 +143,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
         prop::sample::select(KnownBy::ALL.to_vec()),
         prop::sample::select(OnError::ALL.to_vec()),
         prop::sample::select(NanMode::ALL.to_vec()),
+        prop::sample::select(InstanceMode::ALL.to_vec()),
         prop::option::of(1..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64),
     );
     let input = prop_oneof![column().prop_map(InputSource::Column), Just(InputSource::AsOf)];
@@ -156,7 +157,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
     (name(), 1..=u32::MAX, source(root), entities(), choices, maps, rest, later).prop_map(
         move |(name, version, source, entities, choices, maps, rest, later)| {
             let (publish_delay, defaults) = later;
-            let (stage, as_of, known_by, on_error, nan, ttl) = choices;
+            let (stage, as_of, known_by, on_error, nan, instance, ttl) = choices;
             let (inputs, key_columns, tags) = maps;
             let (component, parameters, limits, owner, description, since, replaced) = rest;
             let other = ViewVersion::new("replacement", 7);
@@ -185,6 +186,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
                 defaults,
                 on_error,
                 nan,
+                instance,
                 limits,
                 owner,
                 description,
@@ -346,6 +348,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
         defaults: [("country".to_owned(), "AT".into()), ("mean".to_owned(), 0.0.into())].into(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
+        instance: InstanceMode::PerCall,
         limits: TransformLimits::default(),
         owner: "risk@example.com".to_owned(),
         description: "Two\nlines".to_owned(),

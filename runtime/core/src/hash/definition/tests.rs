@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{AsOf, Deprecation, KnownBy, NanMode, OnError, SourceKind, Stage};
+use crate::model::{AsOf, Deprecation, InstanceMode, KnownBy, NanMode, OnError, SourceKind, Stage};
 use crate::time::{Day, Duration, Timestamp};
 use crate::types::{DataType, Field};
 
@@ -104,6 +104,7 @@ fn case() -> Case {
         defaults: BTreeMap::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
+        instance: InstanceMode::PerCall,
         // Written out: a new default must not change the pinned hash below.
         limits: TransformLimits {
             fuel_base: 1,
@@ -223,6 +224,7 @@ const NOT_COVERED: &[Change] = &[
     ("FeatureView.deprecation", |c| {
         c.view.deprecation = Some(Deprecation { since: Day(0), replacement: Some(ViewVersion::new("spend", 1)) });
     }),
+    ("FeatureView.instance", |c| c.view.instance = InstanceMode::Reused),
     ("FeatureView.component", |c| c.view.component = "elsewhere.wasm".into()),
     ("FeatureView.owner", |c| c.view.owner = "risk".to_owned()),
     ("FeatureView.description", |c| c.view.description = "text".to_owned()),
@@ -264,7 +266,7 @@ fn every_field_is_covered_or_left_out_on_purpose() {
     let mut fields: BTreeSet<&str> = BTreeSet::new();
     fields.extend(fields!(FeatureView {
         name, version, stage, deprecation, source, entities, component, columns, parameters, inputs, key_columns, ttl, as_of, known_by, publish_delay, defaults, on_error,
-        nan, limits, owner, description, tags,
+        nan, instance, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {
         name, path, kind, event_time, created_time, sequence, timezone, partition, description,

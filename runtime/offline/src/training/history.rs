@@ -25,6 +25,7 @@ use tandem_core::status::is_never_valid;
 use tandem_core::time::Timestamp;
 
 use super::TrainingError;
+use super::groups::{Found, NONE};
 use super::labels::LabelKeys;
 use crate::columns::feature_schema;
 use crate::direct::{self, DirectFile, Which};
@@ -189,7 +190,7 @@ impl History {
         let has_created = self.view.view.source.has_created_time();
         let join_keys = labels.join_keys();
         offered.seen.resize(labels.instants.groups(), false);
-        let mut key = Vec::new();
+        let (mut found, mut rows) = (Found::default(), Vec::new());
         let mut first_row = 0;
         for group in 0..footer.metadata().num_row_groups() {
             let metadata = footer.metadata().row_group(group);
@@ -212,27 +213,19 @@ impl History {
                 let time = |column: usize| batch.column(self.keys + column).as_primitive::<TimestampMicrosecondType>();
                 let (events, created, published) = (time(0), time(1), time(2));
                 let sequences = batch.column(self.keys + 3).as_primitive::<Int64Type>();
-                let ends = self
-                    .valid_to_column()
-                    .map(|_| batch.columns().last())
-                    .and_then(|last| last?.as_primitive_opt::<TimestampMicrosecondType>());
-                for index in 0..batch.num_rows() {
-                    key.clear();
-                    let number = row_number(file, row + index as u64);
-                    if events.is_null(index) {
-                        offered.set_aside += 1;
-                        continue;
-                    }
+                let ends = self.valid_to_column().and(batch.columns().last());
+                let ends = ends.and_then(|ends| ends.as_primitive_opt::<TimestampMicrosecondType>());
+                offered.set_aside += events.null_count() as u64;
+                if has_created {
+                    offered.null_created += created.null_count() as u64;
+                }
+                labels.groups.find(&encoder, &mut found);
+                rows.clear();
+                for (index, group) in found.groups.iter().enumerate().filter(|(_, group)| **group != NONE) {
                     let end = ends.and_then(|ends| value(ends, index)).map(Timestamp);
-                    if is_never_valid(Timestamp(events.value(index)), end) {
+                    if events.is_null(index) || is_never_valid(Timestamp(events.value(index)), end) {
                         continue;
                     }
-                    offered.null_created += u64::from(has_created && created.is_null(index));
-                    if !encoder.encode_into(index, &mut key) {
-                        offered.null_keys += 1;
-                        continue;
-                    }
-                    let Some(group) = labels.groups.get(&key[..]) else { continue };
                     offered.seen[*group as usize] = true;
                     let offer = JoinRow {
                         event_time: Timestamp(events.value(index)),
@@ -240,14 +233,16 @@ impl History {
                         published_time: Timestamp(value(published, index).unwrap_or(written)),
                         sequence: value(sequences, index),
                         until: None,
-                        row: number,
+                        row: row_number(file, row + index as u64),
                     };
-                    contest.offer(*group, &offer);
+                    rows.push((*group, offer));
                 }
+                contest.offer_all(&rows);
                 row += batch.num_rows() as u64;
                 offered.rows += batch.num_rows() as u64;
             }
         }
+        offered.null_keys = found.null_keys;
         self.check_unchanged(file)?;
         Ok(offered)
     }

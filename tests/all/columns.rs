@@ -69,6 +69,11 @@ fn project() -> tempfile::TempDir {
 }
 
 fn rows(root: &Path, name: &str) -> Vec<Value> {
+    read(root, name, &["credit", "country", "account__status", "account__default_reason"])
+}
+
+/// These columns of a training set, a list for each row.
+fn read(root: &Path, name: &str, columns: &[&str]) -> Vec<Value> {
     let file = fs::File::open(root.join(name)).expect("the set");
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet");
     let mut rows = Vec::new();
@@ -80,8 +85,7 @@ fn rows(root: &Path, name: &str) -> Vec<Value> {
                 let data_type = tandem_core::types::DataType::from_arrow(column.data_type()).expect("a canonical type");
                 tandem_core::json::encode_value(column, data_type, row)
             };
-            let names = ["credit", "country", "account__status", "account__default_reason"];
-            rows.push(Value::Array(names.map(value).to_vec()));
+            rows.push(columns.iter().map(|name| value(name)).collect());
         }
     }
     rows
@@ -195,4 +199,89 @@ fn a_changed_feature_is_a_changed_meaning() {
     let (_, notes) = run(&["check"], 2);
     let message = "feature `credit` of feature view `account` is read from column `limit_usd`, which source `accounts` does not have";
     assert!(notes.contains(message) && notes.contains("--> features/all.toml:"), "{notes}");
+}
+
+const TARIFFS: &str = r#"[[entity]]
+name = "tariff"
+join_keys = [{ name = "tariff_id", type = "int64" }]
+
+[[source]]
+name = "tariffs"
+path = "data/tariffs"
+kind = "dimension"
+valid_from = "from_day"
+valid_to = "to_day"
+timezone = "UTC"
+
+[[feature_view]]
+name = "tariff"
+version = 1
+source = "tariffs"
+entities = ["tariff"]
+features = [{ name = "price", type = "int64" }]
+defaults = { price = -1 }
+
+[[feature_service]]
+name = "prices"
+features = ["tariff@1"]
+"#;
+
+#[test]
+fn a_dimension_is_served_while_it_is_valid() {
+    let project = tempfile::tempdir().expect("a temporary folder");
+    let root = project.path();
+    fs::create_dir(root.join("features")).expect("a folder");
+    for (name, text) in [
+        ("tandem.toml", "[project]\nname = \"prices\"\n"),
+        ("features/all.toml", TARIFFS),
+        (
+            "tariffs.csv",
+            "tariff_id,from_day,to_day,price
+1,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z,10
+1,2026-02-01T00:00:00Z,,12
+2,2026-01-01T00:00:00Z,2026-01-15T00:00:00Z,20
+2,2026-01-15T00:00:00Z,2026-01-15T00:00:00Z,21
+",
+        ),
+        (
+            "labels.csv",
+            "tariff_id,event_time
+1,2025-12-31T23:59:59.999999Z
+1,2026-01-01T00:00:00Z
+1,2026-01-31T23:59:59.999999Z
+1,2026-02-01T00:00:00Z
+2,2026-01-14T23:59:59.999999Z
+2,2026-01-15T00:00:00Z
+",
+        ),
+    ] {
+        fs::write(root.join(name), text).expect("a file");
+    }
+    let run = |arguments: &[&str], code: i32| told(tandem_registered(root, arguments), code);
+    run(&["import", "tariffs", "tariffs.csv"], 0);
+    run(&["check"], 0);
+    run(&["apply", "--by", "ada"], 0);
+    run(&["training-set", "--labels", "labels.csv", "--service", "prices", "--out", "train.parquet"], 0);
+    let row = |row: &Value| (row[0].clone(), row[1].clone(), row[2].clone());
+    let columns = ["price", "tariff__status", "tariff__default_reason"];
+    let found: Vec<_> = read(root, "train.parquet", &columns).iter().map(row).collect();
+    let present = |price: i64| (json!(price), json!("PRESENT"), Value::Null);
+    let defaulted = |reason: &str| (json!(-1), json!("DEFAULTED"), json!(reason));
+    let expected =
+        [defaulted("NOT_FOUND"), present(10), present(10), present(12), present(20), defaulted("OUTSIDE_MAX_AGE")];
+    assert_eq!(found, expected);
+
+    run(&["materialize", "tariff"], 0);
+    let get = |tariff: &str, instant: &str| -> Value {
+        let (found, _) = run(&["get", "tariff", tariff, "--as-of", instant, "--json"], 0);
+        let found: Value = serde_json::from_str(&found).expect("JSON");
+        let row = &found["rows"][0];
+        json!([row["values"]["price"], row["status"], row["reasons"]["price"]])
+    };
+    assert_eq!(get("tariff_id=1", "2026-03-01T00:00:00Z"), json!([12, "PRESENT", null]));
+    assert_eq!(get("tariff_id=2", "2026-01-14T23:59:59Z"), json!([20, "PRESENT", null]));
+    // As the training set has it.
+    assert_eq!(get("tariff_id=2", "2026-01-15T00:00:00Z"), json!([-1, "OUTSIDE_MAX_AGE", "OUTSIDE_MAX_AGE"]));
+    // The newest row alone is there; what was before it, history tells.
+    assert_eq!(get("tariff_id=1", "2026-01-10T00:00:00Z"), json!([-1, "NOT_FOUND", "NOT_FOUND"]));
 }

@@ -18,7 +18,7 @@ use crate::hash::{Digest, columns_digest};
 use crate::limits::TransformLimits;
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration};
-use crate::types::{DataType, Signature};
+use crate::types::{DataType, Field, Signature, VALID_TO};
 
 /// A thing that features describe: a user, an airport, an order.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,17 +47,20 @@ pub enum SourceKind {
     Events,
     /// A row is the state of an entity from its event time on.
     State,
+    /// A row is the state of an entity from its event time on, until another instant that it tells.
+    Dimension,
 }
 
 impl SourceKind {
     /// Every variant.
-    pub const ALL: [SourceKind; 2] = [SourceKind::Events, SourceKind::State];
+    pub const ALL: [SourceKind; 3] = [SourceKind::Events, SourceKind::State, SourceKind::Dimension];
 
     /// Its word in definition files; part of the definition hash.
     pub fn as_str(self) -> &'static str {
         match self {
             SourceKind::Events => "events",
             SourceKind::State => "state",
+            SourceKind::Dimension => "dimension",
         }
     }
 }
@@ -71,8 +74,10 @@ pub struct Source {
     pub path: PathBuf,
     /// What a row is.
     pub kind: SourceKind,
-    /// Column with the event time.
+    /// Column with the event time; of a dimension the one from which on a row is valid.
     pub event_time: String,
+    /// Column with the end of a row's validity (exclusive; null where it is open): of a dimension, and of nothing else.
+    pub valid_to: Option<String>,
     /// Column with the created time.
     pub created_time: Option<String>,
     /// Column with the position in the source's log (int64).
@@ -300,6 +305,11 @@ impl ViewSource {
         }
     }
 
+    /// Whether rows tell when they end.
+    pub fn has_valid_to(&self) -> bool {
+        self.kind() == Some(SourceKind::Dimension)
+    }
+
     /// Hive column with the day of the event time.
     pub fn partition(&self) -> Option<&str> {
         match self {
@@ -490,6 +500,17 @@ pub struct BoundView {
     pub defaults: Defaults,
     /// The views that it reads, bound, in the order of [`FeatureView::upstream`].
     pub upstream: Vec<Arc<BoundView>>,
+}
+
+impl BoundView {
+    /// The values of a stored row: its features, and behind them the end of its validity where its source tells one.
+    pub fn stored_fields(&self) -> Vec<Field> {
+        let mut fields = self.signature.outputs.clone();
+        if self.view.source.has_valid_to() {
+            fields.push(Field::new(VALID_TO, DataType::Timestamp, true));
+        }
+        fields
+    }
 }
 
 /// Everything that a project's files say, checked.

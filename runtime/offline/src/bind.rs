@@ -56,7 +56,8 @@ pub(crate) struct Binding {
     view: Arc<BoundView>,
     source: Arc<Source>,
     checked: Arc<CheckedPartition>,
-    /// Keys, event time, created time, published time, sequence, inputs: what a row is before its features are known.
+    /// Keys, event time, created time, published time, sequence, inputs, and the end of validity where there is one: what a row is before its features
+    /// are known.
     bound: Vec<BoundColumn>,
     bound_schema: SchemaRef,
     feature_schema: SchemaRef,
@@ -135,6 +136,9 @@ impl Binding {
             };
             BoundColumn { from, data_type: input.data_type }
         }));
+        if source.valid_to.is_some() {
+            bound.push(BoundColumn { from: optional(&source.valid_to), data_type: DataType::Timestamp });
+        }
         let quarantine_schema = quarantine_schema(&view);
         let bound_schema = Arc::new(Schema::new(quarantine_schema.fields()[..bound.len()].to_vec()));
         let day = match checked.partition.day {
@@ -202,6 +206,7 @@ impl Binding {
         let outputs = keep(&outcome.outputs, |row| !failed.contains_key(&row), failed.is_empty())?;
         let mut columns = kept.columns()[..self.keys + 4].to_vec();
         columns.extend(outputs.columns().iter().cloned());
+        columns.extend(kept.columns()[self.inputs_end()..].iter().cloned());
         let features = record_batch(&self.feature_schema, columns, kept.num_rows())?;
         let rows = self.count(&features, &rejects);
         Ok(Computed { features, quarantine: self.quarantine(&bound, &rejects, first_row)?, rows })
@@ -240,9 +245,13 @@ impl Binding {
         Ok(InputBatch { inputs: self.inputs_of(&kept)?, event_times })
     }
 
+    fn inputs_end(&self) -> usize {
+        self.keys + TIME_COLUMNS.len() + self.view.signature.inputs.len()
+    }
+
     /// The inputs among the bound columns.
     fn inputs_of(&self, bound: &RecordBatch) -> Result<RecordBatch, OfflineError> {
-        let inputs: Vec<usize> = (self.keys + TIME_COLUMNS.len()..self.bound.len()).collect();
+        let inputs: Vec<usize> = (self.keys + TIME_COLUMNS.len()..self.inputs_end()).collect();
         bound.project(&inputs).map_err(arrow)
     }
 

@@ -74,8 +74,10 @@ fn needed(view: &BoundView, source: &Source) -> Vec<Needed> {
         column: definition.key_column(&key.name).to_owned(),
         data_type: key.data_type,
     });
+    let event_time = if source.valid_to.is_some() { "valid_from" } else { "event_time" };
     let times = [
-        ("event_time", Some(&source.event_time), "the event time", DataType::Timestamp),
+        (event_time, Some(&source.event_time), "the event time", DataType::Timestamp),
+        ("valid_to", source.valid_to.as_ref(), "the end of validity", DataType::Timestamp),
         ("created_time", source.created_time.as_ref(), "the created time", DataType::Timestamp),
         ("sequence", source.sequence.as_ref(), "the sequence", DataType::Int64),
     ];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
 use tandem_core::model::{BoundView, InputSource, Source};
-use tandem_core::types::{DataType, timestamp_arrow_type};
+use tandem_core::types::{DataType, VALID_TO, timestamp_arrow_type};
 
 use crate::error::OfflineError;
 
@@ -32,6 +32,7 @@ pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededCol
         .map(|key| (definition.key_column(&key.name).to_owned(), format!("join key `{}`", key.name)));
     let times = [
         (Some(&source.event_time), "the event time"),
+        (source.valid_to.as_ref(), "the end of validity"),
         (source.created_time.as_ref(), "the created time"),
         (source.sequence.as_ref(), "the sequence"),
     ];
@@ -78,6 +79,7 @@ pub fn source_columns(view: &BoundView, source: &Source) -> Vec<SourceColumn> {
         .map(|key| column(definition.key_column(&key.name), key.data_type, format!("join key `{}`", key.name)));
     let times = [
         (Some(&source.event_time), DataType::Timestamp, "the event time"),
+        (source.valid_to.as_ref(), DataType::Timestamp, "the end of validity"),
         (source.created_time.as_ref(), DataType::Timestamp, "the created time"),
         (source.sequence.as_ref(), DataType::Int64, "the sequence"),
     ];
@@ -90,13 +92,13 @@ pub fn source_columns(view: &BoundView, source: &Source) -> Vec<SourceColumn> {
 }
 
 /// The columns of published feature rows of `view`: join keys (nullable), `event_time` (`timestamp[us, UTC]`, never null), `created_time`
-/// and `published_time` (the same type, nullable), `sequence` (int64, nullable), then the features (nullable).
+/// and `published_time` (the same type, nullable), `sequence` (int64, nullable), then the features (nullable), and over a dimension
+/// `valid_to` (`timestamp[us, UTC]`, nullable).
 pub fn feature_schema(view: &BoundView) -> SchemaRef {
     let mut fields = key_fields(view);
     fields.extend(time_fields(false));
-    fields.extend(
-        view.signature.outputs.iter().map(|output| Field::new(&output.name, output.data_type.to_arrow(), true)),
-    );
+    fields
+        .extend(view.stored_fields().iter().map(|output| Field::new(&output.name, output.data_type.to_arrow(), true)));
     Arc::new(Schema::new(fields))
 }
 
@@ -110,6 +112,9 @@ pub(crate) fn quarantine_schema(view: &BoundView) -> SchemaRef {
             .iter()
             .map(|input| Field::new(format!("{INPUT_PREFIX}{}", input.name), input.data_type.to_arrow(), true)),
     );
+    if view.view.source.has_valid_to() {
+        fields.push(Field::new(VALID_TO, timestamp_arrow_type(), true));
+    }
     let [file, row, error] = QUARANTINE_COLUMNS;
     fields.push(Field::new(file, ArrowType::Utf8, false));
     fields.push(Field::new(row, ArrowType::Int64, false));

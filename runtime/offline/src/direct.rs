@@ -145,7 +145,8 @@ impl DirectFile {
             OnError::Fail => 0,
             OnError::Quarantine => self.view.signature.outputs.len(),
         };
-        (0..keys + features).collect()
+        let valid_to = self.view.view.source.has_valid_to().then_some(keys + self.view.signature.outputs.len());
+        (0..keys + features).chain(valid_to).collect()
     }
 
     /// These columns of the feature rows (positions in [`feature_schema`]), for every row of those; a row that is set aside has no event time.
@@ -158,11 +159,15 @@ impl DirectFile {
     ) -> Result<DirectRows, OfflineError> {
         let keys = self.view.view.join_keys().count() + TIME_COLUMNS.len();
         // The features that are wanted, in the order of the view; what is bound has keys and times before them.
-        let mut features: Vec<usize> = columns.iter().filter_map(|column| column.checked_sub(keys)).collect();
+        let outputs = self.view.signature.outputs.len();
+        let mut features: Vec<usize> =
+            columns.iter().filter_map(|column| column.checked_sub(keys)).filter(|feature| *feature < outputs).collect();
         features.sort_unstable();
         features.dedup();
         let positions = columns.iter().map(|column| match column.checked_sub(keys) {
             None => *column,
+            // The end of validity is behind the features.
+            Some(feature) if feature == outputs => keys + features.len(),
             Some(feature) => keys + features.binary_search(&feature).expect("it was collected"),
         });
         let positions = positions.collect();

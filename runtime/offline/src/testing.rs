@@ -38,6 +38,7 @@ pub(crate) fn source(path: impl Into<PathBuf>) -> Source {
         path: path.into(),
         kind: SourceKind::Events,
         event_time: "at".to_owned(),
+        valid_to: None,
         created_time: Some("known_at".to_owned()),
         sequence: Some("offset".to_owned()),
         timezone: Some("UTC".to_owned()),

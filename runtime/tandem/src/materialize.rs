@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use tandem_core::canonical::{RowEncoder, schema_fingerprint};
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::{BoundView, JoinKey};
-use tandem_core::status::too_far_in_future;
+use tandem_core::status::{is_never_valid, too_far_in_future};
 use tandem_core::time::{DayRange, Duration, Timestamp};
 use tandem_core::types::TIME_COLUMNS;
 use tandem_engine::Workers;
@@ -42,7 +42,7 @@ pub struct Report {
     pub rows: u64,
     /// Rows written: each was the newest of its entity so far.
     pub written: u64,
-    /// Rows not written: the entity has a newer one, or this one already.
+    /// Rows not written: the entity has a newer one, or this one already, or it was valid at no instant.
     pub kept: u64,
     /// Rows with a null key, which match nothing.
     pub null_keys: u64,
@@ -63,7 +63,7 @@ pub fn store_view(store: &Store, view: &BoundView) -> Result<ViewId, Error> {
         version: view.view.version,
         definition_hash: view.definition_hash,
         digest: view.digest,
-        schema_fingerprint: schema_fingerprint(&view.signature.outputs),
+        schema_fingerprint: schema_fingerprint(&view.stored_fields()),
     };
     Ok(store.view(&identity)?)
 }
@@ -123,6 +123,9 @@ fn put_batch(
     let created_times = times[1].as_primitive::<TimestampMicrosecondType>();
     let sequences = times[3].as_primitive::<Int64Type>();
 
+    // The end of validity is behind the features.
+    let ends = features.last().filter(|_| view.view.source.has_valid_to());
+    let ends = ends.and_then(|ends| ends.as_primitive_opt::<TimestampMicrosecondType>());
     let mut report = Report { rows: rows.num_rows() as u64, ..Report::default() };
     // Keys and rows behind each other in one buffer; records point into it.
     let mut bytes = Vec::new();
@@ -130,6 +133,11 @@ fn put_batch(
     for row in 0..rows.num_rows() {
         if too_far_in_future(Timestamp(event_times.value(row)), now, max_future) {
             report.future += 1;
+            continue;
+        }
+        let end = ends.and_then(|ends| ends.is_valid(row).then(|| Timestamp(ends.value(row))));
+        if is_never_valid(Timestamp(event_times.value(row)), end) {
+            report.kept += 1;
             continue;
         }
         let start = bytes.len();
@@ -141,7 +149,7 @@ fn put_batch(
         row_encoder.encode(row, &mut bytes);
         places.push((row, start, middle, bytes.len()));
     }
-    let fingerprint = schema_fingerprint(&view.signature.outputs);
+    let fingerprint = schema_fingerprint(&view.stored_fields());
     let put: Vec<PutRow<'_>> = places
         .iter()
         .map(|(row, start, middle, end)| PutRow {

@@ -14,12 +14,13 @@ pub(super) const COLUMN_KEYS: &[&str] = &["name", "column", "type", "description
 const EXAMPLE: &str = "`features = [{ name = \"mean_30d\", type = \"float64\" }]`";
 
 /// Keys that say what a component is given, or may do.
-const COMPONENT_KEYS: [(&str, &str); 5] = [
+const COMPONENT_KEYS: [(&str, &str); 6] = [
     ("component", "its features are columns of the source, and nothing computes them"),
     ("inputs", "a feature says itself which column it is, with `column`"),
     ("parameters", "there is no transform to take them"),
     ("limits", "there is no transform to be limited"),
     ("nan", "there is no transform that computes with NaN"),
+    ("instance", "there is no transform that has instances"),
 ];
 
 /// Reads `features`, if it is there; `value` is its value. What is wrong is reported.

@@ -180,13 +180,24 @@ impl Text {
     }
 
     fn source(&mut self, source: &Source, root: &Path) {
-        let Source { name, path: folder, kind, event_time, created_time, sequence, timezone, partition, description } =
-            source;
+        let Source {
+            name,
+            path: folder,
+            kind,
+            event_time,
+            valid_to,
+            created_time,
+            sequence,
+            timezone,
+            partition,
+            description,
+        } = source;
         self.table("[[source]]");
         self.line("name", quoted(name));
         self.line("path", path(folder, root));
         self.line("kind", quoted(kind.as_str()));
-        self.line("event_time", quoted(event_time));
+        self.line(if valid_to.is_some() { "valid_from" } else { "event_time" }, quoted(event_time));
+        self.optional("valid_to", valid_to.as_deref().map(quoted));
         let optional =
             [("created_time", created_time), ("sequence", sequence), ("timezone", timezone), ("partition", partition)];
         for (key, column) in optional {

@@ -259,7 +259,7 @@ fn read_as_of(table: &Table<'_>, source: Option<&ViewSource>) -> Option<AsOf> {
         return table.choice("as_of", value, &AsOf::ALL, AsOf::as_str);
     }
     match source?.kind()? {
-        SourceKind::State => Some(AsOf::AtOrBefore),
+        SourceKind::State | SourceKind::Dimension => Some(AsOf::AtOrBefore),
         SourceKind::Events => {
             let message = format!("{} has no `as_of`, and its source is events", table.what);
             let hint = "a row of events may be the very thing that is predicted on: add `as_of = \"before\"` to leave out \

@@ -168,10 +168,20 @@ fn view_source_item(source: &ViewSource) -> Item {
 }
 
 fn source_item(source: &Source) -> Item {
-    let Source { name, path: _, kind, event_time, created_time, sequence, timezone, partition, description: _ } =
-        source;
+    let Source {
+        name,
+        path: _,
+        kind,
+        event_time,
+        valid_to,
+        created_time,
+        sequence,
+        timezone,
+        partition,
+        description: _,
+    } = source;
     let optional = |column: &Option<String>| Item::optional(column.as_ref(), Item::text);
-    Item::record([
+    let mut fields = Item::fields([
         ("name", Item::text(name)),
         ("kind", Item::text(kind.as_str())),
         ("event_time", Item::text(event_time)),
@@ -179,7 +189,11 @@ fn source_item(source: &Source) -> Item {
         ("sequence", optional(sequence)),
         ("timezone", optional(timezone)),
         ("partition", optional(partition)),
-    ])
+    ]);
+    if let Some(column) = valid_to {
+        fields.push(("valid_to".to_owned(), Item::text(column)));
+    }
+    Item::Record(fields)
 }
 
 fn limits_item(limits: &TransformLimits) -> Item {

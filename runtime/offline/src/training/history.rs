@@ -21,6 +21,7 @@ use tandem_core::hash::Digest;
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::BoundView;
 use tandem_core::point_in_time::{Contest, JoinRow};
+use tandem_core::status::is_never_valid;
 use tandem_core::time::Timestamp;
 
 use super::TrainingError;
@@ -203,7 +204,8 @@ impl History {
                 continue;
             }
             offered.row_groups += 1;
-            let columns = direct.as_ref().map_or((0..self.keys + 4).collect(), DirectFile::deciding_columns);
+            let published = || (0..self.keys + 4).chain(self.valid_to_column()).collect();
+            let columns = direct.as_ref().map_or_else(published, DirectFile::deciding_columns);
             for batch in self.read(file, &columns, Which::RowGroup(group), batch_rows)? {
                 let batch = batch?;
                 let encoder = KeyEncoder::new(join_keys, &batch.columns()[..self.keys])
@@ -211,14 +213,19 @@ impl History {
                 let time = |column: usize| batch.column(self.keys + column).as_primitive::<TimestampMicrosecondType>();
                 let (events, created, published) = (time(0), time(1), time(2));
                 let sequences = batch.column(self.keys + 3).as_primitive::<Int64Type>();
+                let ends = self.valid_to_column().and(batch.columns().last());
+                let ends = ends.and_then(|ends| ends.as_primitive_opt::<TimestampMicrosecondType>());
                 offered.set_aside += events.null_count() as u64;
                 if has_created {
                     offered.null_created += created.null_count() as u64;
                 }
                 labels.groups.find(&encoder, &mut found);
                 rows.clear();
-                let with_group = found.groups.iter().enumerate().filter(|(_, group)| **group != NONE);
-                for (index, group) in with_group.filter(|(index, _)| events.is_valid(*index)) {
+                for (index, group) in found.groups.iter().enumerate().filter(|(_, group)| **group != NONE) {
+                    let end = ends.and_then(|ends| value(ends, index)).map(Timestamp);
+                    if events.is_null(index) || is_never_valid(Timestamp(events.value(index)), end) {
+                        continue;
+                    }
                     offered.seen[*group as usize] = true;
                     let offer = JoinRow {
                         event_time: Timestamp(events.value(index)),
@@ -266,9 +273,14 @@ impl History {
         outputs.iter().map(|output| self.keys + 4 + output).collect()
     }
 
-    /// The columns of all features.
+    /// The columns of all values: what decides between rows that tie.
     pub(super) fn feature_columns(&self) -> Vec<usize> {
-        (0..self.view.signature.outputs.len()).map(|index| self.keys + 4 + index).collect()
+        (0..self.view.stored_fields().len()).map(|index| self.keys + 4 + index).collect()
+    }
+
+    /// The column with the end of a row's validity, where there is one.
+    pub(super) fn valid_to_column(&self) -> Option<usize> {
+        self.view.view.source.has_valid_to().then_some(self.keys + 4 + self.view.signature.outputs.len())
     }
 
     /// Rows of a file with these columns of the feature rows.

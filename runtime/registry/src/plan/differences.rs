@@ -133,10 +133,12 @@ fn of_sources(before: &ViewSource, after: &ViewSource, found: &mut Differences) 
 }
 
 fn of_files(before: &Source, after: &Source, found: &mut Differences) {
-    let Source { name, path, kind, event_time, created_time, sequence, timezone, partition, description } = after;
+    let Source { name, path, kind, event_time, valid_to, created_time, sequence, timezone, partition, description } =
+        after;
     found.meaning(before.name != *name, "source");
     found.meaning(before.kind != *kind, "source.kind");
     found.meaning(before.event_time != *event_time, "source.event_time");
+    found.meaning(before.valid_to != *valid_to, "source.valid_to");
     found.meaning(before.created_time != *created_time, "source.created_time");
     found.meaning(before.sequence != *sequence, "source.sequence");
     found.meaning(before.timezone != *timezone, "source.timezone");

@@ -24,6 +24,7 @@ fn source() -> Source {
         name: "events".to_owned(),
         path: PathBuf::from("data/events"),
         kind: SourceKind::Events,
+        valid_to: None,
         event_time: "at".to_owned(),
         created_time: None,
         sequence: None,

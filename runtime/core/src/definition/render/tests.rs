@@ -74,7 +74,8 @@ fn source(root: &'static str) -> impl Strategy<Value = Source> {
             let (event_time, created_time, sequence, partition) = columns;
             let timezone = timezone.map(str::to_owned);
             let path = Path::new(root).join(path);
-            Source { name, path, kind, event_time, created_time, sequence, timezone, partition, description }
+            let valid_to = (kind == SourceKind::Dimension).then(|| "until".to_owned());
+            Source { name, path, kind, event_time, valid_to, created_time, sequence, timezone, partition, description }
         },
     )
 }
@@ -244,6 +245,7 @@ fn of_columns(view: FeatureView, description: String, column: String) -> Feature
         parameters: BTreeMap::new(),
         inputs,
         nan: NanMode::Boundary,
+        instance: InstanceMode::PerCall,
         limits: TransformLimits::default(),
         ..view
     }
@@ -321,6 +323,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
             path: "/project/data/logins".into(),
             kind: SourceKind::Events,
             event_time: "at".to_owned(),
+            valid_to: None,
             created_time: None,
             sequence: None,
             timezone: Some("UTC".to_owned()),

@@ -77,6 +77,7 @@ fn case() -> Case {
         path: "data/transactions".into(),
         kind: SourceKind::Events,
         event_time: "event_time".to_owned(),
+        valid_to: None,
         created_time: Some("created_time".to_owned()),
         sequence: Some("offset".to_owned()),
         timezone: Some("UTC".to_owned()),
@@ -186,6 +187,8 @@ const COVERED: &[Change] = &[
     ("FeatureView.nan", |c| c.view.nan = NanMode::Strict),
     ("FeatureView.limits", |c| c.view.limits = TransformLimits::default()),
     ("Source.name", |c| c.source().name.push('2')),
+    ("Source.kind", |c| c.source().kind = SourceKind::Dimension),
+    ("Source.valid_to", |c| c.source().valid_to = Some("until".to_owned())),
     ("Source.kind", |c| c.source().kind = SourceKind::State),
     ("Source.event_time", |c| c.source().event_time = "at".to_owned()),
     ("Source.created_time", |c| c.source().created_time = None),
@@ -269,7 +272,7 @@ fn every_field_is_covered_or_left_out_on_purpose() {
         nan, instance, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {
-        name, path, kind, event_time, created_time, sequence, timezone, partition, description,
+        name, path, kind, event_time, valid_to, created_time, sequence, timezone, partition, description,
     } of case.view.source.files().unwrap().as_ref()));
     fields.extend(["InputSource.view", "InputSource.feature"]);
     let mut over_a_view = case.clone();

@@ -7,7 +7,7 @@ use tandem_core::model::{ColumnFeature, OnError};
 use super::*;
 
 /// The view of [`testing::view`] over the source's own columns `doubled` and `weekday`, without a partition column.
-fn of_columns(source: &Path) -> BoundView {
+pub(super) fn of_columns(source: &Path) -> BoundView {
     let mut view = testing::view(source);
     let feature = |name: &str, column: &str, data_type| ColumnFeature {
         name: name.to_owned(),
@@ -26,7 +26,7 @@ fn of_columns(source: &Path) -> BoundView {
 }
 
 /// Rows as a source has them: other names, narrower types, an order of its own.
-fn source_rows(rows: &[(Option<i64>, &Row)]) -> RecordBatch {
+pub(super) fn source_rows(rows: &[(Option<i64>, &Row)]) -> RecordBatch {
     let columns: [(&str, ArrayRef); 7] = [
         ("unused", Arc::new(StringArray::from_iter_values(rows.iter().map(|_| "é")))),
         ("weekday", Arc::new(rows.iter().map(|row| row.1.day).collect::<StringArray>())),
@@ -40,7 +40,7 @@ fn source_rows(rows: &[(Option<i64>, &Row)]) -> RecordBatch {
 }
 
 /// Writes a source's file in row groups of two.
-fn write_source(path: &Path, rows: &RecordBatch) {
+pub(super) fn write_source(path: &Path, rows: &RecordBatch) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let properties = WriterProperties::builder().set_max_row_group_row_count(Some(2)).build();
     let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), rows.schema(), Some(properties)).unwrap();

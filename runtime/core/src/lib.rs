@@ -9,6 +9,7 @@
 //! - [`limits`]: every limit of a transform, with its unit and default
 //! - [`time`]: timestamps, durations, ranges of days
 //! - [`canonical`], [`key`], [`order`]: canonical bytes of values, entity keys, the total order of feature rows
+//! - [`history`]: what becomes of published rows when their partition is computed again
 //! - [`status`]: what an online value is served as
 //! - [`point_in_time`]: which row of a view a label gets
 //! - [`hash`]: digests of components and definition hashes
@@ -19,6 +20,7 @@
 pub mod canonical;
 pub mod definition;
 pub mod hash;
+pub mod history;
 pub mod json;
 pub mod key;
 pub mod limits;

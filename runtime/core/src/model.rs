@@ -129,6 +129,28 @@ impl KnownBy {
     }
 }
 
+/// What becomes of published rows when their partition is computed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// Rows that changed are added, and those that they replace still count for the labels of their time.
+    Append,
+    /// Rows that changed replace those that were there.
+    Replace,
+}
+
+impl History {
+    /// Every variant.
+    pub const ALL: [History; 2] = [History::Append, History::Replace];
+
+    /// Its word in definition files; part of the definition hash.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            History::Append => "append",
+            History::Replace => "replace",
+        }
+    }
+}
+
 /// What becomes of a row whose transform fails in batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
@@ -215,7 +237,7 @@ pub enum ViewSource {
     /// What another stored view published.
     View(Arc<PublishedRows>),
     /// The request, or the label row: an on-demand view. It has no `ttl`, no `known_by`, no `as_of` and no key columns; those
-    /// fields have the values [`None`], [`KnownBy::Event`], [`AsOf::AtOrBefore`] and empty.
+    /// fields have the values [`None`], [`KnownBy::Event`], [`AsOf::AtOrBefore`] and empty; its `history` is [`History::Append`].
     Request,
 }
 
@@ -371,6 +393,8 @@ pub struct FeatureView {
     pub as_of: AsOf,
     /// What "known by T" means.
     pub known_by: KnownBy,
+    /// What becomes of published rows when their partition is computed again.
+    pub history: History,
     /// What becomes of rows that fail in batch.
     pub on_error: OnError,
     /// NaN inside the transform.

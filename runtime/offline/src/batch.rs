@@ -22,10 +22,11 @@ use crate::footers::CheckedPartition;
 use crate::listing::{self, PartitionFiles};
 use crate::options::BatchOptions;
 use crate::publish::{OutputLock, check_published, metadata, quarantine_folder, remove_quarantine, view_folder};
+use crate::rerun::{self, Changes, PublishedFile};
 use crate::report::{BatchReport, PartitionReport, Progress, RowCounts};
 use crate::scan;
 use crate::source;
-use crate::staged::{DATA_FILE, StagedWriter, Target};
+use crate::staged::{DATA_FILE, Staged, StagedWriter, Target};
 use crate::transform_exec::TransformExec;
 
 /// Messages between partitions and the task that tells the progress; a full channel makes partitions wait.
@@ -238,6 +239,7 @@ async fn one_partition(run: &Run, checked: CheckedPartition) -> Result<Option<Pa
         Arc::clone(&run.source),
         Arc::clone(&checked),
         event_time_max,
+        run.job.now,
     )?);
     let mut rows = RowCounts::default();
     let mut writers = Writers::create(run, &binding).await?;
@@ -266,7 +268,8 @@ async fn one_partition(run: &Run, checked: CheckedPartition) -> Result<Option<Pa
         }
     }
     let bytes_in = checked.bytes();
-    let bytes_out = writers.publish(run, checked).await?;
+    let (bytes_out, changes) = writers.publish(run, &binding).await?;
+    (rows.added, rows.retracted) = (changes.added, changes.gone);
     Ok(Some(PartitionReport { partition, snapshot, rows, bytes_in, bytes_out, elapsed: start.elapsed() }))
 }
 
@@ -310,28 +313,51 @@ impl Writers {
     }
 
     /// Publishes the quarantine, then the features: whoever sees new features sees what was set aside for them.
-    async fn publish(self, run: &Run, checked: Arc<CheckedPartition>) -> Result<u64, OfflineError> {
-        let output = run.output.clone();
+    async fn publish(self, run: &Run, binding: &Arc<Binding>) -> Result<(u64, Changes), OfflineError> {
+        let (output, view, now) = (run.output.clone(), Arc::clone(&run.job.view), run.job.now);
+        let folder = binding.checked().partition.id.folder(&output);
+        let merged = run.writer_as(binding, folder, Arc::clone(binding.feature_schema()), format!("{}-merged", run.run_id));
+        let binding = Arc::clone(binding);
         run.workers
             .run(move || {
+                let checked = binding.checked();
                 if let Some(changed) = checked.partition.files.iter().find(|file| !file.is_unchanged()) {
                     return Err(OfflineError::SourceChanged { file: changed.path.clone() });
                 }
-                let features = self.features.finish()?;
+                let (features, changes) = beside_published(&view, self.features.finish()?, now, merged)?;
                 match self.quarantine {
                     Some(quarantine) => {
                         quarantine.finish()?.publish()?;
-                        features.publish()
+                        Ok((features.publish()?, changes))
                     }
                     None => {
                         let bytes = features.publish()?;
                         remove_quarantine(&output, &checked.partition.id)?;
-                        Ok(bytes)
+                        Ok((bytes, changes))
                     }
                 }
             })
             .await?
     }
+}
+
+/// What the partition will have: the rows that were computed, beside those of its published file that are no longer among them. Blocking.
+fn beside_published(
+    view: &BoundView,
+    computed: Staged,
+    now: Timestamp,
+    writer: impl FnOnce() -> Result<StagedWriter, OfflineError>,
+) -> Result<(Staged, Changes), OfflineError> {
+    if !computed.target().is_file() {
+        let added = crate::footers::read(computed.path())?.metadata().file_metadata().num_rows().max(0) as u64;
+        return Ok((computed, Changes { added, gone: 0 }));
+    }
+    let mut merged = writer()?;
+    let changes = {
+        let published = PublishedFile::open(view, computed.target())?;
+        rerun::merge(&published, &PublishedFile::open(view, computed.path())?, now, &mut merged)?
+    };
+    Ok((merged.finish()?, changes))
 }
 
 impl Run {
@@ -342,9 +368,20 @@ impl Run {
         folder: PathBuf,
         schema: arrow_schema::SchemaRef,
     ) -> impl FnOnce() -> Result<StagedWriter, OfflineError> + Send + use<> {
+        self.writer_as(binding, folder, schema, self.run_id.clone())
+    }
+
+    /// [`Run::writer`] with a name of its own for the staged file.
+    fn writer_as(
+        &self,
+        binding: &Binding,
+        folder: PathBuf,
+        schema: arrow_schema::SchemaRef,
+        run_id: String,
+    ) -> impl FnOnce() -> Result<StagedWriter, OfflineError> + Send + use<> {
         let snapshot = binding.checked().partition.snapshot();
         let metadata = metadata(&self.job.view, snapshot, &self.job.contract, &self.job.runtime_fingerprint);
-        let (root, run_id, lock) = (self.job.offline_root.clone(), self.run_id.clone(), Arc::clone(&self.lock));
+        let (root, lock) = (self.job.offline_root.clone(), Arc::clone(&self.lock));
         let row_group_rows = self.job.options.row_group_rows;
         move || {
             StagedWriter::create(

@@ -7,23 +7,25 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMicrosecondType};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, new_null_array,
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
+    new_null_array,
 };
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use arrow_select::nullif::nullif;
 use datafusion::error::DataFusionError;
-use tandem_core::model::{BoundView, InputSource, OnError, Source};
+use tandem_core::model::{BoundView, InputSource, OnError, Source, ViewSource};
 use tandem_core::time::{Timestamp, Zone};
-use tandem_core::types::{DataType, TIME_COLUMNS};
+use tandem_core::types::{DataType, HISTORY_COLUMNS, TIME_COLUMNS};
 use tandem_engine::convert::{ConvertError, to_declared};
 use tandem_engine::{EngineError, Outcome, Session, Transform};
 
-use crate::columns::{QUARANTINE_COLUMNS, feature_schema, quarantine_schema};
+use crate::columns::{QUARANTINE_COLUMNS, UPSTREAM_HISTORY, feature_schema, quarantine_schema};
 use crate::error::OfflineError;
 use crate::footers::CheckedPartition;
 use crate::inputs::InputBatch;
 use crate::report::RowCounts;
+use crate::rerun::standing;
 
 /// Where sessions come from. [`Transform`] is the only one in the product; unit tests have a native one.
 pub(crate) trait RowFunction: Send + Sync {
@@ -54,7 +56,8 @@ pub(crate) struct Binding {
     view: Arc<BoundView>,
     source: Arc<Source>,
     checked: Arc<CheckedPartition>,
-    /// Keys, event time, created time, published time, sequence, inputs: what a row is before its features are known.
+    /// Keys, event time, created time, published time, sequence, inputs: what a row is before its features are known. Behind them, of a view over
+    /// published rows, the history of those.
     bound: Vec<BoundColumn>,
     bound_schema: SchemaRef,
     feature_schema: SchemaRef,
@@ -63,6 +66,8 @@ pub(crate) struct Binding {
     /// Start of the partition's day (included) and of the next (excluded), in microseconds.
     day: Option<(i64, i64)>,
     event_time_max: i64,
+    /// The published time of its rows.
+    published: Timestamp,
 }
 
 struct BoundColumn {
@@ -78,6 +83,9 @@ enum ColumnSource {
     /// No such column: all null.
     Absent,
 }
+
+/// The published time among a row's times.
+const PUBLISHED: usize = 2;
 
 /// What came of one batch.
 pub(crate) struct Computed {
@@ -99,12 +107,14 @@ enum Reject {
 type Rejects = BTreeMap<usize, Reject>;
 
 impl Binding {
-    /// `source` is what `checked` is a partition of; `event_time_max`: rows with a later event time are set aside.
+    /// `source` is what `checked` is a partition of; `event_time_max`: rows with a later event time are set aside; `published`: the published
+    /// time of all others.
     pub(crate) fn new(
         view: Arc<BoundView>,
         source: Arc<Source>,
         checked: Arc<CheckedPartition>,
         event_time_max: Timestamp,
+        published: Timestamp,
     ) -> Result<Self, OfflineError> {
         let definition = &view.view;
         let scan = |column: &str| {
@@ -134,7 +144,14 @@ impl Binding {
             BoundColumn { from, data_type: input.data_type }
         }));
         let quarantine_schema = quarantine_schema(&view);
-        let bound_schema = Arc::new(Schema::new(quarantine_schema.fields()[..bound.len()].to_vec()));
+        let mut bound_fields = quarantine_schema.fields()[..bound.len()].to_vec();
+        if let ViewSource::View(_) = &definition.source {
+            for name in UPSTREAM_HISTORY {
+                bound.push(BoundColumn { from: scan(name), data_type: DataType::Timestamp });
+                bound_fields.push(Arc::new(Field::new(name, DataType::Timestamp.to_arrow(), true)));
+            }
+        }
+        let bound_schema = Arc::new(Schema::new(bound_fields));
         let day = match checked.partition.day {
             Some(day) => Some(local_day(day, source.timezone.as_deref())?),
             None => None,
@@ -147,6 +164,7 @@ impl Binding {
             keys,
             day,
             event_time_max: event_time_max.0,
+            published,
             checked,
             source,
             view,
@@ -198,25 +216,60 @@ impl Binding {
 
         let kept = keep(&kept, |row| !failed.contains_key(&row), failed.is_empty())?;
         let outputs = keep(&outcome.outputs, |row| !failed.contains_key(&row), failed.is_empty())?;
-        let mut columns = kept.columns()[..self.keys + 4].to_vec();
+        let mut columns = kept.columns()[..self.keys + TIME_COLUMNS.len()].to_vec();
+        columns[self.keys + PUBLISHED] = self.published_times(kept.num_rows(), |_| true);
+        columns.extend(self.history(&kept));
         columns.extend(outputs.columns().iter().cloned());
         let features = record_batch(&self.feature_schema, columns, kept.num_rows())?;
         let rows = self.count(&features, &rejects);
         Ok(Computed { features, quarantine: self.quarantine(&bound, &rejects, first_row)?, rows })
     }
 
-    /// What [`Binding::compute`] would give to the transform: inputs and event times of the rows that reach it. Blocking.
+    /// The published time where `there` holds, else null.
+    fn published_times(&self, rows: usize, there: impl Fn(usize) -> bool) -> ArrayRef {
+        let times = (0..rows).map(|row| there(row).then_some(self.published.0));
+        Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+    }
+
+    /// The history of rows that are published first: what that of the rows says that they are computed from.
+    fn history(&self, bound: &RecordBatch) -> [ArrayRef; HISTORY_COLUMNS.len()] {
+        let rows = bound.num_rows();
+        let none = || new_null_array(&DataType::Timestamp.to_arrow(), rows);
+        let Some(upstream) = self.upstream_history(bound) else { return std::array::from_fn(|_| none()) };
+        let [corrected, retracted, superseded] = upstream;
+        let until = |row: usize| {
+            let at = |column: &ArrayRef| {
+                let times = column.as_primitive::<TimestampMicrosecondType>();
+                times.is_valid(row).then(|| times.value(row))
+            };
+            at(retracted).into_iter().chain(at(superseded)).min()
+        };
+        let until: TimestampMicrosecondArray = (0..rows).map(until).collect();
+        let published = self.published_times(rows, |row| until.is_valid(row));
+        [Arc::clone(corrected), none(), Arc::new(until.with_timezone("UTC")), published]
+    }
+
+    /// Of a view over published rows: when they were corrected, retracted and superseded.
+    fn upstream_history<'a>(&self, bound: &'a RecordBatch) -> Option<&'a [ArrayRef; UPSTREAM_HISTORY.len()]> {
+        bound.columns()[self.quarantine_schema.fields().len() - QUARANTINE_COLUMNS.len()..].try_into().ok()
+    }
+
+    /// What [`Binding::compute`] would give to the transform: inputs and event times of the rows that reach it and stand. Blocking.
     pub(crate) fn inputs(&self, batch: &RecordBatch, first_row: u64) -> Result<InputBatch, OfflineError> {
         let (bound, mut rejects) = self.bind(batch, first_row)?;
         self.reject(&bound, &mut rejects);
-        let kept = keep(&bound, |row| !rejects.contains_key(&row), rejects.is_empty())?;
+        let mut kept = keep(&bound, |row| !rejects.contains_key(&row), rejects.is_empty())?;
+        if let Some([_, retracted, superseded]) = self.upstream_history(&kept) {
+            kept = filter_record_batch(&kept, &standing(retracted, superseded)).map_err(arrow)?;
+        }
         let event_times = Arc::clone(kept.column(self.keys));
         Ok(InputBatch { inputs: self.inputs_of(&kept)?, event_times })
     }
 
     /// The inputs among the bound columns.
     fn inputs_of(&self, bound: &RecordBatch) -> Result<RecordBatch, OfflineError> {
-        let inputs: Vec<usize> = (self.keys + TIME_COLUMNS.len()..self.bound.len()).collect();
+        let first = self.keys + TIME_COLUMNS.len();
+        let inputs: Vec<usize> = (first..first + self.view.signature.inputs.len()).collect();
         bound.project(&inputs).map_err(arrow)
     }
 
@@ -325,6 +378,7 @@ impl Binding {
             return Ok(None);
         }
         let mut columns = keep(bound, |row| rejects.contains_key(&row), false)?.columns().to_vec();
+        columns.truncate(self.quarantine_schema.fields().len() - QUARANTINE_COLUMNS.len());
         let places: Vec<_> = rejects.keys().map(|row| self.checked.locate(first_row + *row as u64)).collect();
         let errors = rejects.values().map(|reject| match reject {
             Reject::NullEventTime => "the event time is null",
@@ -356,6 +410,9 @@ impl Binding {
             rows_out: rows_out as u64,
             quarantined: rejects.len() as u64,
             quarantined_future: rejects.values().filter(|reject| matches!(reject, Reject::Future(_))).count() as u64,
+            // Known once the rows are put beside what is published.
+            added: 0,
+            retracted: 0,
             misplaced: misplaced as u64,
             null_created_times: null_created_times as u64,
             null_keys: null_keys as u64,

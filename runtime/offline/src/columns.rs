@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
-use tandem_core::model::{BoundView, InputSource, Source};
-use tandem_core::types::{DataType, timestamp_arrow_type};
+use tandem_core::model::{BoundView, InputSource, Source, ViewSource};
+use tandem_core::types::{
+    CORRECTED_TIME, DataType, HISTORY_COLUMNS, RETRACTED_TIME, SUPERSEDED_TIME, TIME_COLUMNS, timestamp_arrow_type,
+};
 
 use crate::error::OfflineError;
 
@@ -21,9 +23,14 @@ pub(crate) struct NeededColumn {
     pub(crate) name: String,
     /// For messages: "input `amount` and join key `user_id`".
     pub(crate) needed_by: String,
+    /// Whether files may lack it; it then counts as null.
+    pub(crate) optional: bool,
 }
 
-/// The columns of `source` that `view` reads, each once, in the order: keys, times, inputs.
+/// Columns of published rows that a view over them reads beside those that its definition names: from when on and until when a row counts.
+pub(crate) const UPSTREAM_HISTORY: [&str; 3] = [CORRECTED_TIME, RETRACTED_TIME, SUPERSEDED_TIME];
+
+/// The columns of `source` that `view` reads, each once, in the order: keys, times, inputs, history.
 pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededColumn> {
     let definition = &view.view;
     let keys = definition
@@ -44,8 +51,16 @@ pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededCol
     for (name, by) in keys.chain(times).chain(inputs) {
         match needed.iter_mut().find(|column| column.name == name) {
             Some(column) => column.needed_by = format!("{} and {by}", column.needed_by),
-            None => needed.push(NeededColumn { name, needed_by: by }),
+            None => needed.push(NeededColumn { name, needed_by: by, optional: false }),
         }
+    }
+    if let ViewSource::View(_) = &definition.source {
+        needed.extend(UPSTREAM_HISTORY.map(|name| NeededColumn {
+            name: name.to_owned(),
+            needed_by: "the history of the rows".to_owned(),
+            // Files of format version 1 have none.
+            optional: true,
+        }));
     }
     needed
 }
@@ -83,14 +98,38 @@ pub fn source_columns(view: &BoundView, source: &Source) -> Vec<SourceColumn> {
 }
 
 /// The columns of published feature rows of `view`: join keys (nullable), `event_time` (`timestamp[us, UTC]`, never null), `created_time`
-/// and `published_time` (the same type, nullable), `sequence` (int64, nullable), then the features (nullable).
+/// and `published_time` (the same type, nullable), `sequence` (int64, nullable), the history's ([`HISTORY_COLUMNS`]: the same type as the times, nullable),
+/// then the features (nullable).
 pub fn feature_schema(view: &BoundView) -> SchemaRef {
     let mut fields = key_fields(view);
     fields.extend(time_fields(false));
+    fields.extend(HISTORY_COLUMNS.map(|name| Field::new(name, timestamp_arrow_type(), true)));
     fields.extend(
         view.signature.outputs.iter().map(|output| Field::new(&output.name, output.data_type.to_arrow(), true)),
     );
     Arc::new(Schema::new(fields))
+}
+
+/// Where the columns of a feature row lie in [`feature_schema`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowColumns {
+    /// Join keys, from the first column on.
+    pub keys: usize,
+    /// `event_time`; `created_time`, `published_time` and `sequence` follow.
+    pub times: usize,
+    /// The first of the history's columns.
+    pub history: usize,
+    /// The first feature.
+    pub features: usize,
+}
+
+impl RowColumns {
+    /// Those of `view`.
+    pub fn of(view: &BoundView) -> Self {
+        let keys = view.view.join_keys().count();
+        let history = keys + TIME_COLUMNS.len();
+        RowColumns { keys, times: keys, history, features: history + HISTORY_COLUMNS.len() }
+    }
 }
 
 /// The columns of quarantined rows: join keys, times, every input as `input.NAME`, file, row and error.

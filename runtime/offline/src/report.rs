@@ -19,6 +19,10 @@ pub struct RowCounts {
     pub quarantined: u64,
     /// Of those, rows whose event time lies further in the future than `max_future`.
     pub quarantined_future: u64,
+    /// Rows that were not published before this run.
+    pub added: u64,
+    /// Rows that were published before and that this run found gone: they no longer count from now on.
+    pub retracted: u64,
     /// Published rows whose event time lies outside the day of their partition.
     pub misplaced: u64,
     /// Published rows whose created time is null, though the source has one.
@@ -33,6 +37,8 @@ impl AddAssign for RowCounts {
         self.rows_out += other.rows_out;
         self.quarantined += other.quarantined;
         self.quarantined_future += other.quarantined_future;
+        self.added += other.added;
+        self.retracted += other.retracted;
         self.misplaced += other.misplaced;
         self.null_created_times += other.null_created_times;
         self.null_keys += other.null_keys;

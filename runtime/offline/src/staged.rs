@@ -131,6 +131,16 @@ impl StagedWriter {
 }
 
 impl Staged {
+    /// The file as long as it is not renamed.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file that it will be.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// Renames the file over its target and syncs the folders, so that it is there after a power cut too; gives its size in bytes. Blocking.
     pub(crate) fn publish(mut self) -> Result<u64, OfflineError> {
         fs::rename(&self.path, &self.target).map_err(OfflineError::io("publish", &self.target))?;

@@ -65,6 +65,7 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
             ttl: None,
             as_of: AsOf::Before,
             known_by: KnownBy::Created,
+            history: History::Append,
             on_error: OnError::Quarantine,
             nan: NanMode::Boundary,
             limits: TransformLimits::default(),

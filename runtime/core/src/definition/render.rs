@@ -29,6 +29,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         ttl,
         as_of,
         known_by,
+        history,
         on_error,
         nan,
         limits,
@@ -64,6 +65,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
     if view.is_stored() {
         out.line("as_of", quoted(as_of.as_str()));
         out.line("known_by", quoted(known_by.as_str()));
+        out.line("history", quoted(history.as_str()));
     }
     out.line("on_error", quoted(on_error.as_str()));
     out.line("nan", quoted(nan.as_str()));

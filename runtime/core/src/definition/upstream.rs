@@ -261,6 +261,7 @@ pub(super) fn refuse_stored_keys(table: &Table<'_>) {
         ("ttl", "it keeps no rows that could get too old"),
         ("as_of", "it has no rows of its own to count or leave out"),
         ("known_by", "it has no rows that become known"),
+        ("history", "it publishes no rows that could be computed again"),
         ("key_columns", "its keys come with the request, under the names of the join keys"),
     ];
     for (key, reason) in reasons {

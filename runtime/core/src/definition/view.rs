@@ -13,7 +13,7 @@ use super::references::Views;
 use super::{parameters, source, upstream};
 use crate::limits::TransformLimits;
 use crate::model::{
-    AsOf, Deprecation, Entity, FeatureView, KnownBy, NanMode, OnError, Source, SourceKind, Stage, ViewSource,
+    AsOf, Deprecation, Entity, FeatureView, History, KnownBy, NanMode, OnError, Source, SourceKind, Stage, ViewSource,
     ViewVersion,
 };
 use crate::suggest;
@@ -30,6 +30,7 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "ttl",
     "as_of",
     "known_by",
+    "history",
     "on_error",
     "nan",
     "owner",
@@ -101,6 +102,8 @@ pub(super) fn read(
     let key_columns = if on_demand { BTreeMap::new() } else { read_key_columns(table, entities.as_deref()) };
     let as_of = if on_demand { Some(AsOf::AtOrBefore) } else { read_as_of(table, source.as_ref()) };
     let known_by = if on_demand { Some(KnownBy::Event) } else { read_known_by(table, source.as_ref()) };
+    let history = table.get("history").filter(|_| !on_demand);
+    let history = history.and_then(|value| table.choice("history", value, &History::ALL, History::as_str));
     let choice = |key, on_error: OnError| {
         table.get(key).and_then(|value| table.choice(key, value, &OnError::ALL, OnError::as_str)).unwrap_or(on_error)
     };
@@ -116,6 +119,7 @@ pub(super) fn read(
             .get("nan")
             .and_then(|value| table.choice("nan", value, &NanMode::ALL, NanMode::as_str))
             .unwrap_or(NanMode::Boundary),
+        history: history.unwrap_or(History::Append),
         limits: read_limits(table),
         owner: table.prose("owner"),
         description: table.prose("description"),

@@ -3,7 +3,7 @@
 use super::Digest;
 use super::encoding::Item;
 use crate::limits::TransformLimits;
-use crate::model::{Entity, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource, ViewVersion};
+use crate::model::{Entity, FeatureView, History, InputSource, JoinKey, PublishedRows, Source, ViewSource, ViewVersion};
 use crate::parameter::{ParameterValue, Parameters};
 use crate::types::Signature;
 
@@ -12,7 +12,7 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 
 /// SHA-256 over a canonical typed encoding of everything of a definition that can change a value: the component's
 /// digest, parameters, the source of each of the signature's inputs, join keys (names, types and columns, in order), the
-/// source (name, kind, time columns, sequence, time zone, partition), `as_of`, `known_by`, `ttl`, limits, `nan` and
+/// source (name, kind, time columns, sequence, time zone, partition), `as_of`, `known_by`, `history`, `ttl`, limits, `nan` and
 /// `on_error`. A view that is read, for its rows or for a feature, is covered by its name and version.
 ///
 /// What is not covered:
@@ -50,6 +50,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         ttl,
         as_of,
         known_by,
+        history,
         on_error,
         nan,
         limits,
@@ -58,7 +59,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         tags: _,
     } = view;
     let Signature { inputs, outputs: _, doc: _ } = signature;
-    Item::record([
+    let mut record = vec![
         ("component", Item::Bytes(digest.0.to_vec())),
         ("parameters", parameters_item(parameters)),
         ("inputs", Item::list(inputs, |input| input_item(&input.name, view.input_source(&input.name)))),
@@ -70,7 +71,12 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         ("limits", limits_item(limits)),
         ("nan", Item::text(nan.as_str())),
         ("on_error", Item::text(on_error.as_str())),
-    ])
+    ];
+    // What came later is left out where it is as it always was, so that hashes of before stay what they are.
+    if *history != History::Append {
+        record.push(("history", Item::text(history.as_str())));
+    }
+    Item::Record(record.into_iter().map(|(name, item)| (name.to_owned(), item)).collect())
 }
 
 fn keys(entity: &Entity) -> &[JoinKey] {

@@ -20,6 +20,8 @@ pub struct JoinRow {
     pub published_time: Timestamp,
     /// Position in the source's log.
     pub sequence: Option<i64>,
+    /// The first instant at which the row counts, as if it had not happened before; None where its event and what is known of it decide alone.
+    pub corrected_time: Option<Timestamp>,
     /// The first instant at which the row no longer counts, as if it had never been there; None where it counts for ever.
     pub until: Option<Timestamp>,
     /// Where the row is: the caller's number for it.
@@ -102,8 +104,9 @@ impl<'a> Contest<'a> {
 
     /// Offers a row of a group. The order of the offers does not matter, and an offer may be repeated.
     pub fn offer(&mut self, group: u32, row: &JoinRow) {
-        let JoinRow { event_time, created_time, published_time, sequence, until, row } = *row;
+        let JoinRow { event_time, created_time, published_time, sequence, corrected_time, until, row } = *row;
         let Some(happened) = self.rules.happened_from(event_time) else { return };
+        let happened = happened.max(corrected_time.unwrap_or(Timestamp::MIN));
         let there = happened.max(self.rules.known_from(created_time, published_time));
         let offered = Best { event_time, created_time, sequence, row, ties: NONE };
         if let Some(until) = until

@@ -111,7 +111,7 @@ impl History {
             if earliest(metadata.column(self.keys).statistics()).is_some_and(|earliest| earliest > last.0) {
                 continue;
             }
-            let columns: Vec<usize> = (0..self.keys + 4).collect();
+            let columns: Vec<usize> = (0..self.times(file)).collect();
             for batch in self.reader(file, &columns, Some(vec![group]), None, batch_rows)? {
                 let batch = batch.map_err(|error| self.unreadable(file, error.into()))?;
                 let encoder = KeyEncoder::new(&join_keys, &batch.columns()[..self.keys])

@@ -50,6 +50,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         ttl,
         as_of,
         known_by,
+        history,
         on_error,
         nan,
         limits,
@@ -78,6 +79,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
     found.meaning(old.ttl != *ttl, "ttl");
     found.meaning(old.as_of != *as_of, "as_of");
     found.meaning(old.known_by != *known_by, "known_by");
+    found.meaning(old.history != *history, "history");
     found.meaning(old.on_error != *on_error, "on_error");
     found.meaning(old.nan != *nan, "nan");
     of_limits(&old.limits, limits, &mut found);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tandem_core::hash::definition_hash;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
-    AsOf, Deprecation, Entity, FeatureView, InputSource, JoinKey, KnownBy, NanMode, OnError, ServiceFeatures, Source,
+    AsOf, Deprecation, Entity, FeatureView, History, InputSource, JoinKey, KnownBy, NanMode, OnError, ServiceFeatures, Source,
     SourceKind, ViewSource,
 };
 use tandem_core::parameter::ParameterValue;
@@ -56,6 +56,7 @@ fn view(name: &str, version: u32, reads: &[ViewVersion]) -> FeatureView {
         ttl: None,
         as_of: AsOf::Before,
         known_by: KnownBy::Event,
+        history: History::Append,
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
         limits: TransformLimits::default(),

@@ -7,7 +7,7 @@ use super::super::{File, parse_registered};
 use super::*;
 use crate::definition::DURATION_DAYS_MAX;
 use crate::model::{
-    AsOf, Deprecation, JoinKey, KnownBy, NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind, Stage,
+    AsOf, Deprecation, History, JoinKey, KnownBy, NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind, Stage,
     ViewVersion,
 };
 use crate::parameter::Parameters;
@@ -128,6 +128,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
         prop::sample::select(KnownBy::ALL.to_vec()),
         prop::sample::select(OnError::ALL.to_vec()),
         prop::sample::select(NanMode::ALL.to_vec()),
+        prop::sample::select(History::ALL.to_vec()),
         prop::option::of(1..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64),
     );
     let input = prop_oneof![column().prop_map(InputSource::Column), Just(InputSource::AsOf)];
@@ -139,7 +140,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
     let rest = (path_text(), parameters(), limits(), text(), text(), -719_528..=2_932_896_i32, any::<bool>());
     (name(), 1..=u32::MAX, source(root), entities(), choices, maps, rest).prop_map(
         move |(name, version, source, entities, choices, maps, rest)| {
-            let (stage, as_of, known_by, on_error, nan, ttl) = choices;
+            let (stage, as_of, known_by, on_error, nan, history, ttl) = choices;
             let (inputs, key_columns, tags) = maps;
             let (component, parameters, limits, owner, description, since, replaced) = rest;
             let other = ViewVersion::new("replacement", 7);
@@ -162,6 +163,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
                 ttl: ttl.map(Duration::from_micros),
                 as_of,
                 known_by,
+                history,
                 on_error,
                 nan,
                 limits,
@@ -194,6 +196,7 @@ fn on_demand(view: FeatureView, upstream: &FeatureView, feature: String) -> Feat
         ttl: None,
         as_of: AsOf::AtOrBefore,
         known_by: KnownBy::Event,
+        history: History::Append,
         ..view
     }
 }
@@ -291,6 +294,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
         ttl: Some(Duration::from_micros(36 * 3_600_000_000)),
         as_of: AsOf::Before,
         known_by: KnownBy::Event,
+        history: History::Append,
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
         limits: TransformLimits::default(),

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{AsOf, Deprecation, KnownBy, NanMode, OnError, SourceKind, Stage};
+use crate::model::{AsOf, Deprecation, History, KnownBy, NanMode, OnError, SourceKind, Stage};
 use crate::time::{Day, Duration, Timestamp};
 use crate::types::{DataType, Field};
 
@@ -84,6 +84,7 @@ fn case() -> Case {
         ttl: Some(Duration::from_micros(30 * 86_400_000_000)),
         as_of: AsOf::Before,
         known_by: KnownBy::Created,
+        history: History::Append,
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
         // Written out: a new default must not change the pinned hash below.
@@ -154,6 +155,7 @@ const COVERED: &[Change] = &[
     ("FeatureView.as_of", |c| c.view.as_of = AsOf::AtOrBefore),
     ("FeatureView.known_by", |c| c.view.known_by = KnownBy::Published),
     ("FeatureView.known_by", |c| c.view.known_by = KnownBy::Event),
+    ("FeatureView.history", |c| c.view.history = History::Replace),
     ("FeatureView.on_error", |c| c.view.on_error = OnError::Quarantine),
     ("FeatureView.nan", |c| c.view.nan = NanMode::Strict),
     ("FeatureView.limits", |c| c.view.limits = TransformLimits::default()),
@@ -236,7 +238,7 @@ fn every_field_is_covered_or_left_out_on_purpose() {
     let case = case();
     let mut fields: BTreeSet<&str> = BTreeSet::new();
     fields.extend(fields!(FeatureView {
-        name, version, stage, deprecation, source, entities, component, parameters, inputs, key_columns, ttl, as_of, known_by, on_error,
+        name, version, stage, deprecation, source, entities, component, parameters, inputs, key_columns, ttl, as_of, known_by, history, on_error,
         nan, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {

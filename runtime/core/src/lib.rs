@@ -12,6 +12,7 @@
 //! - [`history`]: what becomes of published rows when their partition is computed again
 //! - [`status`]: what an online value is served as
 //! - [`point_in_time`]: which row of a view a label gets
+//! - [`feature_plan`]: what features take: columns of the request, stored rows, on-demand views in their order
 //! - [`hash`]: digests of components and definition hashes
 //! - [`suggest`]: near names for hints, everywhere the same
 //! - [`json`]: the exact encoding of values in JSON
@@ -19,6 +20,7 @@
 
 pub mod canonical;
 pub mod definition;
+pub mod feature_plan;
 pub mod hash;
 pub mod history;
 pub mod json;

@@ -6,6 +6,7 @@
 //! - [`Engine`]: wasmtime, one compile profile for each NaN mode, the cache of compiled code
 //! - [`Component`]: a loaded component; [`Component::bind`] gives it its parameters
 //! - [`Transform`], [`Session`]: record batches through it, rows at fault isolated
+//! - [`Evaluation`]: on-demand views over stored ones, in the order of their plan
 //! - [`convert`]: any Arrow array to the canonical type of an input, losslessly or not at all
 //! - [`mod@verify`]: that a component computes row by row, and the same bits however it is called
 //! - [`Workers`], [`OnDemand`]: threads for the blocking calls, and requests that share one
@@ -24,6 +25,7 @@ mod component;
 pub mod convert;
 mod engine;
 mod error;
+mod evaluation;
 mod instance;
 mod lift;
 mod lower;
@@ -41,6 +43,7 @@ pub use compile::{COMPILE_ARGUMENT, CompileFault, compile_for_parent};
 pub use component::Component;
 pub use engine::{CONTRACT, Engine};
 pub use error::EngineError;
+pub use evaluation::{Evaluation, Inputs, StoredColumns};
 pub use on_demand::{OnDemand, OnDemandOptions};
 pub use options::{Allocation, CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, TABLES_MAX};
 pub use transform::{Outcome, RowFailure, Session, Transform};

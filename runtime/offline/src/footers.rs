@@ -1,11 +1,13 @@
 //! The files of a partition against the columns that the view needs, by their Parquet footers alone.
 
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use tandem_core::hash::Digest;
 use tandem_core::suggest::nearest;
 
 use crate::columns::NeededColumn;
@@ -114,4 +116,25 @@ fn column_types(file: &FileEntry, schema: &Schema, needed: &[&NeededColumn]) -> 
             }),
         })
         .collect()
+}
+
+/// SHA-256 of a Parquet file's footer, as it lies in the file. Blocking.
+pub(crate) fn digest(path: &Path) -> Result<Digest, OfflineError> {
+    let mut file = File::open(path).map_err(OfflineError::listed("open", path))?;
+    let mut read = |from: SeekFrom, bytes: usize| {
+        let mut buffer = vec![0; bytes];
+        file.seek(from).and_then(|_| file.read_exact(&mut buffer)).map(|()| buffer)
+    };
+    let broken = OfflineError::io("read", path);
+    // The length of the footer, little-endian, and the magic are the last eight bytes:
+    // https://parquet.apache.org/docs/file-format/
+    let tail = match read(SeekFrom::End(-8), 8) {
+        Ok(tail) => tail,
+        Err(error) => return Err(broken(error)),
+    };
+    let bytes = i64::from(u32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]));
+    match read(SeekFrom::End(-8 - bytes), bytes as usize) {
+        Ok(footer) => Ok(Digest::of(&footer)),
+        Err(error) => Err(broken(error)),
+    }
 }

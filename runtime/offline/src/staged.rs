@@ -108,6 +108,11 @@ impl StagedWriter {
         self.write_chunks()
     }
 
+    /// Adds to the file's metadata, which is written at its end.
+    pub(crate) fn append_metadata(&mut self, key: &str, value: &str) {
+        self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value.to_owned()));
+    }
+
     fn write_chunks(&mut self) -> Result<(), OfflineError> {
         while let Some(chunk) = self.chunks.next_completed_batch() {
             self.writer.write(&chunk).map_err(|source| self.staged.error(source))?;

@@ -2,61 +2,75 @@
 //!
 //! Two passes over a view's published rows. The first reads join keys and times alone and lets the rows compete for the labels' instants
 //! ([`tandem_core::point_in_time`]); the second reads the features of the rows that won, and no others. So rows are neither sorted nor kept,
-//! and memory follows the labels: their keys, 4 bytes for each label and set of keys, 56 for each distinct instant of a key (and thread), and the values that
-//! won. The labels' file is read twice too: its keys and times, then all of it beside the features, in its order.
+//! and memory follows the labels. Where their index would not fit into the memory that may be used, labels are joined in parts, each with passes of
+//! its own ([`TrainingOptions::memory_bytes_max`]). On-demand views are computed over the joined rows, through the engine, as a server computes
+//! them.
 //!
 //! - `labels`: the labels' file, their instants, and their distinct keys, numbered
 //! - `history`: the published files of a view as one sequence of numbered rows
-//! - `joined`: one view's answers for all labels
-//! - `output`: the columns of the training set
-//! - `report`: what came of it
+//! - `joined`: one view's answers for the labels of a part; `part`: those of all views
+//! - `computed`: on-demand views over them
+//! - `output`: the columns of the training set; `write`: them into a file
+//! - `report`: what came of it; `leakage`: what in it is suspicious
+//! - `memory`: how many labels are joined at once
 
+mod computed;
 mod error;
 mod history;
 mod joined;
 mod labels;
+pub mod leakage;
+mod memory;
 mod output;
+mod part;
 mod report;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use tandem_core::model::BoundView;
+use futures::{Stream, StreamExt};
+use tandem_core::feature_plan::FeaturePlan;
+use tandem_core::model::ViewVersion;
+use tandem_core::time::Timestamp;
+use tandem_engine::{Transform, Workers};
 
 pub use error::TrainingError;
+pub use history::SourceFile;
 pub use labels::Labels;
-pub use report::{TrainingReport, ViewReport};
+pub use report::{ComputedReport, FeatureReport, TrainingReport, ViewReport};
+pub use write::{TrainingFile, Written, write_text};
 
-use joined::JoinedView;
-use labels::{KeyColumn, LabelKeys};
-
-/// A view whose features are wanted.
-#[derive(Debug, Clone)]
-pub struct JoinView {
-    /// The view; a stored one.
-    pub view: Arc<BoundView>,
-    /// Its features, in the order of the output.
-    pub features: Vec<String>,
-    /// Join keys that have another name among the label's columns: join key to column.
-    pub key_columns: BTreeMap<String, String>,
-}
+use crate::bind::RowFunction;
+use computed::Computing;
+use history::History;
+use part::Part;
 
 /// What a training set is made of.
-#[derive(Debug, Clone)]
 pub struct TrainingRequest {
     /// The labels.
     pub labels: Labels,
     /// The labels' column with T, the instant for which values are asked.
     pub event_time: String,
+    /// The labels' column with the time at which the outcome was observed. Nothing but a check: it must not be before T.
+    pub observed_time: Option<String>,
     /// IANA time zone in which label times without a zone are read; without it they are refused.
     pub timezone: Option<String>,
-    /// The views, in the order of the output.
-    pub views: Vec<JoinView>,
+    /// What is asked for.
+    pub plan: FeaturePlan,
+    /// The transforms of the plan's computed views.
+    pub transforms: BTreeMap<ViewVersion, Transform>,
+    /// Columns of the plan's request (join keys, inputs of on-demand views) that have another name among the label's columns.
+    pub columns: BTreeMap<String, String>,
+    /// Whether created and published times do not count: what was not known yet at T may be joined. Leaks; for comparisons.
+    pub ignore_created_time: bool,
     /// Folder of the published rows.
     pub offline_root: PathBuf,
     /// Whether each view has a column with the status of its values.
@@ -72,87 +86,214 @@ pub struct TrainingOptions {
     pub batch_rows: usize,
     /// `threads`: files of a view that are read at the same time. Each has slots of its own for the labels' instants.
     pub threads: usize,
+    /// `memory_bytes_max`: what the index over the labels and the values that are joined to them may take, in bytes; estimated. Labels beyond it are
+    /// joined in further parts.
+    pub memory_bytes_max: u64,
 }
 
 impl Default for TrainingOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        TrainingOptions { batch_rows: 65_536, threads }
+        TrainingOptions { batch_rows: 65_536, threads, memory_bytes_max: 1 << 30 }
     }
 }
 
-/// A training set whose joins are decided, to be read in the order of the labels.
-#[derive(Debug)]
+/// A training set, ready to be joined and read in the order of the labels. Cheap to clone.
+#[derive(Clone)]
 pub struct TrainingSet {
-    labels: Labels,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    request: Prepared,
     schema: SchemaRef,
-    views: Vec<JoinedView>,
+    times: Vec<Timestamp>,
+    histories: Vec<History>,
+    computing: Computing,
+    parts: Vec<Range<usize>>,
+    report: Mutex<TrainingReport>,
+}
+
+/// A request whose transforms went where they are called.
+struct Prepared {
+    labels: Labels,
+    event_time: String,
+    timezone: Option<String>,
+    plan: FeaturePlan,
+    columns: BTreeMap<String, String>,
+    ignore_created_time: bool,
     statuses: bool,
-    batch_rows: usize,
-    report: TrainingReport,
+    options: TrainingOptions,
+}
+
+impl Prepared {
+    /// The label column of a column of the plan's request.
+    fn label_column<'a>(&'a self, name: &'a str) -> &'a str {
+        self.columns.get(name).map_or(name, String::as_str)
+    }
 }
 
 impl TrainingSet {
-    /// Decides all joins. Blocking.
+    /// Reads the labels' times, lists the files of the views and checks that all fits together. Joins nothing yet. Blocking.
     ///
     /// # Errors
     ///
-    /// Label columns that are not there or do not convert without loss, a label without a time, an unknown feature, a view of which nothing is
-    /// published or whose files are not its own, and whatever the file system refuses.
-    pub fn join(request: TrainingRequest) -> Result<Self, TrainingError> {
-        let TrainingRequest { labels, event_time, timezone, views, offline_root, statuses, options } = request;
-        let batch_rows = options.batch_rows.max(1);
-        let schema = output::schema(&labels, &views, statuses)?;
-        let times = labels.times(&event_time, timezone.as_deref(), batch_rows)?;
-        let mut asked: Vec<Arc<LabelKeys>> = Vec::new();
-        let mut joined = Vec::new();
-        for view in &views {
-            let columns = key_columns(view);
-            // Views with the same keys share what is made of the labels.
-            let known = asked.iter().find(|keys| keys.columns == columns).cloned();
-            let keys = match known {
-                Some(keys) => keys,
-                None => {
-                    let keys = Arc::new(LabelKeys::read(&labels, columns, &times, timezone.as_deref(), batch_rows)?);
-                    asked.push(Arc::clone(&keys));
-                    keys
-                }
-            };
-            joined.push(JoinedView::decide(view, keys, &offline_root, &options)?);
+    /// Label columns that are not there or do not convert without loss, a label without a time, a view of which nothing is published or whose
+    /// files are not its own, and whatever the file system refuses.
+    pub fn prepare(request: TrainingRequest) -> Result<Self, TrainingError> {
+        let functions = request.transforms.into_iter().map(|(id, transform)| {
+            let function: Arc<dyn RowFunction> = Arc::new(transform);
+            (id, function)
+        });
+        let functions = functions.collect();
+        let request = TrainingRequest { transforms: BTreeMap::new(), ..request };
+        Self::prepare_with(request, functions)
+    }
+
+    /// The same, over what stands in for transforms.
+    fn prepare_with(
+        request: TrainingRequest,
+        functions: BTreeMap<ViewVersion, Arc<dyn RowFunction>>,
+    ) -> Result<Self, TrainingError> {
+        let started = Instant::now();
+        let TrainingRequest { labels, event_time, observed_time, timezone, plan, columns, statuses, .. } = request;
+        let mut options = request.options;
+        options.batch_rows = options.batch_rows.max(1);
+        let known = |name: &String| plan.request.iter().any(|column| column.name == *name);
+        if let Some(unknown) = columns.keys().find(|name| !known(name)) {
+            let names = plan.request.iter().map(|column| column.name.clone()).collect();
+            return Err(TrainingError::UnknownRequestColumn { column: unknown.clone(), known: names });
         }
-        let report = TrainingReport {
-            labels: times.len() as u64,
-            views: joined.iter().map(|view| view.report(&times)).collect(),
+        let prepared = Prepared {
+            labels,
+            event_time,
+            timezone,
+            plan,
+            columns,
+            ignore_created_time: request.ignore_created_time,
+            statuses,
+            options,
         };
-        Ok(TrainingSet { labels, schema, views: joined, statuses, batch_rows, report })
+        let schema = output::schema(&prepared.labels, &prepared.plan, statuses)?;
+        // All columns that are needed are there, before anything large is read.
+        labels::positions(&prepared)?;
+        let times =
+            prepared.labels.times(&prepared.event_time, prepared.timezone.as_deref(), prepared.options.batch_rows)?;
+        let observed_before = match &observed_time {
+            Some(column) => prepared.labels.observed_before(column, &times, &prepared)?,
+            None => 0,
+        };
+        let histories = prepared.plan.stored.iter().map(|step| History::open(&step.view, &request.offline_root));
+        let histories = histories.collect::<Result<Vec<_>, _>>()?;
+        let computing = Computing::new(&prepared.plan, functions)?;
+        let parts = memory::parts(times.len(), &prepared);
+        let names = output::names(&prepared.labels, &prepared.plan).features;
+        let mut report = TrainingReport::new(&prepared.plan, &names, &histories, &times);
+        report.observed_before_time = observed_before;
+        report.parts = parts.len() as u64;
+        report.phases.prepare = started.elapsed();
+        let shared =
+            Shared { request: prepared, schema, times, histories, computing, parts, report: Mutex::new(report) };
+        Ok(TrainingSet { shared: Arc::new(shared) })
     }
 
-    /// The label's columns, then for each view its features and, if asked for, `VIEW__status`.
+    /// The label's columns, then the features in the order of the plan, then, if asked for, `VIEW__status` for each view.
     pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.shared.schema
     }
 
-    /// What came of the joins.
-    pub fn report(&self) -> &TrainingReport {
-        &self.report
+    /// What came of it: counts of what was read from the stream so far, so it is complete where the stream is at its end.
+    pub fn report(&self) -> TrainingReport {
+        self.shared.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The rows: one for each label, in their order. Blocking.
-    pub fn batches(&self) -> Result<impl Iterator<Item = Result<RecordBatch, TrainingError>> + '_, TrainingError> {
-        let mut at = 0;
-        let labels = self.labels.batches(None, self.batch_rows)?;
-        Ok(labels.map(move |labels| {
-            let labels = labels?;
-            let rows = at..at + labels.num_rows();
-            at = rows.end;
-            output::batch(&self.schema, &labels, &self.views, rows, self.statuses)
-        }))
+    /// The files whose rows may be joined, for each stored view in the order of the plan. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read.
+    pub fn source_files(&self) -> Result<Vec<(ViewVersion, Vec<SourceFile>)>, TrainingError> {
+        let files = |history: &History| Ok((history.view().view.id(), history.source_files()?));
+        self.shared.histories.iter().map(files).collect()
+    }
+
+    /// The rows: one for each label, in their order. Joins happen on the way, part by part; what blocks, runs on `workers`. `progress` is told of
+    /// labels that are done.
+    pub fn stream(
+        &self,
+        workers: &Workers,
+        progress: impl Fn(u64) + Clone + Send + 'static,
+    ) -> impl Stream<Item = Result<RecordBatch, TrainingError>> + Send + 'static {
+        let this = self.clone();
+        let workers = workers.clone();
+        let parts = this.shared.parts.clone();
+        let in_flight = workers.threads().max(1) + 1;
+        futures::stream::iter(parts)
+            .then(move |rows| {
+                let (this, workers, progress) = (this.clone(), workers.clone(), progress.clone());
+                async move {
+                    let joined = {
+                        let this = this.clone();
+                        let join = move || Part::join(&this.shared, rows).map(Arc::new);
+                        flatten(workers.run(join).await)
+                    };
+                    let batches = match joined.and_then(|part| Ok((part.labels(&this.shared)?, part))) {
+                        Err(error) => futures::stream::iter([Err(error)]).boxed(),
+                        Ok((labels, part)) => {
+                            let batches = futures::stream::iter(labels).map(move |labels| {
+                                let (this, part, workers) = (this.clone(), Arc::clone(&part), workers.clone());
+                                async move {
+                                    let (rows, labels) = labels?;
+                                    let answer = move || part.batch(&this.shared, rows, &labels);
+                                    flatten(workers.run(answer).await)
+                                }
+                            });
+                            batches.buffered(in_flight).boxed()
+                        }
+                    };
+                    batches.inspect(move |batch| {
+                        if let Ok(batch) = batch {
+                            progress(batch.num_rows() as u64);
+                        }
+                    })
+                }
+            })
+            .flatten()
+    }
+
+    /// Number of labels, and so of rows.
+    pub fn rows(&self) -> u64 {
+        self.shared.times.len() as u64
     }
 }
 
-/// The label columns of a view's join keys.
-fn key_columns(view: &JoinView) -> Vec<KeyColumn> {
-    let column = |name: &String| view.key_columns.get(name).unwrap_or(name).clone();
-    let keys = view.view.view.join_keys();
-    keys.map(|key| KeyColumn { column: column(&key.name), key: key.clone() }).collect()
+impl Shared {
+    fn report(&self, change: impl FnOnce(&mut TrainingReport)) {
+        change(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl std::fmt::Debug for TrainingSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrainingSet").field("labels", &self.shared.times.len()).finish_non_exhaustive()
+    }
+}
+
+/// Time spent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Reading the labels' times and the footers of files.
+    pub prepare: Duration,
+    /// Reading the labels' keys.
+    pub index: Duration,
+    /// First pass: keys and times of all rows.
+    pub offer: Duration,
+    /// Second pass: values of the rows that won.
+    pub fetch: Duration,
+    /// Columns of the training set, with on-demand views; on all threads together.
+    pub answer: Duration,
+}
+
+fn flatten<T>(done: Result<Result<T, TrainingError>, tandem_engine::WorkerPanic>) -> Result<T, TrainingError> {
+    done.unwrap_or_else(|panic| Err(crate::error::OfflineError::Task(panic.0).into()))
 }

@@ -42,6 +42,8 @@ pub struct Answer {
 pub struct Winner {
     /// Its event time.
     pub event_time: Timestamp,
+    /// Its created time.
+    pub created_time: Option<Timestamp>,
     /// Whether it is too old to be served: OUTSIDE_MAX_AGE.
     pub expired: bool,
     /// The row, or one of those that tie.
@@ -220,7 +222,7 @@ impl Decided<'_> {
                 tied.dedup();
             }
             let expired = self.rules.expired(best.event_time, self.instants.instant(slot));
-            Winner { event_time: best.event_time, expired, row: best.row, tied }
+            Winner { event_time: best.event_time, created_time: best.created_time, expired, row: best.row, tied }
         });
         let happened = self.happened.get(slot).copied().flatten();
         let newer_unknown = happened > winner.as_ref().map(|winner| winner.event_time);

@@ -57,6 +57,15 @@ impl Instants {
         self.instants[slot]
     }
 
+    /// The group of a slot; None if there is no such slot.
+    pub fn group_of(&self, slot: usize) -> Option<u32> {
+        if slot >= self.slots() {
+            return None;
+        }
+        // The last group that begins at or before it; groups without a slot begin where the next one does.
+        Some((self.starts.partition_point(|start| *start <= slot) - 1) as u32)
+    }
+
     /// The slots of a group.
     pub fn of_group(&self, group: u32) -> std::ops::Range<usize> {
         self.starts[group as usize]..self.starts[group as usize + 1]

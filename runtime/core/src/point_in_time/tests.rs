@@ -190,9 +190,11 @@ proptest! {
         let asked: Vec<_> = labels.iter().map(|(key, instant)| (*key, Timestamp(*instant))).collect();
         let (instants, slots) = Instants::of(KEYS as usize, &asked);
         prop_assert_eq!(instants.groups(), KEYS as usize);
+        prop_assert_eq!(instants.group_of(instants.slots()), None);
         for ((key, instant), slot) in asked.iter().zip(&slots) {
             prop_assert!(instants.of_group(*key).contains(&(*slot as usize)));
             prop_assert_eq!(instants.instant(*slot as usize), *instant);
+            prop_assert_eq!(instants.group_of(*slot as usize), Some(*key));
         }
         for key in 0..KEYS {
             let mut own: Vec<_> = asked.iter().filter(|label| label.0 == key).map(|label| label.1).collect();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use parquet::errors::ParquetError;
 use tandem_core::key::KeyError;
 use tandem_core::model::ViewVersion;
+use tandem_engine::EngineError;
 use tandem_engine::convert::ConvertError;
 
 use crate::error::OfflineError;
@@ -64,15 +65,29 @@ pub enum TrainingError {
         /// Why.
         source: KeyError,
     },
-    /// A feature that the view does not give.
-    #[error("feature view `{view}` has no feature `{feature}`{}", .similar.as_ref().map(|name| format!("; it has `{name}`")).unwrap_or_default())]
-    UnknownFeature {
+    /// A column that was named for a join key or an input that nothing asked for has.
+    #[error("no feature that is asked for takes `{column}`{}", if .known.is_empty() { String::new() } else { format!("; they take {}", .known.join(", ")) })]
+    UnknownRequestColumn {
+        /// The join key or input.
+        column: String,
+        /// Those that are taken.
+        known: Vec<String>,
+    },
+    /// A computed view whose transform was not given.
+    #[error("no transform was given for feature view `{view}`")]
+    MissingTransform {
         /// The view.
         view: ViewVersion,
-        /// The feature.
-        feature: String,
-        /// A feature with a similar name.
-        similar: Option<String>,
+    },
+    /// An on-demand view that could not be computed, through no row's fault.
+    #[error("feature view `{view}`, labels from row {first_row}: {source}")]
+    Compute {
+        /// The view.
+        view: ViewVersion,
+        /// The first label of the batch.
+        first_row: u64,
+        /// Why.
+        source: EngineError,
     },
     /// Two columns of one name in the training set.
     #[error("`{column}` would name two columns of the training set")]
@@ -98,6 +113,12 @@ pub enum TrainingError {
         /// Why.
         source: ParquetError,
     },
+    /// An output that cannot be a file.
+    #[error("{} is no place for a file", .path.display())]
+    Output {
+        /// The path.
+        path: PathBuf,
+    },
     /// A view's published rows, or the file system.
     #[error(transparent)]
     Offline(#[from] OfflineError),
@@ -108,7 +129,7 @@ impl TrainingError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             TrainingError::MissingColumn { .. } => {
-                "name the column of a join key with --key JOIN_KEY=COLUMN, that of the time with --time COLUMN"
+                "name the column of a join key or an input with --column NAME=COLUMN, that of the time with --time COLUMN"
             }
             TrainingError::Convert { source, .. } => return source.hint(),
             TrainingError::TimeText { .. } => {
@@ -118,6 +139,9 @@ impl TrainingError {
             TrainingError::TooManyLabels { .. } => "divide the labels into several files",
             TrainingError::DuplicateColumn { .. } => "rename the column in the labels",
             TrainingError::LabelsChanged { .. } => "run it again once the file is at rest",
+            TrainingError::UnknownRequestColumn { .. } => {
+                "--column NAME=COLUMN names a join key or an input, then a column of the labels"
+            }
             TrainingError::Offline(error) => return error.hint(),
             _ => return None,
         })

@@ -2,9 +2,8 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
@@ -15,19 +14,24 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
+use tandem_core::hash::Digest;
+use tandem_core::history::RowTimes;
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::BoundView;
 use tandem_core::point_in_time::{Contest, JoinRow};
 use tandem_core::time::Timestamp;
+use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
 
 use super::TrainingError;
 use super::labels::LabelKeys;
-use crate::columns::feature_schema;
+use crate::columns::{RowColumns, feature_schema};
 use crate::error::OfflineError;
 use crate::footers;
 use crate::listing::FileEntry;
-use crate::published::{check_file, list_published};
+use crate::publish::Format;
+use crate::published::{check_file, list_published, micros};
 
 /// Bits of a row's number that count within its file.
 const ROW_BITS: u32 = 40;
@@ -38,17 +42,36 @@ pub(super) struct History {
     view: Arc<BoundView>,
     files: Vec<HistoryFile>,
     keys: usize,
+    columns: RowColumns,
 }
 
 #[derive(Debug)]
 pub(super) struct HistoryFile {
     pub(super) entry: FileEntry,
     footer: ArrowReaderMetadata,
+    format: Format,
+}
+
+/// A file whose rows may be joined, as a manifest names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// SHA-256 of its footer, which has places, sizes and extremes of all columns, and the digest of what its rows were computed from.
+    pub footer: Digest,
 }
 
 /// Rows that were read in the first pass.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Offered {
+    /// Row groups.
+    pub(super) row_groups: u64,
+    /// Groups of the labels' keys that have a row, by number.
+    seen: Vec<bool>,
     /// Rows.
     pub(super) rows: u64,
     /// Of them, rows whose key has a null or NaN.
@@ -59,9 +82,23 @@ pub(super) struct Offered {
 
 impl std::ops::AddAssign for Offered {
     fn add_assign(&mut self, other: Self) {
+        self.row_groups += other.row_groups;
+        if self.seen.len() < other.seen.len() {
+            self.seen.resize(other.seen.len(), false);
+        }
+        for (mine, theirs) in self.seen.iter_mut().zip(other.seen) {
+            *mine |= theirs;
+        }
         self.rows += other.rows;
         self.null_keys += other.null_keys;
         self.null_created += other.null_created;
+    }
+}
+
+impl Offered {
+    /// Whether a row of this group was read.
+    pub(super) fn seen(&self, group: u32) -> bool {
+        self.seen.get(group as usize).copied().unwrap_or(false)
     }
 }
 
@@ -73,18 +110,41 @@ impl History {
         }
         let open = |entry: FileEntry| {
             let footer = footers::read(&entry.path).map_err(OfflineError::published)?;
-            check_file(view, &entry.path, footer.metadata().file_metadata(), footer.schema())?;
-            Ok(HistoryFile { entry, footer })
+            let format = check_file(view, &entry.path, footer.metadata().file_metadata(), footer.schema())?;
+            Ok(HistoryFile { entry, footer, format })
         };
         let listed = list_published(view, offline_root, None)?;
         let files = listed.into_iter().flat_map(|partition| partition.files);
         let files = files.map(open).collect::<Result<Vec<_>, OfflineError>>()?;
         let keys = view.view.join_keys().count();
-        Ok(History { view: Arc::clone(view), files, keys })
+        Ok(History { view: Arc::clone(view), files, keys, columns: RowColumns::of(view) })
     }
 
     pub(super) fn files(&self) -> &[HistoryFile] {
         &self.files
+    }
+
+    pub(super) fn view(&self) -> &Arc<BoundView> {
+        &self.view
+    }
+
+    /// Row groups of all files.
+    pub(super) fn row_groups(&self) -> u64 {
+        self.files.iter().map(|file| file.footer.metadata().num_row_groups() as u64).sum()
+    }
+
+    /// The files, as a manifest names them. Reads their footers once more. Blocking.
+    pub(super) fn source_files(&self) -> Result<Vec<SourceFile>, TrainingError> {
+        let file = |file: &HistoryFile| {
+            let path = &file.entry.path;
+            Ok(SourceFile {
+                path: path.clone(),
+                bytes: file.entry.size,
+                rows: file.footer.metadata().file_metadata().num_rows().max(0) as u64,
+                footer: footers::digest(path)?,
+            })
+        };
+        self.files.iter().map(file).collect()
     }
 
     /// Offers the rows of a file. Row groups whose events all happened after the last instant are passed over. Blocking.
@@ -96,12 +156,14 @@ impl History {
         batch_rows: usize,
     ) -> Result<Offered, TrainingError> {
         let mut offered = Offered::default();
-        let HistoryFile { entry, footer } = &self.files[file];
+        let HistoryFile { entry, footer, .. } = &self.files[file];
         let Some((_, last)) = labels.instants.span() else { return Ok(offered) };
         // A row without a created time is known from when its file was written.
-        let written = micros(entry.modified);
+        let Timestamp(written) = micros(entry.modified);
+        let known_by = self.view.view.known_by;
         let has_created = self.view.view.source.has_created_time();
         let join_keys = labels.join_keys();
+        offered.seen.resize(labels.instants.groups(), false);
         let mut key = Vec::new();
         let mut first_row = 0;
         for group in 0..footer.metadata().num_row_groups() {
@@ -111,14 +173,19 @@ impl History {
             if earliest(metadata.column(self.keys).statistics()).is_some_and(|earliest| earliest > last.0) {
                 continue;
             }
-            let columns: Vec<usize> = (0..self.times(file)).collect();
+            offered.row_groups += 1;
+            // Where no row was ever corrected or taken back, nothing but the times is read.
+            let history = self.history(file).filter(|history| !is_null(metadata, history.clone()));
+            let columns: Vec<usize> = (0..history.as_ref().map_or(self.columns.history, |history| history.end)).collect();
             for batch in self.reader(file, &columns, Some(vec![group]), None, batch_rows)? {
                 let batch = batch.map_err(|error| self.unreadable(file, error.into()))?;
-                let encoder = KeyEncoder::new(&join_keys, &batch.columns()[..self.keys])
+                let encoder = KeyEncoder::new(join_keys, &batch.columns()[..self.keys])
                     .map_err(|source| TrainingError::Key { view: self.view.view.id(), source })?;
                 let time = |column: usize| batch.column(self.keys + column).as_primitive::<TimestampMicrosecondType>();
                 let (events, created, published) = (time(0), time(1), time(2));
                 let sequences = batch.column(self.keys + 3).as_primitive::<Int64Type>();
+                let history: Option<[_; HISTORY_COLUMNS.len()]> =
+                    history.as_ref().map(|_| std::array::from_fn(|column| time(TIME_COLUMNS.len() + column)));
                 for index in 0..batch.num_rows() {
                     key.clear();
                     let number = row_number(file, row + index as u64);
@@ -128,12 +195,26 @@ impl History {
                         continue;
                     }
                     let Some(group) = labels.groups.get(&key[..]) else { continue };
-                    let offer = JoinRow {
-                        event_time: Timestamp(events.value(index)),
+                    offered.seen[*group as usize] = true;
+                    let [corrected_time, retracted_time, superseded_time, superseded_published_time] =
+                        history.map_or_else(Default::default, |columns| {
+                            columns.map(|column| value(column, index).map(Timestamp))
+                        });
+                    let times = RowTimes {
                         created_time: value(created, index).map(Timestamp),
                         published_time: Timestamp(value(published, index).unwrap_or(written)),
+                        corrected_time,
+                        retracted_time,
+                        superseded_time,
+                        superseded_published_time,
+                    };
+                    let offer = JoinRow {
+                        event_time: Timestamp(events.value(index)),
+                        created_time: times.created_time,
+                        published_time: times.published_time,
                         sequence: value(sequences, index),
-                        until: None,
+                        corrected_time,
+                        until: times.until(known_by),
                         row: number,
                     };
                     contest.offer(*group, &offer);
@@ -146,7 +227,15 @@ impl History {
         Ok(offered)
     }
 
-    /// These rows (ascending, each once), in their order, with these columns of the feature rows. Blocking.
+    /// Where a file has the columns of the history.
+    fn history(&self, file: usize) -> Option<Range<usize>> {
+        match self.files[file].format {
+            Format::First => None,
+            Format::Current => Some(self.columns.history..self.columns.features),
+        }
+    }
+
+    /// These rows (ascending, each once), in their order, with these features' columns of the feature rows. Blocking.
     pub(super) fn fetch(&self, rows: &[u64], columns: &[usize]) -> Result<RecordBatch, TrainingError> {
         let schema = feature_schema(&self.view);
         let schema = Arc::new(schema.project(columns).expect("the columns are the schema's"));
@@ -155,7 +244,13 @@ impl History {
             let file = (rows[0] >> ROW_BITS) as usize;
             let total = self.files[file].footer.metadata().file_metadata().num_rows().max(0) as usize;
             let selection = RowSelection::from_consecutive_ranges(ranges(rows), total);
-            for batch in self.reader(file, columns, None, Some(selection), rows.len())? {
+            // Files of the first format have no history, and their features lie before.
+            let before = match self.files[file].format {
+                Format::First => self.columns.features - self.columns.history,
+                Format::Current => 0,
+            };
+            let columns: Vec<usize> = columns.iter().map(|column| column - before).collect();
+            for batch in self.reader(file, &columns, None, Some(selection), rows.len())? {
                 let batch = batch.map_err(|error| self.unreadable(file, error.into()))?;
                 // The reader's schema has the file's metadata.
                 let batch = batch.with_schema(Arc::clone(&schema));
@@ -168,15 +263,14 @@ impl History {
         Ok(fetched)
     }
 
-    /// A column of the feature rows by its feature's name.
-    pub(super) fn feature_column(&self, feature: &str) -> Option<usize> {
-        let outputs = &self.view.signature.outputs;
-        outputs.iter().position(|output| output.name == feature).map(|index| self.keys + 4 + index)
+    /// The columns of the features at these positions among the outputs.
+    pub(super) fn output_columns(&self, outputs: &[usize]) -> Vec<usize> {
+        outputs.iter().map(|output| self.columns.features + output).collect()
     }
 
     /// The columns of all features.
     pub(super) fn feature_columns(&self) -> Vec<usize> {
-        (0..self.view.signature.outputs.len()).map(|index| self.keys + 4 + index).collect()
+        (0..self.view.signature.outputs.len()).map(|index| self.columns.features + index).collect()
     }
 
     fn reader(
@@ -187,7 +281,7 @@ impl History {
         selection: Option<RowSelection>,
         batch_rows: usize,
     ) -> Result<ParquetRecordBatchReader, TrainingError> {
-        let HistoryFile { entry, footer } = &self.files[file];
+        let HistoryFile { entry, footer, .. } = &self.files[file];
         let opened = File::open(&entry.path).map_err(OfflineError::listed("open", &entry.path))?;
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, footer.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
@@ -243,17 +337,16 @@ fn value<T: arrow_array::ArrowPrimitiveType<Native = i64>>(array: &PrimitiveArra
     array.is_valid(row).then(|| array.value(row))
 }
 
+/// Whether these columns have no value at all, as far as the file says.
+fn is_null(group: &RowGroupMetaData, mut columns: Range<usize>) -> bool {
+    let rows = group.num_rows().max(0) as u64;
+    columns.all(|column| group.column(column).statistics().and_then(Statistics::null_count_opt) == Some(rows))
+}
+
 /// The least value of a column of 64-bit integers, if its file says.
 fn earliest(statistics: Option<&Statistics>) -> Option<i64> {
     match statistics {
         Some(Statistics::Int64(statistics)) => statistics.min_opt().copied(),
         _ => None,
-    }
-}
-
-fn micros(time: SystemTime) -> i64 {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
     }
 }

@@ -1,20 +1,21 @@
 //! One view's answers for all labels.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use tandem_core::canonical::RowEncoder;
+use tandem_core::feature_plan::Step;
+use tandem_core::model::{FeatureView, KnownBy};
 use tandem_core::point_in_time::{Contest, Decided, Rules};
 use tandem_core::status::Status;
-use tandem_core::suggest::nearest;
 use tandem_core::time::Timestamp;
 
 use super::history::{History, Offered};
 use super::labels::LabelKeys;
-use super::report::ViewReport;
-use super::{JoinView, TrainingError, TrainingOptions};
+use super::report::TrainingReport;
+use super::{Shared, TrainingError, TrainingOptions};
 use crate::error::OfflineError;
 
 /// What a label gets: a row of the values, or why there is none.
@@ -28,38 +29,44 @@ pub(super) enum Given {
 /// A view whose winners are decided and read.
 #[derive(Debug)]
 pub(super) struct JoinedView {
-    view: JoinView,
+    /// Position among the plan's stored steps.
+    index: usize,
     keys: Arc<LabelKeys>,
     /// For each slot.
     given: Vec<Given>,
     /// For each slot: the event time of its row, if it has one.
     event_times: Vec<Option<Timestamp>>,
-    /// The features that were asked for, of the rows that won.
+    /// The features that the plan needs, of the rows that won.
     values: RecordBatch,
+    /// Of them, those that are asked for; all, if none is.
+    asked: Vec<usize>,
     offered: Offered,
     /// Slots in which bytes decided between rows.
     ties: Vec<bool>,
     /// Slots for which a row of a later event was not known yet.
     newer_unknown: Vec<bool>,
+    /// Slots whose row was not known yet.
+    known_later: Vec<bool>,
 }
 
 impl JoinedView {
-    /// Both passes over the view's published rows. Blocking.
-    pub(super) fn decide(
-        view: &JoinView,
-        keys: Arc<LabelKeys>,
-        offline_root: &Path,
-        options: &TrainingOptions,
-    ) -> Result<Self, TrainingError> {
-        let history = History::open(&view.view, offline_root)?;
-        let columns = feature_columns(view, &history)?;
-        let rules = Rules::of(&view.view.view);
-        let (contest, offered) = offer_all(&history, &keys, rules, options)?;
+    /// Both passes over the published rows of the stored step at `index`. Blocking.
+    pub(super) fn decide(index: usize, shared: &Shared, keys: Arc<LabelKeys>) -> Result<Self, TrainingError> {
+        let (history, request) = (&shared.histories[index], &shared.request);
+        let step = &request.plan.stored[index];
+        let mut rules = Rules::of(&step.view.view);
+        if request.ignore_created_time {
+            rules.known_by = KnownBy::Event;
+        }
+        let started = Instant::now();
+        let (contest, offered) = offer_all(history, &keys, rules, &request.options)?;
         let decided = contest.decide();
-
         let slots = keys.instants.slots();
-        let mut winners = Winners::of(&decided, slots);
-        winners.settle_ties(&history)?;
+        let mut winners = Winners::of(&decided, &step.view.view, &keys, request.ignore_created_time);
+        drop(decided);
+        let offering = started.elapsed();
+        let started = Instant::now();
+        winners.settle_ties(history)?;
         let mut rows: Vec<u64> = winners.rows.iter().filter_map(|(row, expired)| (!expired).then_some(*row)?).collect();
         rows.sort_unstable();
         rows.dedup();
@@ -69,16 +76,22 @@ impl JoinedView {
             None => Given::NotFound,
         });
         let given = given.collect();
-        // A row can be chosen through two names of one feature, a column can be read once.
-        let mut projection = columns.clone();
-        projection.sort_unstable();
-        projection.dedup();
-        let fetched = history.fetch(&rows, &projection)?;
-        let order: Vec<usize> =
-            columns.iter().map(|column| projection.binary_search(column).expect("it was projected")).collect();
-        let values = fetched.project(&order).map_err(|error| OfflineError::DataFusion(error.into()))?;
-        let Winners { event_times, ties, newer_unknown, .. } = winners;
-        Ok(JoinedView { view: view.clone(), keys, given, event_times, values, offered, ties, newer_unknown })
+        let values = history.fetch(&rows, &history.output_columns(&step.outputs))?;
+        let fetching = started.elapsed();
+        shared.report(|report| {
+            report.phases.offer += offering;
+            report.phases.fetch += fetching;
+            report.views[index].slots += slots as u64;
+            report.views[index].rows_fetched += rows.len() as u64;
+        });
+        let columns = request.plan.columns.iter().map(|column| column.from);
+        let asked = columns.filter(|from| from.step == Step::Stored(index));
+        let mut asked: Vec<usize> = asked.filter_map(|from| step.outputs.binary_search(&from.output).ok()).collect();
+        if asked.is_empty() {
+            asked = (0..step.outputs.len()).collect();
+        }
+        let Winners { event_times, ties, newer_unknown, known_later, .. } = winners;
+        Ok(JoinedView { index, keys, given, event_times, values, asked, offered, ties, newer_unknown, known_later })
     }
 
     /// The features of the rows that won.
@@ -86,9 +99,14 @@ impl JoinedView {
         &self.values
     }
 
-    /// What a label gets.
+    /// What a label of the part gets.
     pub(super) fn given(&self, label: usize) -> Given {
         self.keys.slots[label].map_or(Given::NotFound, |slot| self.given[slot as usize])
+    }
+
+    /// The event time of a label's row, served or not.
+    pub(super) fn event_time(&self, label: usize) -> Option<Timestamp> {
+        self.event_times[self.keys.slots[label]? as usize]
     }
 
     /// What a label's values are served as: NULL_VALUE where the row is there and all features that were asked for are null.
@@ -96,19 +114,22 @@ impl JoinedView {
         match self.given(label) {
             Given::NotFound => Status::NotFound,
             Given::Expired => Status::OutsideMaxAge,
-            Given::Row(row) if self.values.columns().iter().all(|column| column.is_null(row as usize)) => {
-                Status::NullValue
+            Given::Row(row) => {
+                let is_null = |column: &usize| self.values.column(*column).is_null(row as usize);
+                // A view of which the event time alone is read has no features to be null.
+                let all_null = !self.asked.is_empty() && self.asked.iter().all(is_null);
+                if all_null { Status::NullValue } else { Status::Present }
             }
-            Given::Row(_) => Status::Present,
         }
     }
 
-    pub(super) fn report(&self, times: &[Timestamp]) -> ViewReport {
-        let bound = &self.view.view;
-        let mut report = ViewReport::new(bound.view.id(), bound.digest, bound.definition_hash);
-        report.rows_read = self.offered.rows;
-        report.rows_without_key = self.offered.null_keys;
-        report.rows_without_created_time = self.offered.null_created;
+    /// Adds what came of the part's labels, whose times are `times`.
+    pub(super) fn report(&self, report: &mut TrainingReport, times: &[Timestamp]) {
+        let report = &mut report.views[self.index];
+        report.row_groups_read += self.offered.row_groups;
+        report.rows_read += self.offered.rows;
+        report.rows_without_key += self.offered.null_keys;
+        report.rows_without_created_time += self.offered.null_created;
         for (label, time) in times.iter().enumerate() {
             let slot = self.keys.slots[label].map(|slot| slot as usize);
             match self.status(label) {
@@ -118,30 +139,16 @@ impl JoinedView {
                 _ if slot.is_none() => report.labels_without_key += 1,
                 _ => report.not_found += 1,
             }
-            if let Some(slot) = slot {
-                report.decided_by_bytes += u64::from(self.ties[slot]);
-                report.newer_unknown += u64::from(self.newer_unknown[slot]);
-                let served = matches!(self.given[slot], Given::Row(_));
-                report.at_label_time += u64::from(served && self.event_times[slot] == Some(*time));
-            }
+            let Some(slot) = slot else { continue };
+            report.decided_by_bytes += u64::from(self.ties[slot]);
+            report.newer_unknown += u64::from(self.newer_unknown[slot]);
+            report.known_later += u64::from(self.known_later[slot]);
+            let served = matches!(self.given[slot], Given::Row(_));
+            report.at_label_time += u64::from(served && self.event_times[slot] == Some(*time));
+            let has_rows = || self.keys.group_of(slot).is_some_and(|group| self.offered.seen(group));
+            report.only_later += u64::from(self.given[slot] == Given::NotFound && has_rows());
         }
-        report
     }
-}
-
-/// Columns of the feature rows, one for each feature that is asked for.
-fn feature_columns(view: &JoinView, history: &History) -> Result<Vec<usize>, TrainingError> {
-    let column = |feature: &String| {
-        history.feature_column(feature).ok_or_else(|| {
-            let known = view.view.signature.outputs.iter().map(|output| output.name.as_str());
-            TrainingError::UnknownFeature {
-                view: view.view.view.id(),
-                feature: feature.clone(),
-                similar: nearest(feature, known).map(str::to_owned),
-            }
-        })
-    };
-    view.features.iter().map(column).collect()
 }
 
 /// Offers all files' rows, several files at a time.
@@ -190,17 +197,22 @@ struct Winners {
     event_times: Vec<Option<Timestamp>>,
     newer_unknown: Vec<bool>,
     ties: Vec<bool>,
+    known_later: Vec<bool>,
     /// Slots with rows that tie.
     tied: Vec<(usize, Vec<u64>)>,
 }
 
 impl Winners {
-    fn of(decided: &Decided<'_>, slots: usize) -> Self {
+    /// `ignored`: whether created times do not count, so that a row may win that was not known yet.
+    fn of(decided: &Decided<'_>, view: &FeatureView, keys: &LabelKeys, ignored: bool) -> Self {
+        let slots = keys.instants.slots();
+        let counts_created = ignored && view.known_by == KnownBy::Created;
         let mut winners = Winners {
             rows: Vec::with_capacity(slots),
             event_times: Vec::with_capacity(slots),
             newer_unknown: Vec::with_capacity(slots),
             ties: vec![false; slots],
+            known_later: vec![false; slots],
             tied: Vec::new(),
         };
         for slot in 0..slots {
@@ -210,6 +222,8 @@ impl Winners {
             match answer.winner {
                 None => winners.rows.push((None, false)),
                 Some(winner) => {
+                    let is_later = winner.created_time.is_some_and(|created| created > keys.instants.instant(slot));
+                    winners.known_later[slot] = counts_created && !winner.expired && is_later;
                     winners.rows.push((Some(winner.row), winner.expired));
                     if !winner.tied.is_empty() && !winner.expired {
                         winners.tied.push((slot, winner.tied));

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use arrow_cast::cast;
 use arrow_schema::{DataType as ArrowType, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tandem_core::feature_plan::RequestColumn;
 use tandem_core::key::{EntityKey, KeyEncoder};
 use tandem_core::model::JoinKey;
 use tandem_core::point_in_time::Instants;
@@ -20,7 +22,7 @@ use tandem_core::time::Timestamp;
 use tandem_core::types::DataType;
 use tandem_engine::convert::to_declared;
 
-use super::TrainingError;
+use super::{Prepared, TrainingError};
 use crate::error::OfflineError;
 use crate::footers;
 
@@ -41,7 +43,7 @@ enum From {
     Rows(Arc<RecordBatch>),
 }
 
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, TrainingError>>>;
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, TrainingError>> + Send>;
 
 impl Labels {
     /// Those of a Parquet file, which is read as it is asked for. Blocking.
@@ -80,6 +82,14 @@ impl Labels {
         self.rows == 0
     }
 
+    /// The file they are read from; None where they are in memory.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.from {
+            From::File(path) => Some(path),
+            From::Rows(_) => None,
+        }
+    }
+
     /// Position of a column.
     fn column(&self, name: &str, needed_by: impl FnOnce() -> String) -> Result<usize, TrainingError> {
         self.schema.index_of(name).map_err(|_| TrainingError::MissingColumn {
@@ -89,14 +99,20 @@ impl Labels {
         })
     }
 
-    /// The rows, in order, of all columns or of those at these positions (ascending). Blocking.
-    pub(super) fn batches(&self, columns: Option<&[usize]>, batch_rows: usize) -> Result<Batches, TrainingError> {
+    /// The rows at `rows`, in order, of all columns or of those at these positions (ascending). Blocking.
+    pub(super) fn batches(
+        &self,
+        columns: Option<&[usize]>,
+        rows: Range<usize>,
+        batch_rows: usize,
+    ) -> Result<Batches, TrainingError> {
         match &self.from {
-            From::Rows(rows) => {
-                let rows = match columns {
-                    Some(columns) => rows.project(columns).map_err(|error| self.unreadable(error.into()))?,
-                    None => RecordBatch::clone(rows),
+            From::Rows(all) => {
+                let all = match columns {
+                    Some(columns) => all.project(columns).map_err(|error| self.unreadable(error.into()))?,
+                    None => RecordBatch::clone(all),
                 };
+                let rows = all.slice(rows.start, rows.len());
                 let starts = (0..rows.num_rows()).step_by(batch_rows);
                 Ok(Box::new(starts.map(move |start| Ok(rows.slice(start, batch_rows.min(rows.num_rows() - start))))))
             }
@@ -112,7 +128,8 @@ impl Labels {
                     Some(columns) => ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied()),
                     None => ProjectionMask::all(),
                 };
-                let reader = builder.with_projection(mask).with_batch_size(batch_rows).build();
+                let builder = builder.with_projection(mask).with_batch_size(batch_rows);
+                let reader = builder.with_offset(rows.start).with_limit(rows.len()).build();
                 let reader = reader.map_err(|source| self.unreadable(source))?;
                 let path = path.clone();
                 Ok(Box::new(reader.map(move |batch| {
@@ -139,7 +156,7 @@ impl Labels {
     ) -> Result<Vec<Timestamp>, TrainingError> {
         let index = self.column(column, || "the time".to_owned())?;
         let mut times = Vec::with_capacity(self.rows as usize);
-        for batch in self.batches(Some(&[index]), batch_rows)? {
+        for batch in self.batches(Some(&[index]), 0..self.rows as usize, batch_rows)? {
             let batch = batch?;
             let array = instants(batch.column(0), column, timezone, times.len() as u64)?;
             let array = array.as_primitive::<TimestampMicrosecondType>();
@@ -177,51 +194,97 @@ fn instants(array: &ArrayRef, column: &str, timezone: Option<&str>, first_row: u
     Ok(Arc::new(micros.with_timezone("UTC")))
 }
 
-/// A join key and the label column that has it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct KeyColumn {
-    pub(super) key: JoinKey,
-    pub(super) column: String,
+/// Labels whose outcome was observed before their time.
+impl Labels {
+    /// Counts them; a null is no observation. Blocking.
+    pub(super) fn observed_before(
+        &self,
+        column: &str,
+        times: &[Timestamp],
+        request: &Prepared,
+    ) -> Result<u64, TrainingError> {
+        let index = self.column(column, || "the check of the labels' observed times".to_owned())?;
+        let (mut row, mut before) = (0, 0);
+        for batch in self.batches(Some(&[index]), 0..times.len(), request.options.batch_rows)? {
+            let batch = batch?;
+            let array = instants(batch.column(0), column, request.timezone.as_deref(), row as u64)?;
+            let observed = array.as_primitive::<TimestampMicrosecondType>();
+            let is_before = |(observed, time): (Option<i64>, &Timestamp)| observed.is_some_and(|at| at < time.0);
+            before += observed.iter().zip(&times[row..]).filter(|pair| is_before(*pair)).count() as u64;
+            row += batch.num_rows();
+        }
+        Ok(before)
+    }
 }
 
-/// The labels' distinct keys, numbered, and the instants that are asked of each.
+/// Positions among the labels' columns of the columns of the plan's request, in its order.
+pub(super) fn positions(request: &Prepared) -> Result<Vec<usize>, TrainingError> {
+    let position = |column: &RequestColumn| {
+        let needed_by = || {
+            let what = if column.join_key { "join key" } else { "input" };
+            let views: Vec<String> = column.needed_by.iter().map(|view| format!("`{view}`")).collect();
+            format!("{what} `{}` of {}", column.name, views.join(", "))
+        };
+        request.labels.column(request.label_column(&column.name), needed_by)
+    };
+    request.plan.request.iter().map(position).collect()
+}
+
+/// A column of the labels as the plan's request has it. `first_row`: the labels' row that the array begins with.
+pub(super) fn requested(
+    array: &ArrayRef,
+    request: &Prepared,
+    column: &RequestColumn,
+    first_row: u64,
+) -> Result<ArrayRef, TrainingError> {
+    let (name, timezone) = (request.label_column(&column.name), request.timezone.as_deref());
+    if column.data_type == DataType::Timestamp {
+        return instants(array, name, timezone, first_row);
+    }
+    let converted = to_declared(array, name, column.data_type, timezone);
+    converted.map_err(|source| TrainingError::Convert { first_row, source })
+}
+
+/// The distinct keys of a part's labels, numbered, and the instants that are asked of each.
 #[derive(Debug)]
 pub(super) struct LabelKeys {
-    pub(super) columns: Vec<KeyColumn>,
+    /// Positions in the plan's request.
+    pub(super) keys: Vec<usize>,
+    join_keys: Vec<JoinKey>,
     pub(super) groups: HashMap<EntityKey, u32>,
     pub(super) instants: Instants,
-    /// The slot of each label; None where its key has a null or NaN.
+    /// The slot of each label of the part; None where its key has a null or NaN.
     pub(super) slots: Vec<Option<u32>>,
 }
 
 impl LabelKeys {
-    /// Blocking.
+    /// Reads the keys of the labels at `rows`, whose times are `times`. `keys`: positions in the plan's request. Blocking.
     pub(super) fn read(
-        labels: &Labels,
-        columns: Vec<KeyColumn>,
+        request: &Prepared,
+        keys: &[usize],
+        rows: Range<usize>,
         times: &[Timestamp],
-        timezone: Option<&str>,
-        batch_rows: usize,
     ) -> Result<Self, TrainingError> {
-        let position = |column: &KeyColumn| labels.column(&column.column, || format!("join key `{}`", column.key.name));
-        let positions = columns.iter().map(position).collect::<Result<Vec<_>, _>>()?;
+        let all = positions(request)?;
+        let columns: Vec<&RequestColumn> = keys.iter().map(|key| &request.plan.request[*key]).collect();
+        let positions: Vec<usize> = keys.iter().map(|key| all[*key]).collect();
         // A projection is in the order of the file, and has each column once.
         let mut projection = positions.clone();
         projection.sort_unstable();
         projection.dedup();
-        let join_keys: Vec<JoinKey> = columns.iter().map(|column| column.key.clone()).collect();
+        let join_key = |column: &&RequestColumn| JoinKey { name: column.name.clone(), data_type: column.data_type };
+        let join_keys: Vec<JoinKey> = columns.iter().map(join_key).collect();
 
         let mut groups: HashMap<EntityKey, u32> = HashMap::new();
         let mut asked = Vec::with_capacity(times.len());
         let mut has_key = Vec::with_capacity(times.len());
         let mut bytes = Vec::new();
-        for batch in labels.batches(Some(&projection), batch_rows)? {
+        for batch in request.labels.batches(Some(&projection), rows.clone(), request.options.batch_rows)? {
             let batch = batch?;
-            let first_row = has_key.len();
-            let convert = |(column, position): (&KeyColumn, &usize)| {
+            let first = has_key.len();
+            let convert = |(column, position): (&&RequestColumn, &usize)| {
                 let array = batch.column(projection.binary_search(position).expect("it was projected"));
-                to_declared(array, &column.column, column.key.data_type, timezone)
-                    .map_err(|source| TrainingError::Convert { first_row: first_row as u64, source })
+                requested(array, request, column, (rows.start + first) as u64)
             };
             let arrays = columns.iter().zip(&positions).map(convert).collect::<Result<Vec<_>, _>>()?;
             let encoder = KeyEncoder::new(&join_keys, &arrays).expect("columns are of the types of their keys");
@@ -235,18 +298,23 @@ impl LabelKeys {
                         Some(group) => *group,
                         None => *groups.entry(EntityKey(bytes.clone())).or_insert(next),
                     };
-                    asked.push((group, times[first_row + row]));
+                    asked.push((group, times[first + row]));
                 }
             }
         }
         let (instants, found) = Instants::of(groups.len(), &asked);
         let mut found = found.into_iter();
         let slots = has_key.into_iter().map(|complete| complete.then(|| found.next()).flatten()).collect();
-        Ok(LabelKeys { columns, groups, instants, slots })
+        Ok(LabelKeys { keys: keys.to_vec(), join_keys, groups, instants, slots })
+    }
+
+    /// The group of a slot.
+    pub(super) fn group_of(&self, slot: usize) -> Option<u32> {
+        self.instants.group_of(slot)
     }
 
     /// The join keys.
-    pub(super) fn join_keys(&self) -> Vec<JoinKey> {
-        self.columns.iter().map(|column| column.key.clone()).collect()
+    pub(super) fn join_keys(&self) -> &[JoinKey] {
+        &self.join_keys
     }
 }

@@ -1,18 +1,35 @@
 //! What came of a training set.
 
+use tandem_core::feature_plan::{FeaturePlan, Step};
 use tandem_core::hash::Digest;
-use tandem_core::model::ViewVersion;
+use tandem_core::model::{BoundView, KnownBy, ViewVersion};
+use tandem_core::time::Timestamp;
+
+use super::Phases;
+use super::history::History;
 
 /// What came of all views.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrainingReport {
     /// Labels, and so rows.
     pub labels: u64,
-    /// In the order of the request.
+    /// The first and the last of the labels' times; None without labels.
+    pub times: Option<(Timestamp, Timestamp)>,
+    /// Labels whose outcome was observed before their own time.
+    pub observed_before_time: u64,
+    /// Parts in which the labels were joined.
+    pub parts: u64,
+    /// The stored views that were read, in the order of the plan.
     pub views: Vec<ViewReport>,
+    /// The views that were computed, in the order of the plan.
+    pub computed: Vec<ComputedReport>,
+    /// The features, in their order.
+    pub features: Vec<FeatureReport>,
+    /// Where time went.
+    pub phases: Phases,
 }
 
-/// What came of one view. The counts of labels `present`, `null_value`, `outside_max_age`, `not_found` and `labels_without_key` add up to the labels.
+/// What came of one stored view. The counts of labels `present`, `null_value`, `outside_max_age`, `not_found` and `labels_without_key` add up to the labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewReport {
     /// The view.
@@ -21,12 +38,24 @@ pub struct ViewReport {
     pub digest: Digest,
     /// Its definition.
     pub definition_hash: Digest,
-    /// Published rows that were read; row groups whose events all lie after the last label are not.
+    /// What counts as known.
+    pub known_by: KnownBy,
+    /// Published files.
+    pub files: u64,
+    /// Their row groups.
+    pub row_groups: u64,
+    /// Row groups that were read, over all parts; those whose events all lie after the last label are not.
+    pub row_groups_read: u64,
+    /// Published rows that were read, over all parts.
     pub rows_read: u64,
     /// Of them, rows that match nothing, because their key has a null or NaN.
     pub rows_without_key: u64,
     /// Of them, rows whose created time is null: they count as known from when their file was written.
     pub rows_without_created_time: u64,
+    /// Rows whose values were read, over all parts.
+    pub rows_fetched: u64,
+    /// Distinct keys and instants of the labels, over all parts.
+    pub slots: u64,
     /// Labels with a row, of which a feature that was asked for is not null.
     pub present: u64,
     /// Labels with a row, of which all features that were asked for are null.
@@ -35,6 +64,8 @@ pub struct ViewReport {
     pub outside_max_age: u64,
     /// Labels whose entity had no row.
     pub not_found: u64,
+    /// Of them, labels whose entity had rows later: at least so many, since rows after the last label are not read.
+    pub only_later: u64,
     /// Labels whose key has a null or NaN.
     pub labels_without_key: u64,
     /// Labels for which a row of a later event had happened and was not known yet.
@@ -43,26 +74,151 @@ pub struct ViewReport {
     pub decided_by_bytes: u64,
     /// Labels whose row has the label's own time as its event time.
     pub at_label_time: u64,
+    /// Labels whose row was not known yet at their time: where created times are ignored.
+    pub known_later: u64,
+}
+
+/// What came of one view that was computed. The counts add up to the labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComputedReport {
+    /// The view.
+    pub view: ViewVersion,
+    /// Its component.
+    pub digest: Digest,
+    /// Its definition.
+    pub definition_hash: Digest,
+    /// Labels of which a feature that was asked for is not null.
+    pub present: u64,
+    /// Labels of which all features that were asked for are null.
+    pub null_value: u64,
+    /// Labels for which the transform failed.
+    pub failed: u64,
+    /// The first of them, counted from 0, and why.
+    pub first_failure: Option<(u64, String)>,
+}
+
+/// What came of one feature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeatureReport {
+    /// Its column.
+    pub column: String,
+    /// Its view.
+    pub view: ViewVersion,
+    /// Its name there.
+    pub feature: String,
+    /// Labels without a value, for whatever reason.
+    pub nulls: u64,
+}
+
+/// What is counted in one batch of rows.
+#[derive(Debug)]
+pub(super) struct Counts {
+    /// Null values of each feature.
+    pub(super) nulls: Vec<u64>,
+    pub(super) computed: Vec<ComputedCounts>,
+}
+
+#[derive(Debug)]
+pub(super) struct ComputedCounts {
+    pub(super) present: u64,
+    pub(super) null_value: u64,
+    pub(super) failed: u64,
+    pub(super) first_failure: Option<(u64, String)>,
+}
+
+impl TrainingReport {
+    /// Without counts yet.
+    pub(super) fn new(plan: &FeaturePlan, columns: &[String], histories: &[History], times: &[Timestamp]) -> Self {
+        let span = times.iter().min().copied().zip(times.iter().max().copied());
+        let features = plan.columns.iter().zip(columns).map(|(column, name)| FeatureReport {
+            column: name.clone(),
+            view: plan.view(column.from.step).view.id(),
+            feature: column.feature.clone(),
+            nulls: 0,
+        });
+        TrainingReport {
+            labels: times.len() as u64,
+            times: span,
+            observed_before_time: 0,
+            parts: 0,
+            views: histories.iter().map(ViewReport::new).collect(),
+            computed: plan.computed.iter().map(|step| ComputedReport::new(&step.view)).collect(),
+            features: features.collect(),
+            phases: Phases::default(),
+        }
+    }
+
+    /// Adds what came of a batch of rows.
+    pub(super) fn add(&mut self, counts: &Counts) {
+        for (feature, nulls) in self.features.iter_mut().zip(&counts.nulls) {
+            feature.nulls += nulls;
+        }
+        for (report, counts) in self.computed.iter_mut().zip(&counts.computed) {
+            report.present += counts.present;
+            report.null_value += counts.null_value;
+            report.failed += counts.failed;
+            // Batches end in any order.
+            let earlier = |first: &(u64, String)| report.first_failure.as_ref().is_none_or(|known| first.0 < known.0);
+            if let Some(first) = counts.first_failure.as_ref().filter(|first| earlier(first)) {
+                report.first_failure = Some(first.clone());
+            }
+        }
+    }
+
+    /// The report of a stored step's view, where the plan has the step.
+    pub fn stored(&self, step: Step) -> Option<&ViewReport> {
+        match step {
+            Step::Stored(index) => self.views.get(index),
+            Step::Computed(_) => None,
+        }
+    }
 }
 
 impl ViewReport {
-    /// Without counts yet.
-    pub(super) fn new(view: ViewVersion, digest: Digest, definition_hash: Digest) -> Self {
+    fn new(history: &History) -> Self {
+        let BoundView { view, digest, definition_hash, .. } = &**history.view();
         ViewReport {
-            view,
-            digest,
-            definition_hash,
+            view: view.id(),
+            digest: *digest,
+            definition_hash: *definition_hash,
+            known_by: view.known_by,
+            files: history.files().len() as u64,
+            row_groups: history.row_groups(),
+            row_groups_read: 0,
             rows_read: 0,
             rows_without_key: 0,
             rows_without_created_time: 0,
+            rows_fetched: 0,
+            slots: 0,
             present: 0,
             null_value: 0,
             outside_max_age: 0,
             not_found: 0,
+            only_later: 0,
             labels_without_key: 0,
             newer_unknown: 0,
             decided_by_bytes: 0,
             at_label_time: 0,
+            known_later: 0,
+        }
+    }
+
+    /// Labels with a row that is served.
+    pub fn served(&self) -> u64 {
+        self.present + self.null_value
+    }
+}
+
+impl ComputedReport {
+    fn new(bound: &BoundView) -> Self {
+        ComputedReport {
+            view: bound.view.id(),
+            digest: bound.digest,
+            definition_hash: bound.definition_hash,
+            present: 0,
+            null_value: 0,
+            failed: 0,
+            first_failure: None,
         }
     }
 }

@@ -9,16 +9,21 @@ use arrow_array::{
     Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
 };
 use arrow_select::concat::concat_batches;
+use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use tandem_core::canonical::encode_row;
-use tandem_core::model::{AsOf, KnownBy};
+use tandem_core::definition::ServiceColumn;
+use tandem_core::model::{AsOf, BoundView, InputSource, KnownBy, ViewSource};
 use tandem_core::order::RowOrder;
 use tandem_core::status::{Qualification, is_known, qualifies};
 use tandem_core::time::{Duration, Timestamp};
+use tandem_core::types::{DataType, Field, Signature};
+use tandem_engine::{EngineError, Outcome, RowFailure};
 
 use super::*;
+use crate::bind::RowSession;
 use crate::columns::feature_schema;
 use crate::publish::{metadata, view_folder};
 use crate::testing;
@@ -77,25 +82,47 @@ fn labels(rows: &[(Option<i64>, i64)]) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap()
 }
 
+/// The features of a view that are asked for, under their own names.
+fn plan(views: &[(&BoundView, &[&str])]) -> FeaturePlan {
+    let known = views.iter().map(|(view, _)| (view.view.id(), Arc::new((*view).clone()))).collect();
+    let column = |view: &BoundView, feature: &str| ServiceColumn {
+        name: feature.to_owned(),
+        view: view.view.id(),
+        feature: feature.to_owned(),
+        data_type: view.signature.outputs.iter().find(|output| output.name == feature).unwrap().data_type,
+    };
+    let columns = views.iter().flat_map(|(view, features)| features.iter().map(|feature| column(view, feature)));
+    FeaturePlan::new(&columns.collect::<Vec<_>>(), &known).unwrap()
+}
+
 fn request(root: &Path, view: &BoundView, labels: RecordBatch) -> TrainingRequest {
     TrainingRequest {
         labels: Labels::rows(labels).unwrap(),
         event_time: "event_time".to_owned(),
+        observed_time: None,
         timezone: None,
-        views: vec![JoinView {
-            view: Arc::new(view.clone()),
-            features: vec!["day".to_owned(), "doubled".to_owned()],
-            key_columns: BTreeMap::from([("user_id".to_owned(), "customer".to_owned())]),
-        }],
+        plan: plan(&[(view, &["day", "doubled"])]),
+        transforms: BTreeMap::new(),
+        columns: BTreeMap::from([("user_id".to_owned(), "customer".to_owned())]),
+        ignore_created_time: false,
         offline_root: root.to_owned(),
         statuses: true,
-        options: TrainingOptions { batch_rows: 3, threads: 2 },
+        options: TrainingOptions { batch_rows: 3, threads: 2, ..TrainingOptions::default() },
     }
 }
 
+fn read(set: &TrainingSet) -> Result<RecordBatch, TrainingError> {
+    let workers = Workers::start(2);
+    let done = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let count = Arc::clone(&done);
+    let progress = move |rows| drop(count.fetch_add(rows, std::sync::atomic::Ordering::Relaxed));
+    let batches: Vec<_> = futures::executor::block_on(set.stream(&workers, progress).try_collect())?;
+    assert_eq!(done.load(std::sync::atomic::Ordering::Relaxed), set.rows());
+    Ok(concat_batches(set.schema(), &batches).unwrap())
+}
+
 fn all(set: &TrainingSet) -> RecordBatch {
-    let batches: Vec<_> = set.batches().unwrap().collect::<Result<_, _>>().unwrap();
-    concat_batches(set.schema(), &batches).unwrap()
+    read(set).unwrap()
 }
 
 /// Features and status of a label, by a loop over all rows.
@@ -161,6 +188,7 @@ proptest! {
         before in any::<bool>(),
         known_by in prop_oneof![Just(KnownBy::Created), Just(KnownBy::Published), Just(KnownBy::Event)],
         ttl in proptest::option::of(0..5_u64),
+        part in 1..13_usize,
     ) {
         let root = tempfile::tempdir().unwrap();
         let mut view = testing::view("unused");
@@ -171,7 +199,9 @@ proptest! {
             publish(root.path(), &view, &format!("date=2026-01-0{}", day + 1), rows);
         }
         let rows: Vec<Row> = days.concat();
-        let set = TrainingSet::join(request(root.path(), &view, labels(&asked))).unwrap();
+        let mut set = TrainingSet::prepare(request(root.path(), &view, labels(&asked))).unwrap();
+        let parts = (0..asked.len()).step_by(part).map(|start| start..asked.len().min(start + part));
+        Arc::get_mut(&mut set.shared).unwrap().parts = parts.collect();
         let found = all(&set);
         let given = labels(&asked);
         prop_assert_eq!(&found.columns()[..3], given.columns(), "labels pass through");
@@ -185,14 +215,19 @@ proptest! {
             prop_assert_eq!((day, doubled, statuses.value(index)), expected.clone(), "label {}", index);
             *counts.entry((expected.2, label.0.is_none())).or_insert(0) += 1;
         }
-        let report = &set.report().views[0];
+        let whole = set.report();
+        let report = &whole.views[0];
         let count = |status| counts.get(&(status, false)).copied().unwrap_or(0);
         prop_assert_eq!(report.present, count("PRESENT"));
         prop_assert_eq!(report.null_value, count("NULL_VALUE"));
         prop_assert_eq!(report.outside_max_age, count("OUTSIDE_MAX_AGE"));
         prop_assert_eq!(report.not_found, count("NOT_FOUND"));
         prop_assert_eq!(report.labels_without_key, counts.get(&("NOT_FOUND", true)).copied().unwrap_or(0));
-        prop_assert_eq!(set.report().labels, asked.len() as u64);
+        prop_assert_eq!(whole.labels, asked.len() as u64);
+        prop_assert_eq!(whole.features.iter().map(|feature| feature.nulls).collect::<Vec<_>>(), [
+            found.column(3).null_count() as u64,
+            found.column(4).null_count() as u64,
+        ]);
     }
 }
 
@@ -222,19 +257,19 @@ fn labels_in_a_file_keep_their_columns_order_and_number() {
     testing::write(&file, &labels(&asked));
     let request =
         TrainingRequest { labels: Labels::parquet(&file).unwrap(), ..request(root.path(), &view, labels(&[])) };
-    let set = TrainingSet::join(request).unwrap();
+    let set = TrainingSet::prepare(request).unwrap();
     let names: Vec<_> = set.schema().fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["customer", "event_time", "label", "day", "doubled", "spend__status"]);
     let found = all(&set);
     assert_eq!(found.column(2).as_primitive::<Int64Type>().values(), &[0, 1, 2, 3, 4, 5]);
     let doubled: Vec<_> = found.column(4).as_primitive::<Float64Type>().iter().collect();
     assert_eq!(doubled, [Some(20.0), Some(10.0), None, Some(20.0), None, None]);
-    let report = &set.report().views[0];
+    let report = &set.report().views[0].clone();
     assert_eq!((report.rows_read, report.present, report.not_found, report.labels_without_key), (2, 3, 2, 1));
 
     // The same file name with other rows: not the labels that were joined.
     testing::write(&file, &labels(&asked[..2]));
-    let error = set.batches().err().unwrap();
+    let error = read(&set).unwrap_err();
     assert!(error.to_string().ends_with("changed while it was read: it had 6 rows and has 2"), "{error}");
 }
 
@@ -242,9 +277,10 @@ fn labels_in_a_file_keep_their_columns_order_and_number() {
 fn row_groups_after_the_last_label_are_not_read() {
     let root = tempfile::tempdir().unwrap();
     let view = one_user(root.path(), &[1, 2, 3, 4, 50, 60, 5, 6]);
-    let set = TrainingSet::join(request(root.path(), &view, labels(&[(Some(1), 49)]))).unwrap();
-    assert_eq!(set.report().views[0].rows_read, 6);
+    let set = TrainingSet::prepare(request(root.path(), &view, labels(&[(Some(1), 49)]))).unwrap();
     assert_eq!(all(&set).column(4).as_primitive::<Float64Type>().value(0), 6.0);
+    let report = &set.report().views[0];
+    assert_eq!((report.rows_read, report.row_groups, report.row_groups_read, report.rows_fetched), (6, 4, 3, 1));
 }
 
 #[test]
@@ -259,7 +295,7 @@ fn colliding_names_get_the_views() {
     });
     let schema = Arc::new(arrow_schema::Schema::new(renamed.collect::<Vec<_>>()));
     let asked = RecordBatch::try_new(schema, asked.columns().to_vec()).unwrap();
-    let set = TrainingSet::join(request(root.path(), &view, asked)).unwrap();
+    let set = TrainingSet::prepare(request(root.path(), &view, asked)).unwrap();
     let names: Vec<_> = set.schema().fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["customer", "event_time", "doubled", "day", "spend__doubled", "spend__status"]);
 }
@@ -273,8 +309,7 @@ fn times_are_read_without_loss_or_refused() {
         let batch = RecordBatch::try_from_iter_with_nullable([("customer", users, true), ("event_time", times, true)]);
         let mut request = request(root.path(), &view, batch.unwrap());
         request.timezone = timezone.map(str::to_owned);
-        TrainingSet::join(request).map(|set| {
-            let found = all(&set);
+        TrainingSet::prepare(request).and_then(|set| read(&set)).map(|found| {
             found.column(3).as_primitive::<Float64Type>().iter().map(|value| value.is_some()).collect::<Vec<_>>()
         })
     };
@@ -300,17 +335,110 @@ fn what_is_not_there_is_told_with_what_is_near() {
     let root = tempfile::tempdir().unwrap();
     let view = one_user(root.path(), &[1]);
     let mut wrong = request(root.path(), &view, labels(&[(Some(1), 2)]));
-    wrong.views[0].features.push("dubled".to_owned());
-    let error = TrainingSet::join(wrong).unwrap_err();
-    assert_eq!(error.to_string(), "feature view `spend@1` has no feature `dubled`; it has `doubled`");
-
-    let mut wrong = request(root.path(), &view, labels(&[(Some(1), 2)]));
-    wrong.views[0].key_columns = BTreeMap::from([("user_id".to_owned(), "custmer".to_owned())]);
-    let error = TrainingSet::join(wrong).unwrap_err();
-    let message = "the labels have no column `custmer`, which join key `user_id` needs; they have `customer`";
+    wrong.columns = BTreeMap::from([("user_id".to_owned(), "custmer".to_owned())]);
+    let error = TrainingSet::prepare(wrong).unwrap_err();
+    let message =
+        "the labels have no column `custmer`, which join key `user_id` of `spend@1` needs; they have `customer`";
     assert_eq!(error.to_string(), message);
 
+    let mut wrong = request(root.path(), &view, labels(&[(Some(1), 2)]));
+    wrong.columns.insert("usr_id".to_owned(), "customer".to_owned());
+    let error = TrainingSet::prepare(wrong).unwrap_err();
+    assert_eq!(error.to_string(), "no feature that is asked for takes `usr_id`; they take user_id");
+
     let nothing = tempfile::tempdir().unwrap();
-    let error = TrainingSet::join(request(nothing.path(), &view, labels(&[(Some(1), 2)]))).unwrap_err();
+    let error = TrainingSet::prepare(request(nothing.path(), &view, labels(&[(Some(1), 2)]))).unwrap_err();
     assert!(error.to_string().starts_with("version 1 of view `spend` has no published rows"), "{error}");
+}
+
+/// An on-demand view `ratio` = `amount` / `doubled`, of the request and of a stored view; it fails where `amount` is 13.
+fn ratio(stored: &BoundView) -> BoundView {
+    let mut view = stored.clone();
+    view.view.name = "ratio".to_owned();
+    view.view.source = ViewSource::Request;
+    view.view.key_columns = BTreeMap::new();
+    let from = InputSource::Feature { view: stored.view.id(), feature: "doubled".to_owned() };
+    view.view.inputs = BTreeMap::from([("doubled".to_owned(), from)]);
+    view.signature = Signature {
+        inputs: vec![
+            Field::new("amount", DataType::Float64, false),
+            Field::new("doubled", DataType::Float64, true),
+            Field::new("as_of", DataType::Timestamp, false),
+        ],
+        outputs: vec![Field::new("ratio", DataType::Float64, true), Field::new("asked_at", DataType::Timestamp, true)],
+        doc: String::new(),
+    };
+    view.upstream = vec![Arc::new(stored.clone())];
+    view
+}
+
+struct Ratio(arrow_schema::SchemaRef);
+
+impl RowFunction for Ratio {
+    fn session(&self) -> Box<dyn RowSession> {
+        Box::new(Ratio(Arc::clone(&self.0)))
+    }
+}
+
+impl RowSession for Ratio {
+    fn apply(&mut self, inputs: &RecordBatch) -> Result<Outcome, EngineError> {
+        let column = |index: usize| inputs.column(index).as_primitive::<Float64Type>();
+        let (amounts, doubled) = (column(0), column(1));
+        let bad: Vec<usize> = (0..inputs.num_rows()).filter(|row| amounts.value(*row) == testing::UNLUCKY).collect();
+        let ratio = |row: usize| {
+            (!bad.contains(&row) && doubled.is_valid(row)).then(|| amounts.value(row) / doubled.value(row))
+        };
+        let ratios: Float64Array = (0..inputs.num_rows()).map(ratio).collect();
+        let columns: Vec<arrow_array::ArrayRef> = vec![Arc::new(ratios), Arc::clone(inputs.column(2))];
+        let outputs = RecordBatch::try_new(Arc::clone(&self.0), columns).unwrap();
+        let failures = bad.into_iter().map(|row| RowFailure { row, message: "unlucky".to_owned() }).collect();
+        Ok(Outcome { outputs, failures, fuel: 0 })
+    }
+}
+
+#[test]
+fn views_on_demand_are_computed_of_the_labels_and_of_what_was_joined() {
+    let root = tempfile::tempdir().unwrap();
+    let stored = one_user(root.path(), &[10, 20]);
+    let on_demand = ratio(&stored);
+    let asked = [(Some(1), 11), (Some(1), 25), (Some(2), 25), (Some(1), 26), (Some(1), 5)];
+    let amounts: arrow_array::ArrayRef = Arc::new(Float64Array::from(vec![5.0, 5.0, 5.0, testing::UNLUCKY, 1.0]));
+    let given = labels(&asked);
+    let mut fields: Vec<_> = given.schema().fields().to_vec();
+    fields.push(Arc::new(arrow_schema::Field::new("eur", arrow_schema::DataType::Float64, true)));
+    let mut columns = given.columns().to_vec();
+    columns.push(amounts);
+    let asked = RecordBatch::try_new(Arc::new(arrow_schema::Schema::new(fields)), columns).unwrap();
+    let mut request = request(root.path(), &stored, asked);
+    request.plan = plan(&[(&on_demand, &["asked_at", "ratio"])]);
+    request.columns.insert("amount".to_owned(), "eur".to_owned());
+    let fields = on_demand.signature.outputs.iter();
+    let fields = fields.map(|field| arrow_schema::Field::new(&field.name, field.data_type.to_arrow(), true));
+    let function: Arc<dyn RowFunction> =
+        Arc::new(Ratio(Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()))));
+    let set = TrainingSet::prepare_with(request, BTreeMap::from([(on_demand.view.id(), function)])).unwrap();
+
+    let found = all(&set);
+    let names: Vec<_> = set.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["customer", "event_time", "label", "eur", "asked_at", "ratio", "ratio__status"]);
+    let ratios: Vec<_> = found.column(5).as_primitive::<Float64Type>().iter().collect();
+    assert_eq!(ratios, [Some(0.5), Some(0.25), None, None, None]);
+    let statuses: Vec<_> = found.column(6).as_string::<i32>().iter().flatten().collect();
+    assert_eq!(statuses, ["PRESENT", "PRESENT", "PRESENT", "TRANSFORM_ERROR", "PRESENT"]);
+    let asked_at = found.column(4).as_primitive::<arrow_array::types::TimestampMicrosecondType>();
+    assert_eq!(asked_at.values()[..3], [11, 25, 25]);
+    let report = &set.report().computed[0];
+    assert_eq!((report.present, report.null_value, report.failed), (4, 0, 1));
+    assert_eq!(report.first_failure, Some((3, "unlucky".to_owned())));
+}
+
+#[test]
+fn inputs_of_views_on_demand_must_be_among_the_labels() {
+    let root = tempfile::tempdir().unwrap();
+    let stored = one_user(root.path(), &[10]);
+    let mut request = request(root.path(), &stored, labels(&[]));
+    request.plan = plan(&[(&ratio(&stored), &["ratio"])]);
+    request.columns.clear();
+    let error = TrainingSet::prepare(request).unwrap_err();
+    assert!(error.to_string().contains("`amount`"), "{error}");
 }

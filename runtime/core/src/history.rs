@@ -172,13 +172,10 @@ fn again(before: &RowTimes, now: &RowTimes) -> RowTimes {
 }
 
 /// From when on a row counts that is new to an event of which `published` rows were published, with `replaced`, the created times of those that are gone.
-fn correction(
-    row: &RowTimes,
-    published: usize,
-    replaced: &[Option<Timestamp>],
-    now: Timestamp,
-) -> Option<Timestamp> {
+fn correction(row: &RowTimes, published: usize, replaced: &[Option<Timestamp>], now: Timestamp) -> Option<Timestamp> {
     match row.created_time {
+        // A source with a history of its own says from when on it counts, and none of its rows is gone.
+        None if row.corrected_time.is_some() && replaced.is_empty() => None,
         // Nobody says when it was known, so it was not known before it was here.
         None => (published > 0).then_some(now),
         // The producer says when it was known; that is believed unless it is not later than what was known in its place.

@@ -316,8 +316,7 @@ pub const SEQUENCE: &str = "sequence";
 pub const TIME_COLUMNS: [&str; 4] = [EVENT_TIME, CREATED_TIME, "published_time", SEQUENCE];
 
 /// Columns of a published feature row that say at which instants it counts ([`crate::history`]): corrected, retracted, superseded, superseded published.
-pub const HISTORY_COLUMNS: [&str; 4] =
-    [CORRECTED_TIME, RETRACTED_TIME, SUPERSEDED_TIME, "superseded_published_time"];
+pub const HISTORY_COLUMNS: [&str; 4] = [CORRECTED_TIME, RETRACTED_TIME, SUPERSEDED_TIME, "superseded_published_time"];
 
 /// Column of a published feature row: it does not count before.
 pub const CORRECTED_TIME: &str = "corrected_time";

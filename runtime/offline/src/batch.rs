@@ -22,8 +22,8 @@ use crate::footers::CheckedPartition;
 use crate::listing::{self, PartitionFiles};
 use crate::options::BatchOptions;
 use crate::publish::{OutputLock, check_published, metadata, quarantine_folder, remove_quarantine, view_folder};
-use crate::rerun::{self, Changes, PublishedFile};
 use crate::report::{BatchReport, PartitionReport, Progress, RowCounts};
+use crate::rerun::{self, Changes, PublishedFile};
 use crate::scan;
 use crate::source;
 use crate::staged::{DATA_FILE, Staged, StagedWriter, Target};
@@ -316,7 +316,8 @@ impl Writers {
     async fn publish(self, run: &Run, binding: &Arc<Binding>) -> Result<(u64, Changes), OfflineError> {
         let (output, view, now) = (run.output.clone(), Arc::clone(&run.job.view), run.job.now);
         let folder = binding.checked().partition.id.folder(&output);
-        let merged = run.writer_as(binding, folder, Arc::clone(binding.feature_schema()), format!("{}-merged", run.run_id));
+        let merged =
+            run.writer_as(binding, folder, Arc::clone(binding.feature_schema()), format!("{}-merged", run.run_id));
         let binding = Arc::clone(binding);
         run.workers
             .run(move || {
@@ -324,14 +325,20 @@ impl Writers {
                 if let Some(changed) = checked.partition.files.iter().find(|file| !file.is_unchanged()) {
                     return Err(OfflineError::SourceChanged { file: changed.path.clone() });
                 }
-                let (features, changes) = beside_published(&view, self.features.finish()?, now, merged)?;
+                let computed = self.features.finish()?;
+                let target = computed.target().to_owned();
+                let (features, changes) = beside_published(&view, computed, now, merged)?;
+                let publish = || match features {
+                    Some(features) => features.publish(),
+                    None => target.metadata().map(|found| found.len()).map_err(OfflineError::io("read", &target)),
+                };
                 match self.quarantine {
                     Some(quarantine) => {
                         quarantine.finish()?.publish()?;
-                        Ok((features.publish()?, changes))
+                        Ok((publish()?, changes))
                     }
                     None => {
-                        let bytes = features.publish()?;
+                        let bytes = publish()?;
                         remove_quarantine(&output, &checked.partition.id)?;
                         Ok((bytes, changes))
                     }
@@ -341,23 +348,20 @@ impl Writers {
     }
 }
 
-/// What the partition will have: the rows that were computed, beside those of its published file that are no longer among them. Blocking.
+/// What the partition will have: the rows that were computed, beside those of its published file that are no longer among them. None where that
+/// is what is published. Blocking.
 fn beside_published(
     view: &BoundView,
     computed: Staged,
     now: Timestamp,
     writer: impl FnOnce() -> Result<StagedWriter, OfflineError>,
-) -> Result<(Staged, Changes), OfflineError> {
+) -> Result<(Option<Staged>, Changes), OfflineError> {
     if !computed.target().is_file() {
         let added = crate::footers::read(computed.path())?.metadata().file_metadata().num_rows().max(0) as u64;
-        return Ok((computed, Changes { added, gone: 0 }));
+        return Ok((Some(computed), Changes { added, gone: 0 }));
     }
-    let mut merged = writer()?;
-    let changes = {
-        let published = PublishedFile::open(view, computed.target())?;
-        rerun::merge(&published, &PublishedFile::open(view, computed.path())?, now, &mut merged)?
-    };
-    Ok((merged.finish()?, changes))
+    let published = PublishedFile::open(view, computed.target())?;
+    rerun::merge(&published, &PublishedFile::open(view, computed.path())?, now, writer)
 }
 
 impl Run {

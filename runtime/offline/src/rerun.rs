@@ -15,6 +15,7 @@ use arrow_schema::SchemaRef;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use tandem_core::canonical::RowEncoder;
 use tandem_core::hash::Digest;
 use tandem_core::history::{EventRow, RowTimes, rerun};
@@ -27,7 +28,7 @@ use crate::error::OfflineError;
 use crate::footers;
 use crate::publish::Format;
 use crate::published::{check_file, micros, to_current};
-use crate::staged::StagedWriter;
+use crate::staged::{Staged, StagedWriter};
 
 /// Rows that are read at a time.
 const BATCH_ROWS: usize = 8_192;
@@ -59,9 +60,8 @@ impl<'a> PublishedFile<'a> {
 
     /// Its rows that stand. Blocking.
     pub(crate) fn standing_rows(&self) -> Result<u64, OfflineError> {
-        let rows = self.footer.metadata().file_metadata().num_rows().max(0) as u64;
         if self.format == Format::First {
-            return Ok(rows);
+            return Ok(self.row_count());
         }
         let history = RowColumns::of(self.view).history;
         let mut standing_rows = 0;
@@ -144,7 +144,8 @@ fn entries(view: &BoundView, batch: &RecordBatch, first_row: u64) -> Result<Vec<
     let event: Vec<ArrayRef> = columns[..=times].to_vec();
     let mut content = vec![Arc::clone(&columns[times + 1]), Arc::clone(&columns[times + 3])];
     content.extend(columns[features..].iter().cloned());
-    let encoder = |columns: &[ArrayRef]| RowEncoder::new(columns).map_err(|error| OfflineError::Task(error.to_string()));
+    let encoder =
+        |columns: &[ArrayRef]| RowEncoder::new(columns).map_err(|error| OfflineError::Task(error.to_string()));
     let (event, content) = (encoder(&event)?, encoder(&content)?);
     let column = |index: usize| columns[index].as_primitive::<TimestampMicrosecondType>();
     let (created, published) = (column(times + 1), column(times + 2));
@@ -215,15 +216,20 @@ struct Decided {
     changes: Changes,
 }
 
-/// Writes the rows of `computed` beside those of `published` that stay, all with their times: first the computed ones, in their order. Blocking.
+/// Writes the rows of `computed` beside those of `published` that stay, all with their times: first the computed ones, in their order. None where that
+/// would be the published file once more. Blocking.
 pub(crate) fn merge(
     published: &PublishedFile<'_>,
     computed: &PublishedFile<'_>,
     now: Timestamp,
-    out: &mut StagedWriter,
-) -> Result<Changes, OfflineError> {
+    out: impl FnOnce() -> Result<StagedWriter, OfflineError>,
+) -> Result<(Option<Staged>, Changes), OfflineError> {
     let view = published.view;
     let decided = decide(published, computed, now)?;
+    if decided.alike == computed.row_count() && published.is_laid_out_as(computed) {
+        return Ok((None, decided.changes));
+    }
+    let mut out = out()?;
     let mut before = published.entries()?;
     let mut place = 0;
     for batch in computed.rows()? {
@@ -257,10 +263,29 @@ pub(crate) fn merge(
             out.write(with_times(view, &rows, &stay.into_iter().flatten().collect::<Vec<_>>())?)?;
         }
     }
-    Ok(decided.changes)
+    Ok((Some(out.finish()?), decided.changes))
 }
 
 impl PublishedFile<'_> {
+    fn row_count(&self) -> u64 {
+        self.footer.metadata().file_metadata().num_rows().max(0) as u64
+    }
+
+    /// Whether another file has the same metadata and row groups of the same lengths: it then has the same bytes if it has the same rows.
+    fn is_laid_out_as(&self, other: &Self) -> bool {
+        let layout = |file: &Self| {
+            let metadata = file.footer.metadata();
+            let (pairs, by) =
+                (metadata.file_metadata().key_value_metadata().cloned(), metadata.file_metadata().created_by());
+            // The writer adds its own form of the schema.
+            let ours = pairs.into_iter().flatten().filter(|pair| pair.key.starts_with("tandem."));
+            let ours: Vec<_> = ours.map(|pair| (pair.key, pair.value)).collect();
+            let groups: Vec<_> = metadata.row_groups().iter().map(RowGroupMetaData::num_rows).collect();
+            (ours, by.map(str::to_owned), groups)
+        };
+        layout(self) == layout(other)
+    }
+
     fn changed(&self) -> OfflineError {
         OfflineError::SourceChanged { file: self.path.clone() }
     }
@@ -293,7 +318,8 @@ fn decide(
             break;
         }
     }
-    let mut decided = Decided { alike, computed: HashMap::new(), published: HashMap::new(), changes: Changes::default() };
+    let mut decided =
+        Decided { alike, computed: HashMap::new(), published: HashMap::new(), changes: Changes::default() };
     let mut groups: HashMap<u128, [Vec<Entry>; 2]> = HashMap::with_capacity(events.len());
     for (side, file) in [published, computed].into_iter().enumerate() {
         for entry in file.entries()? {
@@ -319,4 +345,5 @@ fn decide(
     Ok(decided)
 }
 
-const _: () = assert!(TIME_COLUMNS.len() == 4, "published time and sequence have their places behind event and created time");
+const _: () =
+    assert!(TIME_COLUMNS.len() == 4, "published time and sequence have their places behind event and created time");

@@ -185,6 +185,20 @@ pub(crate) async fn run_function(
     run_with(job, Arc::new(function), &Workers::start(threads), progress).await
 }
 
+/// [`run`] at another instant, in microseconds.
+pub(crate) async fn run_at(view: &BoundView, output: &Path, now: i64) -> Result<BatchReport, OfflineError> {
+    let job = Job {
+        view: Arc::new(view.clone()),
+        range: None,
+        offline_root: output.to_owned(),
+        now: Timestamp(now),
+        contract: "tandem:feature@0.1.0".to_owned(),
+        runtime_fingerprint: "test".to_owned(),
+        options: BatchOptions::default().resolved(1),
+    };
+    run_with(job, Arc::new(Native), &Workers::start(1), &()).await
+}
+
 /// [`run_function`] with the stand-in, two threads and default options.
 pub(crate) async fn run(view: &BoundView, output: &Path, range: Option<DayRange>) -> Result<BatchReport, OfflineError> {
     run_function(view, output, range, BatchOptions::default(), (Native, 2), &()).await

@@ -3,7 +3,9 @@
 use super::Digest;
 use super::encoding::Item;
 use crate::limits::TransformLimits;
-use crate::model::{Entity, FeatureView, History, InputSource, JoinKey, PublishedRows, Source, ViewSource, ViewVersion};
+use crate::model::{
+    Entity, FeatureView, History, InputSource, JoinKey, PublishedRows, Source, ViewSource, ViewVersion,
+};
 use crate::parameter::{ParameterValue, Parameters};
 use crate::types::Signature;
 

@@ -16,10 +16,8 @@ fn publish(runs: &[Run], history: History) -> Vec<EventRow<Fact>> {
     let mut published: Vec<EventRow<Fact>> = Vec::new();
     for (now, facts) in runs {
         let now = Timestamp(*now);
-        let row = |fact: &Fact| EventRow {
-            content: *fact,
-            times: RowTimes::first(fact.0.map(Timestamp), None, None, now),
-        };
+        let row =
+            |fact: &Fact| EventRow { content: *fact, times: RowTimes::first(fact.0.map(Timestamp), None, None, now) };
         let computed: Vec<_> = facts.iter().map(row).collect();
         let rerun = rerun(&published, &computed, now, history);
         let again = computed.iter().zip(&rerun.computed).map(|(row, times)| EventRow { times: *times, ..*row });

@@ -247,7 +247,18 @@ fn ties_of_spans_do_not_multiply() {
     for row in 0..count {
         let until = (row % 2 == 0).then_some(Timestamp(count as i64 - 2));
         let (event_time, published_time) = (Timestamp(0), Timestamp(0));
-        contest.offer(0, &JoinRow { event_time, created_time: None, published_time, sequence: None, corrected_time: None, until, row });
+        contest.offer(
+            0,
+            &JoinRow {
+                event_time,
+                created_time: None,
+                published_time,
+                sequence: None,
+                corrected_time: None,
+                until,
+                row,
+            },
+        );
     }
     let decided = contest.decide();
     assert!(decided.ties.len() < 16 * count as usize, "{}", decided.ties.len());

@@ -19,7 +19,7 @@ use parquet::file::statistics::Statistics;
 use tandem_core::hash::Digest;
 use tandem_core::history::RowTimes;
 use tandem_core::key::KeyEncoder;
-use tandem_core::model::BoundView;
+use tandem_core::model::{BoundView, KnownBy};
 use tandem_core::point_in_time::{Contest, JoinRow};
 use tandem_core::time::Timestamp;
 use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
@@ -147,11 +147,12 @@ impl History {
         self.files.iter().map(file).collect()
     }
 
-    /// Offers the rows of a file. Row groups whose events all happened after the last instant are passed over. Blocking.
+    /// Offers the rows of a file; `known_by` is that of the contest's rules. Row groups whose events all happened after the last instant are passed over. Blocking.
     pub(super) fn offer(
         &self,
         file: usize,
         labels: &LabelKeys,
+        known_by: KnownBy,
         contest: &mut Contest<'_>,
         batch_rows: usize,
     ) -> Result<Offered, TrainingError> {
@@ -160,7 +161,6 @@ impl History {
         let Some((_, last)) = labels.instants.span() else { return Ok(offered) };
         // A row without a created time is known from when its file was written.
         let Timestamp(written) = micros(entry.modified);
-        let known_by = self.view.view.known_by;
         let has_created = self.view.view.source.has_created_time();
         let join_keys = labels.join_keys();
         offered.seen.resize(labels.instants.groups(), false);
@@ -176,7 +176,8 @@ impl History {
             offered.row_groups += 1;
             // Where no row was ever corrected or taken back, nothing but the times is read.
             let history = self.history(file).filter(|history| !is_null(metadata, history.clone()));
-            let columns: Vec<usize> = (0..history.as_ref().map_or(self.columns.history, |history| history.end)).collect();
+            let columns: Vec<usize> =
+                (0..history.as_ref().map_or(self.columns.history, |history| history.end)).collect();
             for batch in self.reader(file, &columns, Some(vec![group]), None, batch_rows)? {
                 let batch = batch.map_err(|error| self.unreadable(file, error.into()))?;
                 let encoder = KeyEncoder::new(join_keys, &batch.columns()[..self.keys])
@@ -196,8 +197,8 @@ impl History {
                     }
                     let Some(group) = labels.groups.get(&key[..]) else { continue };
                     offered.seen[*group as usize] = true;
-                    let [corrected_time, retracted_time, superseded_time, superseded_published_time] =
-                        history.map_or_else(Default::default, |columns| {
+                    let [corrected_time, retracted_time, superseded_time, superseded_published_time] = history
+                        .map_or_else(Default::default, |columns| {
                             columns.map(|column| value(column, index).map(Timestamp))
                         });
                     let times = RowTimes {

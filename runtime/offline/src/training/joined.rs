@@ -168,7 +168,7 @@ fn offer_all<'a>(
             if file >= files {
                 return Ok((contest, offered));
             }
-            offered += history.offer(file, keys, &mut contest, options.batch_rows.max(1))?;
+            offered += history.offer(file, keys, rules.known_by, &mut contest, options.batch_rows.max(1))?;
         }
     };
     let threads = options.threads.clamp(1, files.max(1));

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use tandem_core::hash::definition_hash;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
-    AsOf, Deprecation, Entity, FeatureView, History, InputSource, JoinKey, KnownBy, NanMode, OnError, ServiceFeatures, Source,
-    SourceKind, ViewSource,
+    AsOf, Deprecation, Entity, FeatureView, History, InputSource, JoinKey, KnownBy, NanMode, OnError, ServiceFeatures,
+    Source, SourceKind, ViewSource,
 };
 use tandem_core::parameter::ParameterValue;
 use tandem_core::time::Day;

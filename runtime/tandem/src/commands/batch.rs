@@ -72,6 +72,12 @@ fn warn(context: &Context, report: &BatchReport) {
     for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
         context.output.warning(format!("{what}: {}", grouped(*count)));
     }
+    if rows.retracted > 0 {
+        let count = grouped(rows.retracted);
+        context.output.note(format!(
+            "note: rows that were published before and are gone from the source, no longer counted from now on: {count}"
+        ));
+    }
     if rows.null_created_times > 0 {
         let count = grouped(rows.null_created_times);
         context
@@ -106,6 +112,8 @@ fn json(report: &BatchReport) -> Value {
             "rows_out": rows.rows_out,
             "quarantined": rows.quarantined,
             "quarantined_future": rows.quarantined_future,
+            "added": rows.added,
+            "retracted": rows.retracted,
             "misplaced": rows.misplaced,
             "null_created_times": rows.null_created_times,
             "null_keys": rows.null_keys,

@@ -52,6 +52,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             context.output.warning(format!("{what}: {}", grouped(count)));
         }
     }
+    if report.taken_back > 0 {
+        let count = grouped(report.taken_back);
+        context.output.note(format!("note: entities whose row was taken back, for an older one or none: {count}"));
+    }
     context.output.data(
         || {
             format!(
@@ -70,6 +74,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
                 "rows": report.rows,
                 "written": report.written,
                 "kept": report.kept,
+                "taken_back": report.taken_back,
                 "null_keys": report.null_keys,
                 "future": report.future,
                 "partitions": report.partitions,

@@ -13,6 +13,7 @@ use tandem_core::definition::{
 use tandem_core::limits::TransformLimits;
 use tandem_engine::verify::VerifyOptions;
 use tandem_engine::{CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, OnDemandOptions, TABLES_MAX, TrialOptions};
+use tandem_offline::training::{TrainingOptions, leakage};
 use tandem_online::StoreOptions;
 
 use crate::harness::guests::workspace;
@@ -140,6 +141,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ),
         "the engine and tandem.toml have the same defaults"
     );
+    let TrainingOptions { batch_rows: join_batch_rows, threads: _, memory_bytes_max: join_memory_bytes_max } =
+        TrainingOptions::default();
     let BatchSettings { rows_per_call, partitions_in_flight, row_group_rows, calls_in_flight } = settings.batch;
     // 0 is as many as there are cores or workers, and told in words.
     assert_eq!((workers, partitions_in_flight, calls_in_flight), (0, 0, 0));
@@ -183,6 +186,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("concurrent_requests_max", concurrent_requests_max as u64),
         ("rows_per_call", rows_per_call as u64),
         ("row_group_rows", row_group_rows as u64),
+        ("join_memory_bytes_max", join_memory_bytes_max),
+        ("join_batch_rows", join_batch_rows as u64),
         ("lock_seconds_max", LOCK_SECONDS_MAX),
         ("registry_poll_millis", REGISTRY_POLL_MILLIS),
         ("registry_retry_seconds", REGISTRY_RETRY_SECONDS),
@@ -207,6 +212,20 @@ fn every_default_is_that_of_the_code() {
     assert_eq!(names, code.keys().copied().collect());
     for (name, value) in code {
         assert!(shown(value).contains(&told[name]), "{name} is {value} in the code and {} on the page", told[name]);
+    }
+}
+
+#[test]
+fn every_share_that_is_suspicious_is_that_of_the_code() {
+    for (name, share) in [
+        ("leakage_share_at_label_time", leakage::SHARE_AT_LABEL_TIME),
+        ("leakage_share_decided_by_bytes", leakage::SHARE_DECIDED_BY_BYTES),
+        ("leakage_share_newer_unknown", leakage::SHARE_NEWER_UNKNOWN),
+        ("leakage_share_only_later", leakage::SHARE_ONLY_LATER),
+    ] {
+        let told = page().replace('\n', " ");
+        let expected = format!("`{name}` {} %", (share * 100.0).round());
+        assert!(told.contains(&expected), "{expected}");
     }
 }
 

@@ -11,6 +11,7 @@
 //! - `authors`: `tandem new`, `tandem test`
 //! - `other_languages`: transforms in JavaScript, TypeScript and C
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
+//! - `training_sets`: labels and what was known at their times, against the server and against what was made before
 //! - `verify`: proof before going live, against guests that cheat
 //! - `python`: transforms in Python
 //! - `docs`: the book holds together
@@ -37,4 +38,5 @@ mod other_languages;
 mod parity;
 mod python;
 mod registry;
+mod training_sets;
 mod verify;

@@ -25,6 +25,24 @@ impl Digest {
     }
 }
 
+/// The SHA-256 of bytes that come in pieces.
+#[derive(Debug, Clone, Default)]
+pub struct Hasher(sha2::Sha256);
+
+impl Hasher {
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        use sha2::Digest as _;
+        self.0.update(bytes);
+    }
+
+    /// The digest of all of them.
+    pub fn finish(self) -> Digest {
+        use sha2::Digest as _;
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// `sha256:` and 64 hexadecimal digits.
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,6 +103,10 @@ mod tests {
         assert_eq!(digest.to_string(), text);
         assert_eq!(text.parse(), Ok(digest));
         assert_eq!(digest.short(), "ba7816bf8f01");
+        let mut pieces = Hasher::default();
+        pieces.update(b"a");
+        pieces.update(b"bc");
+        assert_eq!(pieces.finish(), digest);
         let upper = text.to_uppercase();
         for wrong in ["", "sha256:", &text[7..], &text[..70], &format!("{text}0"), &upper, &text.replace('b', "g")] {
             assert_eq!(wrong.parse::<Digest>(), Err(NotADigest(wrong.to_owned())));

@@ -19,6 +19,7 @@
 //! - [`sample`]: sample rows, generated from a signature
 
 pub mod canonical;
+pub mod defaults;
 pub mod definition;
 pub mod feature_plan;
 pub mod hash;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
 pub use service::{Alias, FeatureService, ServiceFeatures};
 
+use crate::defaults::Defaults;
 use crate::definition::Settings;
 use crate::hash::Digest;
 use crate::limits::TransformLimits;
@@ -395,6 +396,10 @@ pub struct FeatureView {
     pub known_by: KnownBy,
     /// What becomes of published rows when their partition is computed again.
     pub history: History,
+    /// Under [`KnownBy::Published`]: a row counts offline as published so long after its event time, whenever it really was.
+    pub publish_delay: Option<Duration>,
+    /// Values that stand in for features that have none, in the form of [`crate::json`]: feature to value. Never null, never an object.
+    pub defaults: BTreeMap<String, serde_json::Value>,
     /// What becomes of rows that fail in batch.
     pub on_error: OnError,
     /// NaN inside the transform.
@@ -465,6 +470,8 @@ pub struct BoundView {
     pub digest: Digest,
     /// Hash over everything that can change a value.
     pub definition_hash: Digest,
+    /// The view's defaults, typed.
+    pub defaults: Defaults,
     /// The views that it reads, bound, in the order of [`FeatureView::upstream`].
     pub upstream: Vec<Arc<BoundView>>,
 }

@@ -17,6 +17,8 @@ pub enum Status {
     NotFound,
     /// The row is older than the view's ttl; its value is not served.
     OutsideMaxAge,
+    /// There is no value, and a declared default stands in. Of features alone, never of a row.
+    Defaulted,
     /// The transform failed for the row.
     TransformError,
     /// The stored bytes are damaged (checksum).
@@ -25,11 +27,12 @@ pub enum Status {
 
 impl Status {
     /// Every status.
-    pub const ALL: [Status; 6] = [
+    pub const ALL: [Status; 7] = [
         Status::Present,
         Status::NullValue,
         Status::NotFound,
         Status::OutsideMaxAge,
+        Status::Defaulted,
         Status::TransformError,
         Status::Corrupt,
     ];
@@ -41,6 +44,7 @@ impl Status {
             Status::NullValue => "NULL_VALUE",
             Status::NotFound => "NOT_FOUND",
             Status::OutsideMaxAge => "OUTSIDE_MAX_AGE",
+            Status::Defaulted => "DEFAULTED",
             Status::TransformError => "TRANSFORM_ERROR",
             Status::Corrupt => "CORRUPT",
         }
@@ -56,7 +60,7 @@ impl fmt::Display for Status {
 /// A text that names no status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a status; the statuses are PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE, TRANSFORM_ERROR and CORRUPT"
+    "`{0}` is not a status; the statuses are PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE, DEFAULTED, TRANSFORM_ERROR and CORRUPT"
 )]
 pub struct UnknownStatus(pub String);
 
@@ -66,6 +70,30 @@ impl FromStr for Status {
     fn from_str(text: &str) -> Result<Self, UnknownStatus> {
         let known = Status::ALL.into_iter().find(|status| status.as_str() == text);
         known.ok_or_else(|| UnknownStatus(text.to_owned()))
+    }
+}
+
+/// What one feature of a row is served as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FeatureStatus {
+    /// Its status; [`Status::Defaulted`] where its default stands in.
+    pub status: Status,
+    /// Why the default stands in: what the status would be without it. NULL_VALUE, NOT_FOUND or OUTSIDE_MAX_AGE.
+    pub reason: Option<Status>,
+}
+
+impl FeatureStatus {
+    /// The status of a feature of a row that is served as `row`; `is_null` is whether a row that is there has null for it.
+    ///
+    /// A default stands in where it is known that there is no value. It never hides a failure: what could not be computed or read stays so.
+    pub fn of(row: Status, is_null: bool, has_default: bool) -> Self {
+        let status = if row == Status::Present && is_null { Status::NullValue } else { row };
+        let stands_in = has_default && matches!(status, Status::NullValue | Status::NotFound | Status::OutsideMaxAge);
+        if stands_in {
+            FeatureStatus { status: Status::Defaulted, reason: Some(status) }
+        } else {
+            FeatureStatus { status, reason: None }
+        }
     }
 }
 
@@ -99,7 +127,8 @@ pub fn qualifies(event_time: Timestamp, as_of: Timestamp, rule: AsOf, ttl: Optio
 }
 
 /// Whether a row was known at `as_of`: rule 2 of the point-in-time join. `published_time` is when Tandem made the row visible; a row without a
-/// created time was known from then on.
+/// created time was known from then on. A declared publish delay comes to the same as publishing each row so long after its event
+/// ([`published_at`]).
 pub fn is_known(
     known_by: KnownBy,
     created_time: Option<Timestamp>,
@@ -110,6 +139,15 @@ pub fn is_known(
         KnownBy::Created => created_time.unwrap_or(published_time) <= as_of,
         KnownBy::Published => published_time <= as_of,
         KnownBy::Event => true,
+    }
+}
+
+/// When a row counts as published: `delay` after its event where a delay is declared, else when it really was. None: at no instant, since that would
+/// lie after the last.
+pub fn published_at(event_time: Timestamp, published_time: Timestamp, delay: Option<Duration>) -> Option<Timestamp> {
+    match delay {
+        Some(delay) => event_time.checked_add(delay),
+        None => Some(published_time),
     }
 }
 
@@ -133,6 +171,25 @@ mod tests {
         assert_eq!([4, 5, 7, 8].map(|as_of| known(Created, None, as_of)), [false, false, false, true]);
         assert_eq!([4, 5, 7, 8].map(|as_of| known(Published, created, as_of)), [false, false, false, true]);
         assert_eq!([4, 5, 7, 8].map(|as_of| known(Event, None, as_of)), [true; 4]);
+    }
+
+    #[test]
+    fn a_default_stands_in_for_what_is_not_there_and_for_no_failure() {
+        use Status::*;
+        let of = |row, is_null, has_default| {
+            let FeatureStatus { status, reason } = FeatureStatus::of(row, is_null, has_default);
+            (status, reason)
+        };
+        for row in [NotFound, OutsideMaxAge] {
+            assert_eq!(of(row, true, true), (Defaulted, Some(row)));
+            assert_eq!(of(row, true, false), (row, None));
+        }
+        assert_eq!(of(Present, true, true), (Defaulted, Some(NullValue)));
+        assert_eq!(of(Present, true, false), (NullValue, None));
+        assert_eq!(of(Present, false, true), (Present, None));
+        for failure in [TransformError, Corrupt] {
+            assert_eq!(of(failure, true, true), (failure, None));
+        }
     }
 
     #[test]

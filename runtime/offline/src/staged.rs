@@ -136,7 +136,7 @@ impl StagedWriter {
 }
 
 impl Staged {
-    /// The file as long as it is not renamed.
+    /// Where it is until it is published.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

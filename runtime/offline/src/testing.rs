@@ -11,6 +11,7 @@ use arrow_array::{
     ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use parquet::arrow::ArrowWriter;
+use tandem_core::defaults::Defaults;
 use tandem_core::hash::Digest;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::*;
@@ -66,6 +67,8 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
             as_of: AsOf::Before,
             known_by: KnownBy::Created,
             history: History::Append,
+            publish_delay: None,
+            defaults: BTreeMap::new(),
             on_error: OnError::Quarantine,
             nan: NanMode::Boundary,
             limits: TransformLimits::default(),
@@ -84,6 +87,7 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
         },
         digest: Digest([1; 32]),
         definition_hash: Digest([2; 32]),
+        defaults: Defaults::default(),
         upstream: Vec::new(),
     }
 }

@@ -28,7 +28,7 @@ mod report;
 pub(crate) mod tests;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,7 +46,7 @@ pub use error::TrainingError;
 pub use history::SourceFile;
 pub use labels::Labels;
 pub use report::{ComputedReport, FeatureReport, TrainingReport, ViewReport};
-pub use write::{TrainingFile, Written, write_text};
+pub use write::{FinishedFile, TrainingFile, Written, digest, write_text};
 
 use crate::bind::RowFunction;
 use computed::Computing;
@@ -73,6 +73,8 @@ pub struct TrainingRequest {
     pub ignore_created_time: bool,
     /// Folder of the published rows.
     pub offline_root: PathBuf,
+    /// The files of each view that may be joined, below `offline_root`; None for all that there are.
+    pub only_files: Option<BTreeMap<ViewVersion, BTreeSet<PathBuf>>>,
     /// Whether each view has a column with the status of its values.
     pub statuses: bool,
     /// How it is read.
@@ -82,11 +84,11 @@ pub struct TrainingRequest {
 /// How a training set is read. None of these can change a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainingOptions {
-    /// `batch_rows`: rows that are read, joined and written at a time.
+    /// `join_batch_rows`: rows that are read, joined and written at a time.
     pub batch_rows: usize,
     /// `threads`: files of a view that are read at the same time. Each has slots of its own for the labels' instants.
     pub threads: usize,
-    /// `memory_bytes_max`: what the index over the labels and the values that are joined to them may take, in bytes; estimated. Labels beyond it are
+    /// `join_memory_bytes_max`: what the index over the labels and the values that are joined to them may take, in bytes; estimated. Labels beyond it are
     /// joined in further parts.
     pub memory_bytes_max: u64,
 }
@@ -183,7 +185,11 @@ impl TrainingSet {
             Some(column) => prepared.labels.observed_before(column, &times, &prepared)?,
             None => 0,
         };
-        let histories = prepared.plan.stored.iter().map(|step| History::open(&step.view, &request.offline_root));
+        let none = BTreeSet::new();
+        let histories = prepared.plan.stored.iter().map(|step| {
+            let only = request.only_files.as_ref().map(|files| files.get(&step.view.view.id()));
+            History::open(&step.view, &request.offline_root, only.map(|files| files.unwrap_or(&none)))
+        });
         let histories = histories.collect::<Result<Vec<_>, _>>()?;
         let computing = Computing::new(&prepared.plan, functions)?;
         let parts = memory::parts(times.len(), &prepared);

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
+use tandem_core::defaults::Defaults;
 use tandem_core::definition::{self, File, Settings};
 use tandem_core::hash::Digest;
 use tandem_core::model::{BoundView, Entity, FeatureView, Project, Selector, Source, ViewReference, ViewVersion};
@@ -193,6 +194,8 @@ fn bind_all(
         let Some(record) = records.get(&view.id()) else { continue };
         let made = BoundView {
             view: view.clone(),
+            // Those that were bound once are values of their features.
+            defaults: Defaults::of(view, &record.signature).0,
             signature: record.signature.clone(),
             digest: record.component,
             definition_hash: record.definition_hash,

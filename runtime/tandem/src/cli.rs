@@ -74,6 +74,8 @@ enum Command {
     Import(commands::import::Arguments),
     /// Compute a feature view over the partitions of its source
     Batch(commands::batch::Arguments),
+    /// Give labels the features that were known at their times
+    TrainingSet(commands::training_set::Arguments),
     /// Write the newest published row of each entity into the online store
     Materialize(commands::materialize::Arguments),
     /// Look entities up in the online store
@@ -208,6 +210,7 @@ pub fn main() -> ExitCode {
         Command::Lineage(arguments) => commands::lineage::run(&context, &arguments),
         Command::Import(arguments) => commands::import::run(&context, &arguments),
         Command::Batch(arguments) => commands::batch::run(&context, &arguments),
+        Command::TrainingSet(arguments) => commands::training_set::run(&context, &arguments),
         Command::Materialize(arguments) => commands::materialize::run(&context, &arguments),
         Command::Get(arguments) => commands::get::run(&context, &arguments),
         Command::Serve(arguments) => commands::serve::run(&context, &arguments),

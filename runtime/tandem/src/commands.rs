@@ -19,4 +19,5 @@ pub mod rollback;
 pub mod serve;
 pub mod show;
 pub mod test;
+pub mod training_set;
 pub mod verify;

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use tandem_build::BuildError;
 use tandem_core::definition::Diagnostics;
+use tandem_core::feature_plan::PlanError;
+use tandem_core::model::ViewVersion;
 use tandem_engine::verify::Verdict;
 use tandem_engine::{CompileFault, EngineError};
 use tandem_offline::OfflineError;
+use tandem_offline::training::TrainingError;
 use tandem_online::OnlineError;
 use tandem_registry::RegistryError;
 
@@ -31,6 +34,50 @@ pub enum Error {
         reference: String,
         /// The views that there are.
         known: Vec<String>,
+    },
+    /// A feature service that is not defined.
+    #[error("there is no feature service `{name}`")]
+    UnknownService {
+        /// As it was asked for.
+        name: String,
+        /// The nearest, and those that there are.
+        hint: String,
+    },
+    /// A feature that its view does not have.
+    #[error("feature view `{view}` has no feature `{feature}`")]
+    UnknownFeature {
+        /// The view.
+        view: ViewVersion,
+        /// As it was asked for.
+        feature: String,
+        /// The nearest, and those that there are.
+        hint: String,
+    },
+    /// Features that cannot be answered for together.
+    #[error(transparent)]
+    FeaturePlan(#[from] PlanError),
+    /// A training set that cannot be made.
+    #[error(transparent)]
+    Training(#[from] TrainingError),
+    /// A training set that was denied.
+    #[error("denied: {reason}")]
+    Denied {
+        /// What was found.
+        reason: String,
+    },
+    /// A training set that cannot be made again as it was.
+    #[error("not as the manifest has it:\n{}", .differences.iter().map(|difference| format!("  {difference}")).collect::<Vec<_>>().join("\n"))]
+    NotReproduced {
+        /// What is missing, or another.
+        differences: Vec<String>,
+    },
+    /// A manifest that cannot be read.
+    #[error("{} is no manifest of a training set: {reason}", .file.display())]
+    Manifest {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// A source that is not defined.
     #[error("there is no source `{name}`")]
@@ -261,6 +308,15 @@ impl Error {
                 Some("the project defines no source; define one in its features folder".to_owned())
             }
             Error::UnknownSource { known, .. } => Some(format!("the sources are {}", known.join(", "))),
+            Error::UnknownService { hint, .. } | Error::UnknownFeature { hint, .. } => Some(hint.clone()),
+            Error::FeaturePlan(PlanError::ConflictingTypes { .. }) => {
+                Some("ask for them in two training sets, or give one of the inputs another column".to_owned())
+            }
+            Error::Training(error) => error.hint().map(str::to_owned),
+            Error::Denied { .. } => Some("nothing was written; look into it, or leave --deny out".to_owned()),
+            Error::NotReproduced { .. } => Some(
+                "nothing was written; bring back what is missing, or make another training set of what there is now".to_owned(),
+            ),
             Error::SourceUnread { name } => Some(format!("define a view with `source = {name:?}` first")),
             Error::TwoTypes { .. } => Some("such a source is written by other tools, with a type that converts to both".to_owned()),
             Error::Component { source: EngineError::Describe(_), .. } => Some(
@@ -333,6 +389,15 @@ impl Error {
             | Error::Definitions(_)
             | Error::UnknownView { .. }
             | Error::UnknownSource { .. }
+            | Error::UnknownService { .. }
+            | Error::UnknownFeature { .. }
+            | Error::FeaturePlan(_)
+            | Error::Training(
+                TrainingError::MissingColumn { .. }
+                | TrainingError::UnknownRequestColumn { .. }
+                | TrainingError::DuplicateColumn { .. }
+                | TrainingError::Output { .. },
+            )
             | Error::SourceUnread { .. }
             | Error::TwoTypes { .. }
             | Error::Argument { .. }
@@ -345,7 +410,7 @@ impl Error {
             | Error::NotRegistered { .. }
             | Error::NothingRegistered { .. }
             | Error::Registry(RegistryError::NoSuchRegistration { .. }) => 2,
-            Error::Parity { .. } => 3,
+            Error::Parity { .. } | Error::Denied { .. } | Error::NotReproduced { .. } => 3,
             Error::Plan { .. } => 4,
             _ => 1,
         }

@@ -237,7 +237,7 @@ impl Follow {
         let registered = state.registered(&self.registry, self.settings.clone(), &self.root)?;
         // One thread: those that answer requests need the others.
         let views = self.loader.registered(&registered, 1)?;
-        self.live.replace(Some(registered.number), views, &registered.project.aliases);
+        self.live.replace(Some(registered.number), views, &registered.project.aliases, &registered.project.services);
         self.served = registered.number;
         let millis = begin.elapsed().as_millis() as u64;
         tracing::info!(registration = registered.number, millis, "another registration is served");

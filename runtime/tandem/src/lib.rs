@@ -10,6 +10,7 @@
 //! - [`import`](mod@import): rows of a file into a source, as Parquet
 //! - [`bench`](mod@bench): what a transform costs a row
 //! - [`mod@verify`]: what a proof found, for people and programs
+//! - [`training`]: training sets: what is asked for, labels of any format, manifests
 //! - [`materialize`]: published feature rows into the online store
 //! - [`lookup`]: what the online store has for entities, as statuses and columns
 //! - [`server`]: the HTTP server
@@ -34,6 +35,7 @@ pub mod registry;
 pub mod rows;
 pub mod scaffold;
 pub mod server;
+pub mod training;
 pub mod verify;
 
 pub use error::Error;

@@ -1,10 +1,11 @@
 //! What the online store has for entities, as statuses and columns: the same for the server and for `tandem get`.
 
-use arrow_array::ArrayRef;
+use arrow_array::{Array, ArrayRef, BooleanArray, Scalar};
+use arrow_select::zip::zip;
 use tandem_core::canonical::{decode_rows, schema_fingerprint};
 use tandem_core::key::{KeyEncoder, KeyError};
 use tandem_core::model::{BoundView, JoinKey};
-use tandem_core::status::{Qualification, Status, is_known, qualifies};
+use tandem_core::status::{FeatureStatus, Qualification, Status, is_known, qualifies};
 use tandem_core::time::Timestamp;
 use tandem_core::types::Field;
 use tandem_online::{Lookup, OnlineError, Record, Store, ViewId};
@@ -23,7 +24,7 @@ pub enum LookupError {
 /// One entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Served {
-    /// What its row is served as. A feature of a `PRESENT` row is `NULL_VALUE` where its value is null.
+    /// What its row is served as, before any default: never `NULL_VALUE` or `DEFAULTED`.
     pub status: Status,
     /// Its row: where the status is `PRESENT` or `OUTSIDE_MAX_AGE`.
     pub record: Option<Record>,
@@ -34,8 +35,10 @@ pub struct Served {
 pub struct Found {
     /// One for each entity.
     pub rows: Vec<Served>,
-    /// One column for each output of the signature; null where the status is not `PRESENT`.
+    /// One column for each output of the signature: null where there is neither a value nor a default.
     pub features: Vec<ArrayRef>,
+    /// For each output of the signature what it is served as, one for each entity.
+    pub statuses: Vec<Vec<FeatureStatus>>,
     /// Rows that could not be read, with the reason, for the log.
     pub corrupt: Vec<(usize, String)>,
 }
@@ -75,8 +78,27 @@ pub fn found(view: &BoundView, lookups: Vec<Lookup>, as_of: Timestamp) -> Found 
             }
         });
     }
-    let features = columns(&view.signature.outputs, &mut rows, &mut corrupt);
-    Found { rows, features, corrupt }
+    let mut features = columns(&view.signature.outputs, &mut rows, &mut corrupt);
+    let statuses = std::iter::zip(&view.signature.outputs, &mut features)
+        .map(|(output, column)| {
+            let default = view.defaults.get(&output.name);
+            let of = |(row, served): (usize, &Served)| {
+                FeatureStatus::of(served.status, column.is_null(row), default.is_some())
+            };
+            let statuses: Vec<FeatureStatus> = rows.iter().enumerate().map(of).collect();
+            if let Some(default) = default {
+                *column = stand_in(default, column, &statuses);
+            }
+            statuses
+        })
+        .collect();
+    Found { rows, features, statuses, corrupt }
+}
+
+/// The column with the default where it stands in.
+fn stand_in(default: &ArrayRef, column: &ArrayRef, statuses: &[FeatureStatus]) -> ArrayRef {
+    let stands_in: BooleanArray = statuses.iter().map(|status| Some(status.status == Status::Defaulted)).collect();
+    zip(&stands_in, &Scalar::new(default), column).expect("a default has its feature's type")
 }
 
 fn read(lookup: Lookup, fingerprint: u64) -> Result<Option<Record>, String> {
@@ -93,6 +115,7 @@ fn read(lookup: Lookup, fingerprint: u64) -> Result<Option<Record>, String> {
 
 fn serve(view: &BoundView, record: Record, as_of: Timestamp) -> Served {
     let view = &view.view;
+    // The store is what is published, whatever delay is declared for rows offline.
     match qualifies(record.event_time, as_of, view.as_of, view.ttl) {
         Qualification::Expired => Served { status: Status::OutsideMaxAge, record: Some(record) },
         Qualification::Qualifies if is_known(view.known_by, record.created_time, record.published_time, as_of) => {

@@ -18,6 +18,9 @@ pub use table::{Column, Table, plain, width};
 
 use crate::error::Error;
 
+/// Bytes of binary data that are handed over at a time.
+const BINARY_BUFFER: usize = 1 << 20;
+
 /// Where a command's words go.
 pub struct Output {
     json: bool,
@@ -60,6 +63,19 @@ impl Output {
     /// For the process that called this one: a component by stdin, its code by stdout.
     pub fn compile(&self, arguments: &[String]) -> Result<(), CompileFault> {
         compile_for_parent(arguments, std::io::stdin().lock(), std::io::stdout().lock())
+    }
+
+    /// Stdout for data that is no text.
+    ///
+    /// # Errors
+    ///
+    /// A terminal, which such data would garble.
+    pub fn binary(&self) -> Result<impl Write + use<>, Error> {
+        if std::io::stdout().is_terminal() {
+            let reason = "an Arrow stream is not for a terminal; pipe it, or name a file".to_owned();
+            return Err(Error::Argument { what: "--out -".to_owned(), reason });
+        }
+        Ok(std::io::BufWriter::with_capacity(BINARY_BUFFER, std::io::stdout()))
     }
 
     /// A line for people, beside the data.

@@ -7,6 +7,7 @@
 mod csv;
 mod json;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
@@ -15,7 +16,7 @@ use tandem_core::json::{JsonError, decode_column};
 use tandem_core::model::{FeatureView, InputSource};
 use tandem_core::suggest::nearest;
 use tandem_core::time::Timestamp;
-use tandem_core::types::{AS_OF, Field, Signature};
+use tandem_core::types::{AS_OF, DataType, Field, Signature};
 use tandem_engine::convert::{ConvertError, to_declared};
 use tandem_offline::{SourceColumn, read_rows};
 
@@ -60,6 +61,12 @@ pub enum RowsFault {
     /// A format that is not known.
     #[error("the name of a file of rows ends in .parquet, .csv, .json, .jsonl or .ndjson")]
     Format,
+    /// A format of labels that is not known.
+    #[error("the name of a file of labels ends in .parquet, .csv, .arrow, .arrows, .ipc or .feather")]
+    LabelFormat,
+    /// Arrow that cannot be read.
+    #[error("it is no Arrow IPC file and no stream: {0}")]
+    Arrow(arrow_schema::ArrowError),
     /// More text than is held in memory.
     #[error("the file has {bytes} bytes; the limit text_bytes_max is {max}")]
     TooLarge {
@@ -174,6 +181,29 @@ pub fn read_columns(file: &Path, columns: &[SourceColumn], timezone: Option<&str
     others.dedup();
     others.retain(|name| columns.iter().all(|column| column.name != *name));
     Ok(Columns { rows, others })
+}
+
+/// Reads a CSV file with all of its columns: those in `types` of that type, the others of the narrowest that all their values have.
+///
+/// # Errors
+///
+/// [`Error::Rows`] with the column and the row at fault.
+pub(crate) fn read_csv(file: &Path, types: &BTreeMap<String, DataType>) -> Result<RecordBatch, Error> {
+    let text = text(file)?;
+    let read = || {
+        let table = csv::parse(&text)?;
+        let fields = table.columns.iter().map(|name| {
+            let data_type = types.get(name).copied().unwrap_or_else(|| table.narrowest(name));
+            Field::new(name, data_type, true)
+        });
+        let fields: Vec<Field> = fields.collect();
+        let columns = fields.iter().map(|field| {
+            let values = table.values(&field.name, field.data_type);
+            decode_column(field, values.iter().map(Option::as_ref)).map_err(RowsFault::from)
+        });
+        batch(&fields, columns.collect::<Result<_, _>>()?, table.rows.len())
+    };
+    read().map_err(|fault| Error::Rows { file: file.to_owned(), fault: Box::new(fault) })
 }
 
 fn batch(fields: &[Field], columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, RowsFault> {

@@ -6,7 +6,7 @@
 //! - `guard`: what holds for every request: its id, its slot, its deadline, its line in the log, the body of its problem
 //! - `body`: the body within its limits, media types
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
-//! - `transforms`, `features`, `views`: the routes
+//! - `transforms`, `features`, `services`, `views`: the routes
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
 
@@ -20,6 +20,7 @@ mod json;
 mod live;
 mod names;
 mod problem;
+mod services;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -79,6 +80,7 @@ pub fn router(state: ServerState) -> Router {
     Router::new()
         .route("/v1/transforms/{name}", post(transforms::transform))
         .route("/v1/features", post(features::features))
+        .route("/v1/services/{name}", post(services::service))
         .route("/v1/views", get(views::list))
         .route("/v1/views/{name}", get(views::one))
         .route(guard::HEALTH, get(views::health))
@@ -105,7 +107,7 @@ pub async fn serve(
 
 async fn no_route(method: axum::http::Method) -> Problem {
     Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
-        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, GET /v1/views, GET /v1/views/{name} and GET /health")
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, GET /v1/views, GET /v1/views/{name} and GET /health")
 }
 
 async fn no_method(method: axum::http::Method) -> Problem {

@@ -17,10 +17,22 @@ pub(crate) enum Guest {
     Parameters,
     Misbehaving,
     Cheating,
+    Reference,
+    Ratio,
+    Verdict,
 }
 
 impl Guest {
-    const ALL: [Guest; 5] = [Guest::EveryType, Guest::Columnar, Guest::Parameters, Guest::Misbehaving, Guest::Cheating];
+    const ALL: [Guest; 8] = [
+        Guest::EveryType,
+        Guest::Columnar,
+        Guest::Parameters,
+        Guest::Misbehaving,
+        Guest::Cheating,
+        Guest::Reference,
+        Guest::Ratio,
+        Guest::Verdict,
+    ];
 
     fn folder(self) -> &'static str {
         match self {
@@ -29,6 +41,9 @@ impl Guest {
             Guest::Parameters => "parameters",
             Guest::Misbehaving => "misbehaving",
             Guest::Cheating => "cheating",
+            Guest::Reference => "reference",
+            Guest::Ratio => "ratio",
+            Guest::Verdict => "verdict",
         }
     }
 

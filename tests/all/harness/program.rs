@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tandem-under-test");
 
 /// Commands that run features.
-const RUNNING: [&str; 5] = ["batch", "materialize", "get", "serve", "parity"];
+const RUNNING: [&str; 6] = ["batch", "training-set", "materialize", "get", "serve", "parity"];
 
 /// What `--dev` says.
 const DEV_NOTE: &str = "note: --dev runs the definition files as they are, and not what is registered\n";

@@ -33,6 +33,7 @@ impl Server {
                 None,
                 vec![ServedView { bound: Arc::clone(&view.bound), on_demand, store_view: None }],
                 &[],
+                &[],
             ),
             store: store.map(Arc::new),
             settings,

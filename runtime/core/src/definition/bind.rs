@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::locate::{Key, Mistake};
+use crate::defaults::{DefaultError, Defaults};
 use crate::hash::{Digest, definition_hash};
+use crate::json::JsonError;
 use crate::model::{BoundView, FeatureView, InputSource, ViewSource, ViewVersion};
 use crate::suggest;
 use crate::types::{CREATED_TIME, DataType, EVENT_TIME, Field, SEQUENCE, Signature, SignatureError};
@@ -51,6 +53,30 @@ pub enum BindError {
         feature: String,
         /// The entity.
         entity: String,
+    },
+    /// A default for a feature that the component does not give.
+    #[error("`defaults` of feature view `{view}` has `{feature}`, which its component does not give")]
+    UnknownDefault {
+        /// The view.
+        view: String,
+        /// As it was written.
+        feature: String,
+        /// The nearest feature, and all that there are.
+        hint: String,
+    },
+    /// A default that is no value of its feature's type.
+    #[error("the default of `{feature}` of feature view `{view}` must be {expected}; found {found}")]
+    DefaultType {
+        /// The view.
+        view: String,
+        /// The feature.
+        feature: String,
+        /// Its type.
+        expected: DataType,
+        /// What was found.
+        found: String,
+        /// What to write.
+        hint: String,
     },
     /// A view that this one reads was not given, because it was not bound itself.
     #[error("feature view `{view}` reads `{upstream}`, which is not bound")]
@@ -164,15 +190,17 @@ impl BindError {
         match self {
             BindError::Signature { .. } => None,
             BindError::UnknownInput { hint, .. }
+            | BindError::UnknownDefault { hint, .. }
+            | BindError::DefaultType { hint, .. }
             | BindError::UnknownFeature { hint, .. }
             | BindError::UnknownColumn { hint, .. } => Some(hint),
             BindError::AsOfInput { .. } => Some("such an input must be a timestamp that is not nullable"),
             BindError::FeatureIsJoinKey { .. } => Some("a row has both, so rename one of them"),
             BindError::UpstreamNotBound { .. } => Some("correct that view first"),
             BindError::InputType { .. } => Some("declare the input with that type: nothing is converted on the way"),
-            BindError::InputNotNullable { .. } => {
-                Some("declare it nullable: an entity may have no row, or only one that is too old")
-            }
+            BindError::InputNotNullable { .. } => Some(
+                "declare it nullable, since an entity may have no row, or only one that is too old; or give the feature a default in its view",
+            ),
             BindError::KeyType { .. } => Some("`key_columns` maps a join key to a column of another name"),
             BindError::RequestType { .. } => Some("give one of them a column of its own in `inputs`"),
         }
@@ -182,6 +210,9 @@ impl BindError {
     pub fn key(&self) -> Key {
         match self {
             BindError::Signature { .. } | BindError::FeatureIsJoinKey { .. } => Key::of("component"),
+            BindError::UnknownDefault { feature, .. } | BindError::DefaultType { feature, .. } => {
+                Key::default_of(feature)
+            }
             BindError::UnknownInput { input, .. }
             | BindError::AsOfInput { input, .. }
             | BindError::UnknownFeature { input, .. }
@@ -243,6 +274,8 @@ pub fn bind(
             }
         }
     }
+    let (defaults, wrong) = Defaults::of(&view, &signature);
+    errors.extend(wrong.into_iter().map(|error| default_error(&view, &signature, error)));
     let mut upstream = Vec::new();
     for id in view.upstream() {
         match known.get(id) {
@@ -262,7 +295,30 @@ pub fn bind(
         return Err(errors);
     }
     let definition_hash = definition_hash(&view, &signature, digest);
-    Ok(BoundView { view, signature, digest, definition_hash, upstream })
+    Ok(BoundView { view, signature, digest, definition_hash, defaults, upstream })
+}
+
+fn default_error(view: &FeatureView, signature: &Signature, error: DefaultError) -> BindError {
+    let view = view.name.clone();
+    match error {
+        DefaultError::Unknown { feature } => {
+            let names: Vec<&str> = signature.outputs.iter().map(|output| output.name.as_str()).collect();
+            let hint = suggest::hint(&feature, "features", &names);
+            BindError::UnknownDefault { view, feature, hint }
+        }
+        DefaultError::Value { feature, error } => {
+            let expected = signature.outputs.iter().find(|output| output.name == feature);
+            let expected = expected.map_or(DataType::String, |output| output.data_type);
+            let (found, hint) = match error {
+                JsonError::Value { item, found, hint, .. } => {
+                    let item = item.map(|item| format!("{found} as item {item}"));
+                    (item.unwrap_or(found), hint)
+                }
+                other => (other.to_string(), "leave it out".to_owned()),
+            };
+            BindError::DefaultType { view, feature, expected, found, hint }
+        }
+    }
 }
 
 /// A view against the views that it reads.
@@ -381,8 +437,9 @@ impl<'a> Check<'a> {
         };
         let from = format!("feature `{feature}` of `{id}`");
         errors.extend(self.input_type(input, from.clone(), output.data_type));
-        // A stored row may be missing; a computed one is there, with the nulls that its component promises.
-        if upstream.view.is_stored() || output.nullable {
+        // A stored row may be missing, if no default stands in; a computed one is there, with the nulls that its component promises.
+        let may_be_missing = upstream.view.is_stored() && upstream.defaults.get(feature).is_none();
+        if may_be_missing || !upstream.view.is_stored() && output.nullable {
             errors.extend(self.not_nullable(input, from));
         }
     }

@@ -42,6 +42,11 @@ impl Key {
         Key { table: Table::Own, path: vec!["key_columns".to_owned(), join_key.to_owned()], item: None }
     }
 
+    /// The default of a feature.
+    pub fn default_of(feature: &str) -> Self {
+        Key { table: Table::Own, path: vec!["defaults".to_owned(), feature.to_owned()], item: None }
+    }
+
     /// Whether it is where a join key is mapped.
     pub fn is_join_key(&self) -> bool {
         self.table == Table::Own && self.path.first().is_some_and(|key| key == "key_columns")

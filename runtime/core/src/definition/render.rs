@@ -30,6 +30,8 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         as_of,
         known_by,
         history,
+        publish_delay,
+        defaults,
         on_error,
         nan,
         limits,
@@ -66,6 +68,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         out.line("as_of", quoted(as_of.as_str()));
         out.line("known_by", quoted(known_by.as_str()));
         out.line("history", quoted(history.as_str()));
+        out.optional("publish_delay", publish_delay.map(|delay| quoted(&delay.to_string())));
     }
     out.line("on_error", quoted(on_error.as_str()));
     out.line("nan", quoted(nan.as_str()));
@@ -77,6 +80,10 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         inputs.iter().for_each(|(name, input)| out.line(name, input_text(input)));
     }
     out.texts("[feature_view.key_columns]", key_columns);
+    if !defaults.is_empty() {
+        out.table("[feature_view.defaults]");
+        defaults.iter().for_each(|(name, value)| out.line(name, json_text(value)));
+    }
     if !parameters.is_empty() {
         out.table("[feature_view.parameters]");
         parameters.iter().for_each(|(name, parameter)| out.line(name, parameter_text(parameter)));
@@ -255,6 +262,21 @@ fn parameter_text(parameter: &ParameterValue) -> String {
         ParameterValue::Float64s(floats) => list(floats, |float| float_text(*float)),
         ParameterValue::Timestamps(times) => list(times, |time| timestamp_text(*time)),
         ParameterValue::Texts(texts) => list(texts, |text| quoted(text)),
+    }
+}
+
+/// A value that has a form in TOML: definitions have no others.
+fn json_text(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::Null | Value::Object(_) => quoted(""),
+        Value::Bool(boolean) => boolean.to_string(),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (None, Some(float)) => float_text(float),
+            _ => number.to_string(),
+        },
+        Value::String(text) => quoted(text),
+        Value::Array(items) => list(items, json_text),
     }
 }
 

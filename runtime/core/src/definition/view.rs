@@ -10,14 +10,14 @@ use toml::de::DeValue;
 use super::names::{Names, read_name};
 use super::reader::Table;
 use super::references::Views;
-use super::{parameters, source, upstream};
+use super::{defaults, parameters, source, upstream};
 use crate::limits::TransformLimits;
 use crate::model::{
     AsOf, Deprecation, Entity, FeatureView, History, KnownBy, NanMode, OnError, Source, SourceKind, Stage, ViewSource,
     ViewVersion,
 };
 use crate::suggest;
-use crate::time::Day;
+use crate::time::{Day, Duration};
 
 pub(super) const VIEW_KEYS: &[&str] = &[
     "name",
@@ -31,6 +31,8 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "as_of",
     "known_by",
     "history",
+    "publish_delay",
+    "defaults",
     "on_error",
     "nan",
     "owner",
@@ -104,6 +106,7 @@ pub(super) fn read(
     let known_by = if on_demand { Some(KnownBy::Event) } else { read_known_by(table, source.as_ref()) };
     let history = table.get("history").filter(|_| !on_demand);
     let history = history.and_then(|value| table.choice("history", value, &History::ALL, History::as_str));
+    let publish_delay = if on_demand { None } else { read_publish_delay(table, known_by) };
     let choice = |key, on_error: OnError| {
         table.get(key).and_then(|value| table.choice(key, value, &OnError::ALL, OnError::as_str)).unwrap_or(on_error)
     };
@@ -113,6 +116,8 @@ pub(super) fn read(
         component: component.unwrap_or_default(),
         parameters: parameters::read(table),
         key_columns,
+        publish_delay,
+        defaults: if on_demand { BTreeMap::new() } else { defaults::read(table) },
         ttl,
         on_error: choice("on_error", OnError::Fail),
         nan: table
@@ -265,6 +270,16 @@ fn read_known_by(table: &Table<'_>, source: Option<&ViewSource>) -> Option<Known
         table.error(value, message, "add `created_time` to the source, or use `published` or `event`".to_owned());
     }
     Some(known_by)
+}
+
+fn read_publish_delay(table: &Table<'_>, known_by: Option<KnownBy>) -> Option<Duration> {
+    let value = table.get("publish_delay")?;
+    if known_by.is_some_and(|known_by| known_by != KnownBy::Published) {
+        let message = format!("{} has `publish_delay`, but its `known_by` is not `published`", table.what);
+        table.error(value, message, "add `known_by = \"published\"`, or take `publish_delay` out".to_owned());
+        return None;
+    }
+    table.duration("publish_delay", value)
 }
 
 pub(super) fn read_tags(table: &Table<'_>) -> BTreeMap<String, String> {

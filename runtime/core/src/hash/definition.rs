@@ -2,6 +2,7 @@
 
 use super::Digest;
 use super::encoding::Item;
+use crate::defaults::Defaults;
 use crate::limits::TransformLimits;
 use crate::model::{
     Entity, FeatureView, History, InputSource, JoinKey, PublishedRows, Source, ViewSource, ViewVersion,
@@ -14,7 +15,7 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 
 /// SHA-256 over a canonical typed encoding of everything of a definition that can change a value: the component's
 /// digest, parameters, the source of each of the signature's inputs, join keys (names, types and columns, in order), the
-/// source (name, kind, time columns, sequence, time zone, partition), `as_of`, `known_by`, `history`, `ttl`, limits, `nan` and
+/// source (name, kind, time columns, sequence, time zone, partition), `as_of`, `known_by`, `history`, `publish_delay`, `ttl`, defaults, limits, `nan` and
 /// `on_error`. A view that is read, for its rows or for a feature, is covered by its name and version.
 ///
 /// What is not covered:
@@ -53,6 +54,8 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         as_of,
         known_by,
         history,
+        publish_delay,
+        defaults: _, // typed by the signature
         on_error,
         nan,
         limits,
@@ -61,7 +64,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         tags: _,
     } = view;
     let Signature { inputs, outputs: _, doc: _ } = signature;
-    let mut record = vec![
+    let mut fields = Item::fields([
         ("component", Item::Bytes(digest.0.to_vec())),
         ("parameters", parameters_item(parameters)),
         ("inputs", Item::list(inputs, |input| input_item(&input.name, view.input_source(&input.name)))),
@@ -73,12 +76,26 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         ("limits", limits_item(limits)),
         ("nan", Item::text(nan.as_str())),
         ("on_error", Item::text(on_error.as_str())),
-    ];
-    // What came later is left out where it is as it always was, so that hashes of before stay what they are.
+    ]);
+    // What came later is left out where it is absent, so that definitions without it keep their hashes.
     if *history != History::Append {
-        record.push(("history", Item::text(history.as_str())));
+        fields.push(("history".to_owned(), Item::text(history.as_str())));
     }
-    Item::Record(record.into_iter().map(|(name, item)| (name.to_owned(), item)).collect())
+    if let Some(delay) = publish_delay {
+        fields.push(("publish_delay_us".to_owned(), Item::Unsigned(delay.as_micros())));
+    }
+    let defaults = defaults_item(view, signature);
+    if !defaults.is_empty() {
+        fields.push(("defaults".to_owned(), Item::Record(defaults)));
+    }
+    Item::Record(fields)
+}
+
+/// Each default as the canonical bytes of its value, so that `0` and `0.0` are one default of a float64. Those that are refused when the view is bound
+/// are left out.
+fn defaults_item(view: &FeatureView, signature: &Signature) -> Vec<(String, Item)> {
+    let (defaults, _) = Defaults::of(view, signature);
+    defaults.bytes().map(|(feature, bytes)| (feature.to_owned(), Item::Bytes(bytes))).collect()
 }
 
 fn keys(entity: &Entity) -> &[JoinKey] {

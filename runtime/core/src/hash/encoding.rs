@@ -47,7 +47,12 @@ impl Item {
 
     /// A record whose fields have these names.
     pub(super) fn record<const N: usize>(fields: [(&str, Item); N]) -> Item {
-        Item::Record(fields.into_iter().map(|(name, item)| (name.to_owned(), item)).collect())
+        Item::Record(Item::fields(fields))
+    }
+
+    /// The fields of a record.
+    pub(super) fn fields<const N: usize>(fields: [(&str, Item); N]) -> Vec<(String, Item)> {
+        fields.into_iter().map(|(name, item)| (name.to_owned(), item)).collect()
     }
 
     /// Appends the encoding.

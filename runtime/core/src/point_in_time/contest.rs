@@ -108,8 +108,9 @@ impl<'a> Contest<'a> {
     pub fn offer(&mut self, group: u32, row: &JoinRow) {
         let JoinRow { event_time, created_time, published_time, sequence, corrected_time, until, row } = *row;
         let Some(happened) = self.rules.happened_from(event_time) else { return };
-        let happened = happened.max(corrected_time.unwrap_or(Timestamp::MIN));
-        let there = happened.max(self.rules.known_from(created_time, published_time));
+        let corrected = corrected_time.unwrap_or(Timestamp::MIN);
+        let happened = happened.max(corrected);
+        let there = self.rules.there_from(event_time, created_time, published_time).map(|there| there.max(corrected));
         let offered = Best { event_time, created_time, sequence, row, ties: NONE };
         if let Some(until) = until
             && let Some(end) = self.instants.first_from(group, until)
@@ -121,20 +122,20 @@ impl<'a> Contest<'a> {
         {
             self.happened[slot] = self.happened[slot].max(Some(event_time));
         }
-        if let Some(slot) = self.instants.first_from(group, there) {
+        if let Some(slot) = there.and_then(|there| self.instants.first_from(group, there)) {
             self.slots[slot] = greater(self.slots[slot], Some(offered), &mut self.ties);
         }
     }
 
     /// Offers a row to the slots before `end` alone.
     #[cold]
-    fn offer_until(&mut self, group: u32, happened: Timestamp, there: Timestamp, end: usize, offered: Best) {
+    fn offer_until(&mut self, group: u32, happened: Timestamp, there: Option<Timestamp>, end: usize, offered: Best) {
         let slots = self.instants.of_group(group);
-        let until_end = |from| {
-            let first = self.instants.first_from(group, from).unwrap_or(end).min(end);
+        let until_end = |from: Option<Timestamp>| {
+            let first = from.and_then(|from| self.instants.first_from(group, from)).unwrap_or(end).min(end);
             first - slots.start..end - slots.start
         };
-        let (happened, there) = (until_end(happened), until_end(there));
+        let (happened, there) = (until_end(Some(happened)), until_end(there));
         // The row has happened wherever it is known.
         if happened.is_empty() {
             return;

@@ -45,7 +45,7 @@ fn oracle(label: (u32, i64), rows: &[Row], rules: Rules) -> Expected {
             continue;
         }
         latest_happened = latest_happened.max(Some(row.event));
-        if !is_known(rules.known_by, row.created.map(Timestamp), Timestamp(row.published), instant) {
+        if !known(row, instant, rules) {
             continue;
         }
         if best.is_none_or(|best| order(row) > order(best)) {
@@ -58,7 +58,7 @@ fn oracle(label: (u32, i64), rows: &[Row], rules: Rules) -> Expected {
             row.key == key
                 && row.until.is_none_or(|until| instant.0 < until)
                 && row.corrected.is_none_or(|corrected| corrected <= instant.0)
-                && is_known(rules.known_by, row.created.map(Timestamp), Timestamp(row.published), instant)
+                && known(row, instant, rules)
                 && (row.event, row.created, row.sequence) == (best.event, best.created, best.sequence)
         };
         let by_bytes = rows.iter().filter(there).any(|row| row.bytes != best.bytes);
@@ -66,6 +66,16 @@ fn oracle(label: (u32, i64), rows: &[Row], rules: Rules) -> Expected {
     });
     let newer_unknown = latest_happened > best.map(|best| best.event);
     Expected { winner, newer_unknown }
+}
+
+/// Rule 2, with the delay in integers wide enough for every sum.
+fn known(row: &Row, instant: Timestamp, rules: Rules) -> bool {
+    match rules.publish_delay {
+        Some(delay) if rules.known_by == KnownBy::Published => {
+            i128::from(row.event) + i128::from(delay.as_micros()) <= i128::from(instant.0)
+        }
+        _ => is_known(rules.known_by, row.created.map(Timestamp), Timestamp(row.published), instant),
+    }
 }
 
 fn order(row: &Row) -> RowOrder<'_> {
@@ -133,10 +143,11 @@ fn row() -> impl Strategy<Value = Row> {
 
 fn rules() -> impl Strategy<Value = Rules> {
     let known_by = prop_oneof![Just(KnownBy::Created), Just(KnownBy::Published), Just(KnownBy::Event)];
-    let ttl = proptest::option::of(prop_oneof![4 => 0..5_u64, 1 => Just(u64::MAX)]);
-    (any::<bool>(), known_by, ttl).prop_map(|(before, known_by, ttl)| Rules {
+    let span = || proptest::option::of(prop_oneof![4 => 0..5_u64, 1 => Just(u64::MAX)]);
+    (any::<bool>(), known_by, span(), span()).prop_map(|(before, known_by, delay, ttl)| Rules {
         as_of: if before { AsOf::Before } else { AsOf::AtOrBefore },
         known_by,
+        publish_delay: delay.map(Duration::from_micros),
         ttl: ttl.map(Duration::from_micros),
     })
 }
@@ -179,7 +190,7 @@ proptest! {
         let instant = Timestamp(instant);
         let happened = qualifies(event, instant, rules.as_of, None) != Qualification::Future;
         let there = rules.there_from(event, created, published).is_some_and(|from| from <= instant);
-        prop_assert_eq!(there, happened && is_known(rules.known_by, created, published, instant));
+        prop_assert_eq!(there, happened && known(&row, instant, rules));
     }
 
     #[test]
@@ -216,7 +227,7 @@ fn ties_do_not_multiply() {
     let count = 2_000;
     let labels: Vec<_> = (0..count).map(|instant| (0, Timestamp(instant))).collect();
     let (instants, _) = Instants::of(1, &labels);
-    let rules = Rules { as_of: AsOf::AtOrBefore, known_by: KnownBy::Published, ttl: None };
+    let rules = Rules { as_of: AsOf::AtOrBefore, known_by: KnownBy::Published, publish_delay: None, ttl: None };
     let mut contest = Contest::new(&instants, rules);
     for published in 0..count {
         let row = JoinRow {
@@ -242,7 +253,7 @@ fn ties_of_spans_do_not_multiply() {
     let count = 2_000_u64;
     let labels: Vec<_> = (0..count as i64).map(|instant| (0, Timestamp(instant))).collect();
     let (instants, _) = Instants::of(1, &labels);
-    let rules = Rules { as_of: AsOf::AtOrBefore, known_by: KnownBy::Event, ttl: None };
+    let rules = Rules { as_of: AsOf::AtOrBefore, known_by: KnownBy::Event, publish_delay: None, ttl: None };
     let mut contest = Contest::new(&instants, rules);
     for row in 0..count {
         let until = (row % 2 == 0).then_some(Timestamp(count as i64 - 2));

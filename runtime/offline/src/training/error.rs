@@ -14,14 +14,14 @@ use crate::error::OfflineError;
 #[derive(Debug, thiserror::Error)]
 pub enum TrainingError {
     /// A column that the labels do not have.
-    #[error("the labels have no column `{column}`, which {needed_by} needs{}", .similar.as_ref().map(|name| format!("; they have `{name}`")).unwrap_or_default())]
+    #[error("the labels have no column `{column}`, which {needed_by} needs; {has}")]
     MissingColumn {
         /// The column.
         column: String,
         /// What reads it.
         needed_by: String,
-        /// A column with a similar name.
-        similar: Option<String>,
+        /// A column with a similar name, or all that there are.
+        has: String,
     },
     /// A key or time of the labels that does not convert to its declared type.
     #[error("labels from row {first_row}: {source}")]
@@ -113,11 +113,19 @@ pub enum TrainingError {
         /// Why.
         source: ParquetError,
     },
+    /// A stream that nobody takes.
+    #[error("the training set cannot be written: {reason}")]
+    Stream {
+        /// Why.
+        reason: String,
+    },
     /// An output that cannot be a file.
-    #[error("{} is no place for a file", .path.display())]
+    #[error("{} is no place for a file: {reason}", .path.display())]
     Output {
         /// The path.
         path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// A view's published rows, or the file system.
     #[error(transparent)]

@@ -1,5 +1,6 @@
 //! The published files of a view as one sequence of numbered rows.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use tandem_core::hash::Digest;
 use tandem_core::history::RowTimes;
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::{BoundView, KnownBy};
-use tandem_core::point_in_time::{Contest, JoinRow};
+use tandem_core::point_in_time::{Contest, JoinRow, Rules};
 use tandem_core::time::Timestamp;
 use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
 
@@ -103,8 +104,12 @@ impl Offered {
 }
 
 impl History {
-    /// Lists the files and reads their footers. Blocking.
-    pub(super) fn open(view: &Arc<BoundView>, offline_root: &Path) -> Result<Self, OfflineError> {
+    /// Lists the files and reads their footers. `only`: files below `offline_root` that are taken; None for all. Blocking.
+    pub(super) fn open(
+        view: &Arc<BoundView>,
+        offline_root: &Path,
+        only: Option<&BTreeSet<PathBuf>>,
+    ) -> Result<Self, OfflineError> {
         if !view.view.is_stored() {
             return Err(OfflineError::OnDemand { view: view.view.id() });
         }
@@ -114,7 +119,11 @@ impl History {
             Ok(HistoryFile { entry, footer, format })
         };
         let listed = list_published(view, offline_root, None)?;
-        let files = listed.into_iter().flat_map(|partition| partition.files);
+        let is_wanted = |entry: &FileEntry| {
+            let below = entry.path.strip_prefix(offline_root).ok();
+            only.is_none_or(|only| below.is_some_and(|below| only.contains(below)))
+        };
+        let files = listed.into_iter().flat_map(|partition| partition.files).filter(is_wanted);
         let files = files.map(open).collect::<Result<Vec<_>, OfflineError>>()?;
         let keys = view.view.join_keys().count();
         Ok(History { view: Arc::clone(view), files, keys, columns: RowColumns::of(view) })
@@ -147,12 +156,12 @@ impl History {
         self.files.iter().map(file).collect()
     }
 
-    /// Offers the rows of a file; `known_by` is that of the contest's rules. Row groups whose events all happened after the last instant are passed over. Blocking.
+    /// Offers the rows of a file; `rules` are the contest's. Row groups whose events all happened after the last instant are passed over. Blocking.
     pub(super) fn offer(
         &self,
         file: usize,
         labels: &LabelKeys,
-        known_by: KnownBy,
+        rules: Rules,
         contest: &mut Contest<'_>,
         batch_rows: usize,
     ) -> Result<Offered, TrainingError> {
@@ -161,6 +170,8 @@ impl History {
         let Some((_, last)) = labels.instants.span() else { return Ok(offered) };
         // A row without a created time is known from when its file was written.
         let Timestamp(written) = micros(entry.modified);
+        // Where published times are made up, what is known of a row's end is the producer's word.
+        let ends_by = if rules.publish_delay.is_some() { KnownBy::Created } else { rules.known_by };
         let has_created = self.view.view.source.has_created_time();
         let join_keys = labels.join_keys();
         offered.seen.resize(labels.instants.groups(), false);
@@ -215,7 +226,7 @@ impl History {
                         published_time: times.published_time,
                         sequence: value(sequences, index),
                         corrected_time,
-                        until: times.until(known_by),
+                        until: times.until(ends_by),
                         row: number,
                     };
                     contest.offer(*group, &offer);

@@ -109,11 +109,24 @@ impl JoinedView {
         self.event_times[self.keys.slots[label]? as usize]
     }
 
-    /// What a label's values are served as: NULL_VALUE where the row is there and all features that were asked for are null.
-    pub(super) fn status(&self, label: usize) -> Status {
+    /// What a label's row is served as.
+    pub(super) fn row_status(&self, label: usize) -> Status {
         match self.given(label) {
             Given::NotFound => Status::NotFound,
             Given::Expired => Status::OutsideMaxAge,
+            Given::Row(_) => Status::Present,
+        }
+    }
+
+    /// Positions of the features that are asked for among [`JoinedView::values`]; all, if none is.
+    pub(super) fn asked(&self) -> &[usize] {
+        &self.asked
+    }
+
+    /// What a label's values are served as without defaults: NULL_VALUE where the row is there and all features that were asked for are null.
+    pub(super) fn status(&self, label: usize) -> Status {
+        match self.given(label) {
+            Given::NotFound | Given::Expired => self.row_status(label),
             Given::Row(row) => {
                 let is_null = |column: &usize| self.values.column(*column).is_null(row as usize);
                 // A view of which the event time alone is read has no features to be null.
@@ -168,7 +181,7 @@ fn offer_all<'a>(
             if file >= files {
                 return Ok((contest, offered));
             }
-            offered += history.offer(file, keys, rules.known_by, &mut contest, options.batch_rows.max(1))?;
+            offered += history.offer(file, keys, rules, &mut contest, options.batch_rows.max(1))?;
         }
     };
     let threads = options.threads.clamp(1, files.max(1));

@@ -17,8 +17,8 @@ use tandem_core::feature_plan::RequestColumn;
 use tandem_core::key::{EntityKey, KeyEncoder};
 use tandem_core::model::JoinKey;
 use tandem_core::point_in_time::Instants;
-use tandem_core::suggest::nearest;
-use tandem_core::time::Timestamp;
+use tandem_core::suggest::{list, nearest};
+use tandem_core::time::{Timestamp, Zone, local_to_utc};
 use tandem_core::types::DataType;
 use tandem_engine::convert::to_declared;
 
@@ -92,10 +92,17 @@ impl Labels {
 
     /// Position of a column.
     fn column(&self, name: &str, needed_by: impl FnOnce() -> String) -> Result<usize, TrainingError> {
-        self.schema.index_of(name).map_err(|_| TrainingError::MissingColumn {
-            column: name.to_owned(),
-            needed_by: needed_by(),
-            similar: nearest(name, self.schema.fields().iter().map(|field| field.name().as_str())).map(str::to_owned),
+        self.schema.index_of(name).map_err(|_| {
+            let names: Vec<&str> = self.schema.fields().iter().map(|field| field.name().as_str()).collect();
+            TrainingError::MissingColumn {
+                column: name.to_owned(),
+                needed_by: needed_by(),
+                has: match nearest(name, names.iter().copied()) {
+                    Some(similar) => format!("they have `{similar}`"),
+                    None if names.is_empty() => "they have none".to_owned(),
+                    None => format!("they have {}", list(&names)),
+                },
+            }
         })
     }
 
@@ -170,7 +177,7 @@ impl Labels {
     }
 }
 
-/// A column of times as `timestamp[us, UTC]`. Texts are RFC 3339 with an offset.
+/// A column of times as `timestamp[us, UTC]`. Texts are RFC 3339, with an offset where no zone is given.
 fn instants(array: &ArrayRef, column: &str, timezone: Option<&str>, first_row: u64) -> Result<ArrayRef, TrainingError> {
     if !matches!(array.data_type(), ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View) {
         let converted = to_declared(array, column, DataType::Timestamp, timezone);
@@ -179,19 +186,30 @@ fn instants(array: &ArrayRef, column: &str, timezone: Option<&str>, first_row: u
     let no_text = |row: usize, reason: String| TrainingError::TimeText {
         row: first_row + row as u64,
         column: column.to_owned(),
-        reason,
+        // This error has a hint of its own.
+        reason: reason.split("; hint:").next().unwrap_or_default().to_owned(),
     };
+    let zone = timezone.map(Zone::parse).transpose().map_err(|error| no_text(0, error.to_string()))?;
     let texts = cast(array, &ArrowType::Utf8).map_err(|error| no_text(0, error.to_string()))?;
     let texts = texts.as_string::<i32>();
     let parse = |(row, text): (usize, Option<&str>)| match text {
         None => Ok(None),
         Some(text) => match Timestamp::parse_rfc3339(text) {
             Ok(time) => Ok(Some(time.0)),
-            Err(error) => Err(no_text(row, error.to_string())),
+            Err(error) => match zone.as_ref().and_then(|zone| local(text, zone)) {
+                Some(time) => Ok(Some(time.0)),
+                None => Err(no_text(row, error.to_string())),
+            },
         },
     };
     let micros: TimestampMicrosecondArray = texts.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
     Ok(Arc::new(micros.with_timezone("UTC")))
+}
+
+/// A local time of the zone, as RFC 3339 has it but for the offset.
+fn local(text: &str, zone: &Zone) -> Option<Timestamp> {
+    let local = Timestamp::parse_rfc3339(&format!("{text}Z")).ok()?;
+    local_to_utc(local.0, zone).ok()
 }
 
 /// Labels whose outcome was observed before their time.

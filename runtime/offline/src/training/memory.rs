@@ -28,13 +28,10 @@ const PART_LABELS_MIN: usize = 65_536;
 pub(super) fn parts(labels: usize, request: &Prepared) -> Vec<Range<usize>> {
     let share = request.options.memory_bytes_max.saturating_sub(TIME * labels as u64) / per_label(request).max(1);
     let size = usize::try_from(share).unwrap_or(usize::MAX).max(PART_LABELS_MIN);
-    if labels <= size {
-        return vec![0..labels];
-    }
     // Parts of one size: none is a remainder that costs a pass of its own.
-    let count = labels.div_ceil(size);
+    let count = labels.div_ceil(size).max(1);
     let size = labels.div_ceil(count);
-    (0..count).map(|part| part * size..labels.min((part + 1) * size)).filter(|rows| !rows.is_empty()).collect()
+    (0..count).map(|part| part * size..labels.min((part + 1) * size)).collect()
 }
 
 /// Estimated bytes for each label.

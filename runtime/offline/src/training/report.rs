@@ -106,8 +106,12 @@ pub struct FeatureReport {
     pub view: ViewVersion,
     /// Its name there.
     pub feature: String,
-    /// Labels without a value, for whatever reason.
+    /// Labels without a value, for whatever reason; a default is a value.
     pub nulls: u64,
+    /// Labels for which its default stands in.
+    pub defaulted: u64,
+    /// Whether it has one.
+    pub has_default: bool,
 }
 
 /// What is counted in one batch of rows.
@@ -115,6 +119,8 @@ pub struct FeatureReport {
 pub(super) struct Counts {
     /// Null values of each feature.
     pub(super) nulls: Vec<u64>,
+    /// Rows for which each feature's default stands in.
+    pub(super) defaults: Vec<u64>,
     pub(super) computed: Vec<ComputedCounts>,
 }
 
@@ -135,6 +141,8 @@ impl TrainingReport {
             view: plan.view(column.from.step).view.id(),
             feature: column.feature.clone(),
             nulls: 0,
+            defaulted: 0,
+            has_default: plan.view(column.from.step).defaults.get(&column.feature).is_some(),
         });
         TrainingReport {
             labels: times.len() as u64,
@@ -152,6 +160,9 @@ impl TrainingReport {
     pub(super) fn add(&mut self, counts: &Counts) {
         for (feature, nulls) in self.features.iter_mut().zip(&counts.nulls) {
             feature.nulls += nulls;
+        }
+        for (feature, defaults) in self.features.iter_mut().zip(&counts.defaults) {
+            feature.defaulted += defaults;
         }
         for (report, counts) in self.computed.iter_mut().zip(&counts.computed) {
             report.present += counts.present;

@@ -14,6 +14,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use tandem_core::canonical::encode_row;
+use tandem_core::defaults::Defaults;
 use tandem_core::definition::ServiceColumn;
 use tandem_core::model::{AsOf, BoundView, InputSource, KnownBy, ViewSource};
 use tandem_core::order::RowOrder;
@@ -117,6 +118,7 @@ fn request(root: &Path, view: &BoundView, labels: RecordBatch) -> TrainingReques
         columns: BTreeMap::from([("user_id".to_owned(), "customer".to_owned())]),
         ignore_created_time: false,
         offline_root: root.to_owned(),
+        only_files: None,
         statuses: true,
         options: TrainingOptions { batch_rows: 3, threads: 2, ..TrainingOptions::default() },
     }
@@ -126,7 +128,9 @@ fn read(set: &TrainingSet) -> Result<RecordBatch, TrainingError> {
     let workers = Workers::start(2);
     let done = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let count = Arc::clone(&done);
-    let progress = move |rows| drop(count.fetch_add(rows, std::sync::atomic::Ordering::Relaxed));
+    let progress = move |rows| {
+        count.fetch_add(rows, std::sync::atomic::Ordering::Relaxed);
+    };
     let batches: Vec<_> = futures::executor::block_on(set.stream(&workers, progress).try_collect())?;
     assert_eq!(done.load(std::sync::atomic::Ordering::Relaxed), set.rows());
     Ok(concat_batches(set.schema(), &batches).unwrap())
@@ -145,9 +149,14 @@ fn oracle(label: (Option<i64>, i64), rows: &[Row], view: &BoundView) -> (Option<
         let happened = qualifies(Timestamp(row.event), instant, view.view.as_of, None) != Qualification::Future;
         // Files are written long after every instant of these tests, so what is known from then on is not known.
         let published = Timestamp(row.published.unwrap_or(i64::MAX));
-        let known = is_known(view.view.known_by, row.created.map(Timestamp), published, instant);
+        let delay = view.view.publish_delay.filter(|_| view.view.known_by == KnownBy::Published);
+        let known = match delay {
+            Some(delay) => row.event + delay.as_micros() as i64 <= instant.0,
+            None => is_known(view.view.known_by, row.created.map(Timestamp), published, instant),
+        };
         let [corrected, retracted, superseded, superseded_published] = row.history;
-        let superseded = if view.view.known_by == KnownBy::Published { superseded_published } else { superseded };
+        let by_us = view.view.known_by == KnownBy::Published && delay.is_none();
+        let superseded = if by_us { superseded_published } else { superseded };
         let ended = [retracted, superseded].iter().flatten().any(|until| *until <= label.1);
         let begun = corrected.is_none_or(|corrected| corrected <= label.1);
         if !(key_matches && happened && known && begun) || ended {
@@ -173,6 +182,20 @@ fn oracle(label: (Option<i64>, i64), rows: &[Row], view: &BoundView) -> (Option<
     }
     let status = if row.doubled.is_none() && row.day.is_none() { "NULL_VALUE" } else { "PRESENT" };
     (row.day.map(str::to_owned), row.doubled.map(f64::to_bits), status)
+}
+
+/// What the oracle gives where `doubled` has a default: features, status, and the reason of the default.
+fn with_default(
+    (day, doubled, status): (Option<String>, Option<u64>, &'static str),
+    default: Option<f64>,
+) -> (Option<String>, Option<u64>, &'static str, Option<&'static str>) {
+    match (doubled, default) {
+        (None, Some(default)) => {
+            let reason = if ["PRESENT", "NULL_VALUE"].contains(&status) { "NULL_VALUE" } else { status };
+            (day, Some(default.to_bits()), "DEFAULTED", Some(reason))
+        }
+        _ => (day, doubled, status, None),
+    }
 }
 
 fn row() -> impl Strategy<Value = Row> {
@@ -206,6 +229,8 @@ proptest! {
         before in any::<bool>(),
         known_by in prop_oneof![Just(KnownBy::Created), Just(KnownBy::Published), Just(KnownBy::Event)],
         ttl in proptest::option::of(0..5_u64),
+        delay in proptest::option::of(0..5_u64),
+        default in proptest::option::of(prop_oneof![Just(7.5), Just(-0.0)]),
         part in 1..13_usize,
     ) {
         let root = tempfile::tempdir().unwrap();
@@ -213,6 +238,9 @@ proptest! {
         view.view.as_of = if before { AsOf::Before } else { AsOf::AtOrBefore };
         view.view.known_by = known_by;
         view.view.ttl = ttl.map(Duration::from_micros);
+        view.view.publish_delay = delay.map(Duration::from_micros);
+        view.view.defaults = default.map(|default| ("doubled".to_owned(), default.into())).into_iter().collect();
+        view.defaults = Defaults::of(&view.view, &view.signature).0;
         for (day, rows) in days.iter().enumerate() {
             publish(root.path(), &view, &format!("date=2026-01-0{}", day + 1), rows);
         }
@@ -225,12 +253,17 @@ proptest! {
         prop_assert_eq!(&found.columns()[..3], given.columns(), "labels pass through");
         let (features, doubled) = (found.column(3).as_string::<i32>(), found.column(4).as_primitive::<Float64Type>());
         let statuses = found.column(5).as_string::<i32>();
-        let mut counts = std::collections::HashMap::new();
+        let (mut counts, mut defaulted) = (std::collections::HashMap::new(), 0);
         for (index, label) in asked.iter().enumerate() {
             let day = features.is_valid(index).then(|| features.value(index).to_owned());
             let doubled = doubled.is_valid(index).then(|| doubled.value(index).to_bits());
             let expected = oracle(*label, &rows, &view);
-            prop_assert_eq!((day, doubled, statuses.value(index)), expected.clone(), "label {}", index);
+            let reason = found.column_by_name("spend__default_reason").map(|reasons| reasons.as_string::<i32>());
+            prop_assert_eq!(reason.is_some(), default.is_some());
+            let reason = reason.filter(|reasons| reasons.is_valid(index)).map(|reasons| reasons.value(index));
+            let found = (day, doubled, statuses.value(index), reason);
+            defaulted += u64::from(reason.is_some());
+            prop_assert_eq!(found, with_default(expected.clone(), default), "label {}", index);
             *counts.entry((expected.2, label.0.is_none())).or_insert(0) += 1;
         }
         let whole = set.report();
@@ -242,6 +275,7 @@ proptest! {
         prop_assert_eq!(report.not_found, count("NOT_FOUND"));
         prop_assert_eq!(report.labels_without_key, counts.get(&("NOT_FOUND", true)).copied().unwrap_or(0));
         prop_assert_eq!(whole.labels, asked.len() as u64);
+        prop_assert_eq!(whole.features.iter().map(|feature| feature.defaulted).collect::<Vec<_>>(), [0, defaulted]);
         prop_assert_eq!(whole.features.iter().map(|feature| feature.nulls).collect::<Vec<_>>(), [
             found.column(3).null_count() as u64,
             found.column(4).null_count() as u64,
@@ -338,8 +372,10 @@ fn times_are_read_without_loss_or_refused() {
     // Features are at columns 2 and 3 here: `day`, then `doubled`.
     assert_eq!(told(texts, None), Ok(vec![false, true]));
     let local: arrow_array::ArrayRef =
-        Arc::new(StringArray::from(vec!["1970-01-01T00:00:00.001Z", "1970-01-01 00:00"]));
-    let refused = told(local, None).unwrap_err();
+        Arc::new(StringArray::from(vec!["1970-01-01T00:00:00.001Z", "1970-01-01 00:00:00"]));
+    let refused = told(Arc::clone(&local), None).unwrap_err();
+    // A text with an offset says where it is, whatever the zone; one without is local there: 1969-12-31T23:00Z, before the row.
+    assert_eq!(told(local, Some("Europe/Berlin")), Ok(vec![false, false]));
     assert!(refused.starts_with("labels row 1: column `event_time`: "), "{refused}");
     let naive = || -> arrow_array::ArrayRef { Arc::new(TimestampMillisecondArray::from(vec![2])) };
     assert!(told(naive(), None).unwrap_err().contains("zone"), "{:?}", told(naive(), None));
@@ -449,6 +485,31 @@ fn views_on_demand_are_computed_of_the_labels_and_of_what_was_joined() {
     let report = &set.report().computed[0];
     assert_eq!((report.present, report.null_value, report.failed), (4, 0, 1));
     assert_eq!(report.first_failure, Some((3, "unlucky".to_owned())));
+}
+
+#[test]
+fn views_on_demand_read_the_defaults_of_what_was_joined() {
+    let root = tempfile::tempdir().unwrap();
+    let mut stored = one_user(root.path(), &[10]);
+    stored.view.defaults = BTreeMap::from([("doubled".to_owned(), 4.into())]);
+    stored.defaults = Defaults::of(&stored.view, &stored.signature).0;
+    let on_demand = ratio(&stored);
+    let amounts: arrow_array::ArrayRef = Arc::new(Float64Array::from(vec![5.0, 5.0]));
+    let given = labels(&[(Some(1), 11), (Some(2), 11)]);
+    let schema = given.schema();
+    let columns = schema.fields().iter().map(|field| field.name().clone()).zip(given.columns().to_vec());
+    let columns = columns.chain([("amount".to_owned(), amounts)]);
+    let mut request = request(root.path(), &stored, RecordBatch::try_from_iter(columns).unwrap());
+    request.plan = plan(&[(&on_demand, &["ratio"])]);
+    request.columns = BTreeMap::from([("user_id".to_owned(), "customer".to_owned())]);
+    let fields = on_demand.signature.outputs.iter();
+    let fields = fields.map(|field| arrow_schema::Field::new(&field.name, field.data_type.to_arrow(), true));
+    let function: Arc<dyn RowFunction> =
+        Arc::new(Ratio(Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()))));
+    let set = TrainingSet::prepare_with(request, BTreeMap::from([(on_demand.view.id(), function)])).unwrap();
+    let found = all(&set);
+    let ratios: Vec<_> = found.column_by_name("ratio").unwrap().as_primitive::<Float64Type>().iter().collect();
+    assert_eq!(ratios, [Some(0.5), Some(1.25)]);
 }
 
 #[test]

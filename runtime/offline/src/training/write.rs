@@ -1,28 +1,32 @@
 //! A training set into a Parquet file that is there whole or not at all.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use tandem_core::hash::{Digest, Hasher};
 
 use super::TrainingError;
 use crate::error::OfflineError;
-use crate::staged::{StagedWriter, Target};
+use crate::staged::{Staged, StagedWriter, Target};
 
-/// A file being written, beside its target. Dropped before [`TrainingFile::publish`], it is removed.
+/// A file being written, beside its target. Dropped before [`TrainingFile::finish`], it is removed.
 pub struct TrainingFile {
     writer: StagedWriter,
     rows: u64,
 }
 
-/// What was published.
+/// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     /// Rows.
     pub rows: u64,
     /// Size of the file.
     pub bytes: u64,
+    /// SHA-256 of the file.
+    pub digest: Digest,
 }
 
 impl TrainingFile {
@@ -50,17 +54,58 @@ impl TrainingFile {
         Ok(self.writer.write(rows)?)
     }
 
-    /// Ends the file, with these keys and values in its metadata, and renames it over the target. Blocking.
+    /// Ends the file, with these keys and values in its metadata, and syncs it. Blocking.
     ///
     /// # Errors
     ///
     /// A disk that is full. The target is as it was then.
-    pub fn publish(mut self, metadata: &[(&str, String)]) -> Result<Written, TrainingError> {
+    pub fn finish(mut self, metadata: &[(&str, &str)]) -> Result<FinishedFile, TrainingError> {
         for (key, value) in metadata {
             self.writer.append_metadata(key, value);
         }
-        let bytes = self.writer.finish()?.publish()?;
-        Ok(Written { rows: self.rows, bytes })
+        let staged = self.writer.finish()?;
+        let (digest, bytes) = digest(staged.path())?;
+        Ok(FinishedFile { staged, written: Written { rows: self.rows, bytes, digest } })
+    }
+}
+
+/// A file that is whole, and not at its place yet. Dropped before [`FinishedFile::publish`], it is removed.
+pub struct FinishedFile {
+    staged: Staged,
+    written: Written,
+}
+
+impl FinishedFile {
+    /// What it is.
+    pub fn written(&self) -> Written {
+        self.written
+    }
+
+    /// Renames it over its target. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the file system refuses.
+    pub fn publish(self) -> Result<(), TrainingError> {
+        Ok(self.staged.publish().map(drop)?)
+    }
+}
+
+/// SHA-256 and size of a file. Blocking.
+///
+/// # Errors
+///
+/// A file that cannot be read.
+pub fn digest(path: &Path) -> Result<(Digest, u64), TrainingError> {
+    let mut file = fs::File::open(path).map_err(OfflineError::io("open", path))?;
+    let (mut hasher, mut bytes, mut buffer) = (Hasher::default(), 0, vec![0; 1 << 20]);
+    loop {
+        let read = file.read(&mut buffer).map_err(OfflineError::io("read", path))?;
+        if read == 0 {
+            return Ok((hasher.finish(), bytes));
+        }
+        hasher.update(&buffer[..read]);
+        bytes += read as u64;
     }
 }
 
@@ -84,12 +129,16 @@ pub fn write_text(target: &Path, text: &str) -> Result<(), TrainingError> {
 }
 
 fn place(target: &Path) -> Result<(PathBuf, String), TrainingError> {
-    let not_a_file = || TrainingError::Output { path: target.to_owned() };
+    let no_place = |reason: String| TrainingError::Output { path: target.to_owned(), reason };
     if target.is_dir() {
-        return Err(not_a_file());
+        return Err(no_place("it is a folder".to_owned()));
     }
-    let file = target.file_name().and_then(|name| name.to_str()).ok_or_else(not_a_file)?;
+    let file = target.file_name().and_then(|name| name.to_str());
+    let file = file.ok_or_else(|| no_place("it has no name, or one that is not UTF-8".to_owned()))?;
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(no_place(format!("there is no folder {}", folder.display())));
+    }
     Ok((folder.to_owned(), file.to_owned()))
 }
 

@@ -51,6 +51,8 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         as_of,
         known_by,
         history,
+        publish_delay,
+        defaults,
         on_error,
         nan,
         limits,
@@ -80,6 +82,10 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
     found.meaning(old.as_of != *as_of, "as_of");
     found.meaning(old.known_by != *known_by, "known_by");
     found.meaning(old.history != *history, "history");
+    found.meaning(old.publish_delay != *publish_delay, "publish_delay");
+    for name in sorted(old.defaults.keys().chain(defaults.keys())) {
+        found.meaning(old.defaults.get(name) != defaults.get(name), format!("defaults.{name}"));
+    }
     found.meaning(old.on_error != *on_error, "on_error");
     found.meaning(old.nan != *nan, "nan");
     of_limits(&old.limits, limits, &mut found);

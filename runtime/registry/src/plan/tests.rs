@@ -2,6 +2,7 @@ mod oracle;
 
 use std::path::PathBuf;
 
+use tandem_core::defaults::Defaults;
 use tandem_core::hash::definition_hash;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
@@ -57,6 +58,8 @@ fn view(name: &str, version: u32, reads: &[ViewVersion]) -> FeatureView {
         as_of: AsOf::Before,
         known_by: KnownBy::Event,
         history: History::Append,
+        publish_delay: None,
+        defaults: BTreeMap::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
         limits: TransformLimits::default(),
@@ -76,7 +79,8 @@ fn signature(outputs: &[&str]) -> Signature {
 
 fn bound_with(view: FeatureView, signature: Signature, digest: Digest) -> Arc<BoundView> {
     let definition_hash = definition_hash(&view, &signature, digest);
-    Arc::new(BoundView { view, signature, digest, definition_hash, upstream: Vec::new() })
+    let (defaults, _) = Defaults::of(&view, &signature);
+    Arc::new(BoundView { view, signature, digest, definition_hash, defaults, upstream: Vec::new() })
 }
 
 fn bound(view: FeatureView) -> Arc<BoundView> {

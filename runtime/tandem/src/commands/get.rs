@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use arrow_array::{Array, ArrayRef};
+use arrow_array::ArrayRef;
 use serde_json::{Map, Value, json};
 use tandem_core::json::{decode_column, encode_value};
 use tandem_core::model::{BoundView, JoinKey};
-use tandem_core::status::Status;
+use tandem_core::status::{FeatureStatus, Status};
 use tandem_core::time::Timestamp;
 use tandem_core::types::{DataType, Field};
 use tandem_offline::OfflineError;
@@ -115,10 +115,16 @@ fn text(view: &BoundView, entities: &[String], found: &Found) -> String {
             let _ = write!(text, "  event time {}  component {}", record.event_time, record.digest.short());
         }
         text.push('\n');
-        if served.status == Status::Present {
-            for (output, column) in std::iter::zip(&view.signature.outputs, &found.features) {
-                let _ = writeln!(text, "  {:width$}  {}", output.name, encode_value(column, output.data_type, row));
+        for (index, (output, column)) in std::iter::zip(&view.signature.outputs, &found.features).enumerate() {
+            let FeatureStatus { status, reason } = found.statuses[index][row];
+            if served.status != Status::Present && status != Status::Defaulted {
+                continue;
             }
+            let _ = write!(text, "  {:width$}  {}", output.name, encode_value(column, output.data_type, row));
+            if let Some(reason) = reason {
+                let _ = write!(text, "  {status}, {reason}");
+            }
+            text.push('\n');
         }
     }
     text
@@ -133,15 +139,15 @@ fn json(view: &BoundView, keys: &[ArrayRef], found: &Found, as_of: Timestamp) ->
         let values: Map<String, Value> = outputs()
             .map(|(output, column)| (output.name.clone(), encode_value(column, output.data_type, row)))
             .collect();
-        let statuses: Map<String, Value> = outputs()
-            .map(|(output, column)| {
-                let null = served.status == Status::Present && column.is_null(row);
-                let status = if null { Status::NullValue } else { served.status };
-                (output.name.clone(), json!(status.as_str()))
-            })
+        let statuses =
+            || std::iter::zip(&view.signature.outputs, &found.statuses).map(|(output, all)| (output, all[row]));
+        let reasons: Map<String, Value> = statuses()
+            .filter_map(|(output, status)| Some((output.name.clone(), json!(status.reason?.as_str()))))
             .collect();
+        let statuses: Map<String, Value> =
+            statuses().map(|(output, status)| (output.name.clone(), json!(status.status.as_str()))).collect();
         let record = served.record.as_ref();
-        json!({
+        let mut answer = json!({
             "entity": entity,
             "status": served.status.as_str(),
             "event_time": record.map(|record| record.event_time.to_string()),
@@ -150,7 +156,11 @@ fn json(view: &BoundView, keys: &[ArrayRef], found: &Found, as_of: Timestamp) ->
             "digest": record.map(|record| record.digest.to_string()),
             "values": values,
             "statuses": statuses,
-        })
+        });
+        if !view.defaults.is_empty() {
+            answer["reasons"] = Value::Object(reasons);
+        }
+        answer
     });
     json!({
         "view": view.view.name,

@@ -64,12 +64,13 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let (live, follow) = match registered {
         None => {
             let views = opened.project.views.iter().map(|view| opened.bind(view)).collect::<Result<Vec<_>, _>>()?;
-            (Live::new(None, loader.bound(views)?, &opened.project.aliases), None)
+            (Live::new(None, loader.bound(views)?, &opened.project.aliases, &opened.project.services), None)
         }
         Some(Opening { registry, registered, .. }) => {
             let threads = std::thread::available_parallelism().map_or(1, usize::from);
             let views = loader.registered(&registered, threads)?;
-            let live = Live::new(Some(registered.number), views, &registered.project.aliases);
+            let live =
+                Live::new(Some(registered.number), views, &registered.project.aliases, &registered.project.services);
             let (settings, root, served) = (registered.project.settings, context.root()?, registered.number);
             (live.clone(), Some(Follow { registry, settings, root, served, loader, live }))
         }

@@ -3,7 +3,8 @@
 use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressStyle};
 use tandem_offline::{PartitionReport, Progress};
 
-/// A bar over rows. indicatif draws it only where stderr is a terminal.
+/// A bar over rows. indicatif draws it only where stderr is a terminal. Clones are the same bar.
+#[derive(Clone)]
 pub struct ProgressBar {
     bar: Bar,
 }
@@ -15,6 +16,16 @@ impl ProgressBar {
         bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
         bar.set_prefix(what.to_owned());
         ProgressBar { bar }
+    }
+
+    /// So many rows are to be done.
+    pub fn total(&self, rows: u64) {
+        self.bar.set_length(rows);
+    }
+
+    /// So many more rows are done.
+    pub fn add(&self, rows: u64) {
+        self.bar.inc(rows);
     }
 
     /// So many rows are done in all.
@@ -43,11 +54,5 @@ impl Progress for ProgressBar {
 
     fn partition_done(&self, report: &PartitionReport) {
         self.bar.set_message(report.partition.to_string());
-    }
-}
-
-impl Drop for ProgressBar {
-    fn drop(&mut self) {
-        self.finish();
     }
 }

@@ -9,6 +9,7 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 use serde_json::Value;
+use tandem_core::time::Timestamp;
 use tandem_core::types::DataType;
 
 use super::RowsFault;
@@ -22,6 +23,35 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// The type that all values of a column that is there have: the first of timestamp, integer, number and boolean, else text. Numbers that
+    /// other programs would write differently (`007`, `+1`, ` 1`) are text.
+    pub(super) fn narrowest(&self, column: &str) -> DataType {
+        let index = self.columns.iter().position(|name| name == column);
+        let values = || self.rows.iter().filter_map(|row| row[index?].as_deref());
+        let is_int = |text: &str| text.parse::<i64>().is_ok_and(|number| number.to_string() == text);
+        let is_float = |text: &str| {
+            let starts = text.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit());
+            let padded = text
+                .trim_start_matches('-')
+                .strip_prefix('0')
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            starts && !padded && text.parse::<f64>().is_ok_and(f64::is_finite)
+        };
+        if values().next().is_none() {
+            DataType::String
+        } else if values().all(|text| Timestamp::parse_rfc3339(text).is_ok()) {
+            DataType::Timestamp
+        } else if values().all(is_int) {
+            DataType::Int64
+        } else if values().all(is_float) {
+            DataType::Float64
+        } else if values().all(|text| text == "true" || text == "false") {
+            DataType::Boolean
+        } else {
+            DataType::String
+        }
+    }
+
     /// The values of a column that is there, as JSON of the type.
     pub(super) fn values(&self, column: &str, data_type: DataType) -> Vec<Option<Value>> {
         let index = self.columns.iter().position(|name| name == column);

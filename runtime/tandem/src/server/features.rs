@@ -15,6 +15,8 @@ use tandem_core::model::BoundView;
 use tandem_online::{OnlineError, Store, ViewId};
 use tokio::time::timeout_at;
 
+pub(super) use answer::write_timestamp;
+
 use super::body::{self, JSON, Media};
 use super::guard::{self, Deadline};
 use super::problem::{Kind, Problem};
@@ -35,7 +37,7 @@ pub(super) async fn features(
     answered.unwrap_or_else(|_| Err(too_late(server.settings.request_seconds_max)))
 }
 
-fn accepts_json(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn accepts_json(headers: &HeaderMap) -> Result<(), Problem> {
     match Media::of_answer(headers, Media::Json)? {
         Media::Json => Ok(()),
         Media::ArrowStream => {
@@ -84,12 +86,12 @@ async fn answer(server: Arc<Server>, body: axum::body::Bytes) -> Result<Response
     Ok(response)
 }
 
-fn not_materialized(view: &View) -> Problem {
+pub(super) fn not_materialized(view: &View) -> Problem {
     let view = &view.bound.view;
     if !view.is_stored() {
         let detail = format!("feature view `{}` is computed on demand: it has no online values", view.id());
         return Problem::new(Kind::NotMaterialized, detail)
-            .hint(format!("ask /v1/transforms/{} with its inputs", view.id()));
+            .hint(format!("ask a feature service that has it, or /v1/transforms/{} with its inputs", view.id()));
     }
     let detail = format!("version {} of feature view `{}` has no online values", view.version, view.name);
     Problem::new(Kind::NotMaterialized, detail).hint(format!("run `tandem materialize {}`", view.name))
@@ -97,7 +99,7 @@ fn not_materialized(view: &View) -> Problem {
 
 /// What keeps an answer from being given.
 #[derive(Debug, thiserror::Error)]
-enum FeaturesError {
+pub(super) enum FeaturesError {
     #[error(transparent)]
     Store(#[from] OnlineError),
     #[error(transparent)]
@@ -107,7 +109,11 @@ enum FeaturesError {
 }
 
 /// The view's number in the store; asked for where it was not known at the start, because another process may have materialized it since.
-fn find_number(store: &Store, bound: &BoundView, known: Option<ViewId>) -> Result<Option<ViewId>, OnlineError> {
+pub(super) fn find_number(
+    store: &Store,
+    bound: &BoundView,
+    known: Option<ViewId>,
+) -> Result<Option<ViewId>, OnlineError> {
     if known.is_some() {
         return Ok(known);
     }

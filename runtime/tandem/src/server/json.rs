@@ -359,3 +359,46 @@ pub(super) fn once<'t, E: serde::de::Error, T>(
     *place = Some(read(progress)?);
     Ok(())
 }
+
+/// Reads `{"rows": [...]}` or `{"columns": {...}}`, and `as_of` where it stands beside.
+pub(super) fn read_cells(body: &[u8], table: &Table<'_>) -> Result<(Option<Cells>, Option<Value>), Problem> {
+    read(body, |text, progress| text.deserialize_map(Members { table, progress }))
+}
+
+struct Members<'a, 't> {
+    table: &'t Table<'t>,
+    progress: &'a mut Progress<'t>,
+}
+
+impl<'de> Visitor<'de> for Members<'_, '_> {
+    type Value = (Option<Cells>, Option<Value>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with `rows` or `columns`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Members { table, progress } = self;
+        let mut cells: Option<Cells> = None;
+        let mut as_of = None;
+        while let Some(Key(key)) = map.next_key()? {
+            let form = match &*key {
+                "rows" => Form::Rows,
+                "columns" => Form::Columns,
+                "as_of" => {
+                    once(progress, &mut as_of, &key, |_| map.next_value())?;
+                    continue;
+                }
+                _ => return Err(unknown_key(progress, &key, &["rows", "columns", "as_of"])),
+            };
+            if cells.as_ref().is_some_and(|cells| cells.form != form) {
+                let problem = Problem::new(Kind::InvalidRequest, "the request has both `rows` and `columns`");
+                return Err(progress.stop(problem.hint("send one of them")));
+            }
+            once(progress, &mut cells, &key, |progress| {
+                map.next_value_seed(CellsSeed::new(table, Some(form), progress))
+            })?;
+        }
+        Ok((cells, as_of))
+    }
+}

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Value, json};
-use tandem_core::model::Alias;
+use tandem_core::model::{Alias, FeatureService};
 
 use super::ServedView;
+use super::services::Service;
 use super::state::View;
 
 /// All that is served at one moment.
@@ -17,6 +18,8 @@ pub(super) struct Served {
     pub(super) views: Vec<Arc<View>>,
     /// Versions by view and alias.
     pub(super) aliases: BTreeMap<(String, String), u32>,
+    /// Feature services by name.
+    pub(super) services: BTreeMap<String, Arc<Service>>,
 }
 
 /// Why a newer registration is not served.
@@ -40,15 +43,26 @@ struct Now {
 }
 
 impl Live {
-    /// Serves these views, several versions of a name among them, and these aliases.
-    pub fn new(registration: Option<u64>, views: Vec<ServedView>, aliases: &[Alias]) -> Live {
-        let served = Served::new(registration, views, aliases);
+    /// Serves these views, several versions of a name among them, these aliases, and the services over the views.
+    pub fn new(
+        registration: Option<u64>,
+        views: Vec<ServedView>,
+        aliases: &[Alias],
+        services: &[FeatureService],
+    ) -> Live {
+        let served = Served::new(registration, views, aliases, services);
         Live { now: Arc::new(RwLock::new(Now { served, behind: None })) }
     }
 
     /// Serves these from now on. Requests under way finish with what they began with.
-    pub fn replace(&self, registration: Option<u64>, views: Vec<ServedView>, aliases: &[Alias]) {
-        let served = Served::new(registration, views, aliases); // before the lock: nobody waits for it
+    pub fn replace(
+        &self,
+        registration: Option<u64>,
+        views: Vec<ServedView>,
+        aliases: &[Alias],
+        services: &[FeatureService],
+    ) {
+        let served = Served::new(registration, views, aliases, services); // before the lock: nobody waits for it
         let old = {
             let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
             now.behind = None;
@@ -80,10 +94,16 @@ impl Live {
 }
 
 impl Served {
-    fn new(registration: Option<u64>, views: Vec<ServedView>, aliases: &[Alias]) -> Arc<Served> {
+    fn new(
+        registration: Option<u64>,
+        views: Vec<ServedView>,
+        aliases: &[Alias],
+        services: &[FeatureService],
+    ) -> Arc<Served> {
         let mut views: Vec<_> = views.into_iter().map(|view| Arc::new(View::new(view, registration))).collect();
         views.sort_by(|a, b| a.name_and_version().cmp(&b.name_and_version()));
         let aliases = aliases.iter().map(|alias| ((alias.view.clone(), alias.name.clone()), alias.version));
-        Arc::new(Served { registration, views, aliases: aliases.collect() })
+        let services = Service::all(services, &views);
+        Arc::new(Served { registration, views, aliases: aliases.collect(), services })
     }
 }

@@ -63,6 +63,8 @@ kinds! {
     ReplayNotAllowed, "replay-not-allowed", FORBIDDEN, "The caller may not set as_of";
     /// No such view or version.
     ViewNotFound, "view-not-found", NOT_FOUND, "There is no such feature view";
+    /// No such feature service.
+    ServiceNotFound, "service-not-found", NOT_FOUND, "There is no such feature service";
     /// No such route.
     RouteNotFound, "route-not-found", NOT_FOUND, "There is no such route";
     /// The view has no online values.

@@ -20,6 +20,7 @@ use super::deprecated::{Notice, Uses};
 use super::live::{Live, Served};
 use super::names;
 use super::problem::{Kind, Problem};
+use super::services::{self, Service};
 use super::transforms::InputPlan;
 use super::{INLINE_BYTES_MAX, ServedView, ServerState};
 
@@ -85,6 +86,11 @@ impl Server {
     pub(super) fn view(&self, text: &str) -> Result<Arc<View>, Problem> {
         let served = self.live.served();
         find(&served, text)
+    }
+
+    /// The feature service of this name.
+    pub(super) fn service(&self, name: &str) -> Result<Arc<Service>, Problem> {
+        services::find(&self.live.served().services, name)
     }
 
     /// Says in an answer what it is of: the registration, and that the view is deprecated, which is logged too.

@@ -120,7 +120,7 @@ async fn answer(
 }
 
 /// What a client is told about an error of the engine.
-fn engine_problem(error: &EngineError) -> Problem {
+pub(super) fn engine_problem(error: &EngineError) -> Problem {
     match error {
         EngineError::InstancesExhausted { max } => {
             tracing::warn!(max, "all instances are in use");

@@ -104,6 +104,20 @@ fn parameters() -> impl Strategy<Value = Parameters> {
     prop::collection::btree_map(name(), value, 0..4)
 }
 
+/// Values that have a form in TOML.
+fn defaults() -> impl Strategy<Value = BTreeMap<String, serde_json::Value>> {
+    use serde_json::Value;
+    let finite = float().prop_filter("JSON has no infinity", |float| float.is_finite());
+    let one = prop_oneof![
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::from),
+        finite.prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    let value = prop_oneof![4 => one.clone(), 1 => prop::collection::vec(one, 0..3).prop_map(Value::Array)];
+    prop::collection::btree_map(name(), value, 0..3)
+}
+
 fn limits() -> impl Strategy<Value = TransformLimits> {
     (1..=i64::MAX as u64, 0..=100_000_u64, 1..=86_400_u64, 1 << 16..=1_u64 << 32, 1..=1_u64 << 20).prop_map(
         |(fuel, elements, seconds, bytes, fields)| TransformLimits {
@@ -138,8 +152,10 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
         texts(text(), text()),
     );
     let rest = (path_text(), parameters(), limits(), text(), text(), -719_528..=2_932_896_i32, any::<bool>());
-    (name(), 1..=u32::MAX, source(root), entities(), choices, maps, rest).prop_map(
-        move |(name, version, source, entities, choices, maps, rest)| {
+    let later = (prop::option::of(0..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64), defaults());
+    (name(), 1..=u32::MAX, source(root), entities(), choices, maps, rest, later).prop_map(
+        move |(name, version, source, entities, choices, maps, rest, later)| {
+            let (publish_delay, defaults) = later;
             let (stage, as_of, known_by, on_error, nan, history, ttl) = choices;
             let (inputs, key_columns, tags) = maps;
             let (component, parameters, limits, owner, description, since, replaced) = rest;
@@ -149,6 +165,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
                 KnownBy::Created if source.created_time.is_none() => KnownBy::Event,
                 known_by => known_by,
             };
+            let publish_delay = publish_delay.filter(|_| known_by == KnownBy::Published);
             FeatureView {
                 name,
                 version,
@@ -164,6 +181,8 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
                 as_of,
                 known_by,
                 history,
+                publish_delay: publish_delay.map(Duration::from_micros),
+                defaults,
                 on_error,
                 nan,
                 limits,
@@ -179,7 +198,8 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
 fn over(view: FeatureView, upstream: &FeatureView) -> FeatureView {
     let rows = PublishedRows::of(upstream).unwrap();
     let known_by = if rows.created_time { view.known_by } else { KnownBy::Published };
-    FeatureView { name: "over".to_owned(), source: ViewSource::View(Arc::new(rows)), known_by, ..view }
+    let publish_delay = view.publish_delay.filter(|_| known_by == KnownBy::Published);
+    FeatureView { name: "over".to_owned(), source: ViewSource::View(Arc::new(rows)), known_by, publish_delay, ..view }
 }
 
 /// `view` as an on-demand view that reads `upstream`.
@@ -197,6 +217,8 @@ fn on_demand(view: FeatureView, upstream: &FeatureView, feature: String) -> Feat
         as_of: AsOf::AtOrBefore,
         known_by: KnownBy::Event,
         history: History::Append,
+        publish_delay: None,
+        defaults: BTreeMap::new(),
         ..view
     }
 }
@@ -293,8 +315,10 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
         key_columns: [("user_id".to_owned(), "customer".to_owned())].into(),
         ttl: Some(Duration::from_micros(36 * 3_600_000_000)),
         as_of: AsOf::Before,
-        known_by: KnownBy::Event,
+        known_by: KnownBy::Published,
         history: History::Append,
+        publish_delay: Some(Duration::from_micros(600_000_000)),
+        defaults: [("country".to_owned(), "AT".into()), ("mean".to_owned(), 0.0.into())].into(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
         limits: TransformLimits::default(),

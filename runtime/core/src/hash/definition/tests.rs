@@ -36,6 +36,10 @@ impl Case {
         self.view.inputs.insert(input.to_owned(), source);
     }
 
+    fn default(&mut self, value: serde_json::Value) {
+        self.view.defaults.insert("risk".to_owned(), value);
+    }
+
     fn entity(&mut self) -> &mut Entity {
         Arc::make_mut(&mut self.view.entities[0])
     }
@@ -85,6 +89,8 @@ fn case() -> Case {
         as_of: AsOf::Before,
         known_by: KnownBy::Created,
         history: History::Append,
+        publish_delay: None,
+        defaults: BTreeMap::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
         // Written out: a new default must not change the pinned hash below.
@@ -153,6 +159,11 @@ const COVERED: &[Change] = &[
     ("FeatureView.ttl", |c| c.view.ttl = None),
     ("FeatureView.ttl", |c| c.view.ttl = Some(Duration::from_micros(1))),
     ("FeatureView.as_of", |c| c.view.as_of = AsOf::AtOrBefore),
+    ("FeatureView.publish_delay", |c| c.view.publish_delay = Some(Duration::from_micros(0))),
+    ("FeatureView.publish_delay", |c| c.view.publish_delay = Some(Duration::from_micros(1))),
+    ("FeatureView.defaults", |c| c.default(serde_json::json!(1.5))),
+    ("FeatureView.defaults", |c| c.default(serde_json::json!(0))),
+    ("FeatureView.defaults", |c| c.default(serde_json::json!(-0.0))),
     ("FeatureView.known_by", |c| c.view.known_by = KnownBy::Published),
     ("FeatureView.known_by", |c| c.view.known_by = KnownBy::Event),
     ("FeatureView.history", |c| c.view.history = History::Replace),
@@ -238,7 +249,7 @@ fn every_field_is_covered_or_left_out_on_purpose() {
     let case = case();
     let mut fields: BTreeSet<&str> = BTreeSet::new();
     fields.extend(fields!(FeatureView {
-        name, version, stage, deprecation, source, entities, component, parameters, inputs, key_columns, ttl, as_of, known_by, history, on_error,
+        name, version, stage, deprecation, source, entities, component, parameters, inputs, key_columns, ttl, as_of, known_by, history, publish_delay, defaults, on_error,
         nan, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {
@@ -334,4 +345,15 @@ fn parameters_differ_by_type_and_bits() {
 fn the_hash_is_pinned() {
     assert_eq!(case().hash().to_string(), "sha256:6cad063498b6392a2c8cef9ea16b74b98257639b3a51c0fc0549452cb4c7e98a");
     assert_eq!(DEFINITION_ENCODING, "tandem-definition/1");
+}
+
+#[test]
+fn a_default_is_its_value_and_not_its_spelling() {
+    let hash = |value| {
+        let mut case = case();
+        case.default(value);
+        case.hash()
+    };
+    assert_eq!(hash(serde_json::json!(2)), hash(serde_json::json!(2.0)));
+    assert_ne!(hash(serde_json::json!(2)), case().hash());
 }

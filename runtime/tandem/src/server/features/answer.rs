@@ -1,16 +1,15 @@
 //! What the store had, as statuses and JSON.
 
-use arrow_array::ArrayRef;
 use tandem_core::json::{ColumnWriter, JsonError};
 use tandem_core::model::BoundView;
-use tandem_core::status::Status;
+use tandem_core::status::FeatureStatus;
 use tandem_core::time::Timestamp;
 
 use super::request::Asked;
 use crate::lookup::{Found, Served};
 use crate::server::transforms::{separate, write_string};
 
-/// The answer: what is not `PRESENT` has no value.
+/// The answer: what is neither `PRESENT` nor `DEFAULTED` has no value.
 pub(super) fn encode(bound: &BoundView, asked: &Asked, found: &Found) -> Result<Vec<u8>, JsonError> {
     let (served, columns) = (&found.rows, &found.features);
     let keys = bound
@@ -25,10 +24,11 @@ pub(super) fn encode(bound: &BoundView, asked: &Asked, found: &Found) -> Result<
         .map(|index| {
             let field = &bound.signature.outputs[*index];
             let writer = ColumnWriter::new(&columns[*index], field.data_type)?;
-            Ok(Feature { key: format!("\"{}\":", field.name), array: &columns[*index], writer })
+            Ok(Feature { key: format!("\"{}\":", field.name), statuses: &found.statuses[*index], writer })
         })
         .collect::<Result<Vec<_>, JsonError>>()?;
 
+    let has_defaults = !bound.defaults.is_empty();
     let mut out = Vec::with_capacity(256 + served.len() * (256 + 40 * features.len()));
     out.extend_from_slice(b"{\"view\":");
     write_string(&bound.view.name, &mut out);
@@ -48,7 +48,7 @@ pub(super) fn encode(bound: &BoundView, asked: &Asked, found: &Found) -> Result<
             out.extend_from_slice(key.as_bytes());
             writer.write(row, &mut out);
         }
-        write_row(served, &features, row, &mut out);
+        write_row(served, &features, row, has_defaults, &mut out);
     }
     out.extend_from_slice(b"]}");
     Ok(out)
@@ -56,11 +56,11 @@ pub(super) fn encode(bound: &BoundView, asked: &Asked, found: &Found) -> Result<
 
 struct Feature<'a> {
     key: String,
-    array: &'a ArrayRef,
+    statuses: &'a [FeatureStatus],
     writer: ColumnWriter,
 }
 
-fn write_row(served: &Served, features: &[Feature<'_>], row: usize, out: &mut Vec<u8>) {
+fn write_row(served: &Served, features: &[Feature<'_>], row: usize, has_defaults: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("}},\"status\":\"{}\",\"event_time\":", served.status).as_bytes());
     let record = served.record.as_ref();
     write_timestamp(record.map(|record| record.event_time), out);
@@ -80,17 +80,21 @@ fn write_row(served: &Served, features: &[Feature<'_>], row: usize, out: &mut Ve
     out.extend_from_slice(b"},\"statuses\":{");
     for (index, feature) in features.iter().enumerate() {
         separate(index, out);
-        let status = match served.status {
-            Status::Present if feature.array.is_null(row) => Status::NullValue,
-            status => status,
-        };
-        out.extend_from_slice(format!("{}\"{status}\"", feature.key).as_bytes());
+        out.extend_from_slice(format!("{}\"{}\"", feature.key, feature.statuses[row].status).as_bytes());
+    }
+    if has_defaults {
+        out.extend_from_slice(b"},\"reasons\":{");
+        let reasons = features.iter().filter_map(|feature| Some((&feature.key, feature.statuses[row].reason?)));
+        for (index, (key, reason)) in reasons.enumerate() {
+            separate(index, out);
+            out.extend_from_slice(format!("{key}\"{reason}\"").as_bytes());
+        }
     }
     out.extend_from_slice(b"}}");
 }
 
 /// A timestamp as core writes it ([`tandem_core::json`]), or null.
-fn write_timestamp(timestamp: Option<Timestamp>, out: &mut Vec<u8>) {
+pub(in crate::server) fn write_timestamp(timestamp: Option<Timestamp>, out: &mut Vec<u8>) {
     let text = match timestamp {
         Some(timestamp) if timestamp.is_rfc3339() => format!("\"{timestamp}\""),
         Some(timestamp) => timestamp.0.to_string(),

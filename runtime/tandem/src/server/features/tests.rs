@@ -143,6 +143,49 @@ fn every_status_is_told() {
 }
 
 #[test]
+fn defaults_stand_in_and_say_why() {
+    let bound = bound_with("defaults = { score = -0.0 }", vec![]);
+    let lookups = [
+        (Lookup::Found(record(NOW.0 - HOUR, Some(0.5))), "PRESENT", "PRESENT", json!({})),
+        (Lookup::Found(record(NOW.0 - HOUR, None)), "PRESENT", "DEFAULTED", json!({"score": "NULL_VALUE"})),
+        (Lookup::NotFound, "NOT_FOUND", "DEFAULTED", json!({"score": "NOT_FOUND"})),
+        (
+            Lookup::Found(record(NOW.0 - 24 * HOUR - 1, Some(0.5))),
+            "OUTSIDE_MAX_AGE",
+            "DEFAULTED",
+            json!({"score": "OUTSIDE_MAX_AGE"}),
+        ),
+        (Lookup::Corrupt(tandem_online::Corruption::Format { found: 9 }), "CORRUPT", "CORRUPT", json!({})),
+    ];
+    let keys = vec![r#"{"card_id": 1, "bank": "x"}"#; lookups.len()].join(",");
+    let body = format!(r#"{{"view": "risk", "entities": [{keys}], "features": ["label", "score"]}}"#);
+    let asked = request::decode(body.as_bytes(), &bound, LIVE, 100).unwrap();
+    let (answer, _) = answered(&bound, &asked, lookups.iter().map(|(lookup, ..)| lookup.clone()).collect());
+    for (row, (lookup, status, feature, reasons)) in lookups.iter().enumerate() {
+        let row = &answer["rows"][row];
+        assert_eq!((&row["status"], &row["statuses"]["score"]), (&json!(status), &json!(feature)), "{lookup:?}");
+        assert_eq!(&row["reasons"], reasons, "{lookup:?}");
+        let value = match *feature {
+            "PRESENT" => "0.5",
+            "DEFAULTED" => "-0.0",
+            _ => "null",
+        };
+        assert_eq!(row["values"]["score"].to_string(), value, "{lookup:?}");
+        // Another feature has no default.
+        let label = if *status == "PRESENT" { json!("ok") } else { json!(null) };
+        assert_eq!((&row["values"]["label"], &row["statuses"]["label"]), (&label, &json!(status)), "{lookup:?}");
+    }
+}
+
+#[test]
+fn a_publish_delay_is_for_history_and_hides_nothing_that_is_stored() {
+    let bound = bound_with("known_by = \"published\"\npublish_delay = \"2h\"", vec![]);
+    let asked = asked(r#"{"view": "risk", "entities": [{"card_id": 1, "bank": "x"}]}"#);
+    let (answer, _) = answered(&bound, &asked, vec![Lookup::Found(record(NOW.0 - HOUR, Some(0.5)))]);
+    assert_eq!(answer["rows"][0]["status"], "PRESENT");
+}
+
+#[test]
 fn what_was_not_known_yet_is_not_found() {
     let body = r#"{"view": "risk", "entities": [{"card_id": 1, "bank": "x"}]}"#;
     let asked = asked(body);

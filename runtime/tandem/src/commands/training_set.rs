@@ -1,0 +1,348 @@
+//! `tandem training-set`: for each label the features that were known at its time.
+
+mod shown;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use arrow_ipc::writer::StreamWriter;
+use clap::ValueEnum;
+use futures::TryStreamExt;
+use tandem_core::types::DataType;
+use tandem_offline::training::leakage::{Finding, findings};
+use tandem_offline::training::{
+    TrainingError, TrainingFile, TrainingOptions, TrainingReport, TrainingRequest, TrainingSet, Written, digest,
+    write_text,
+};
+
+use crate::cli::{Context, RunArguments};
+use crate::error::Error;
+use crate::project::Opened;
+use crate::training::manifest::{self, LabelsFile, Manifest, Options, OutputFile, Tool};
+use crate::training::{Asked, labels, reproduce};
+
+/// Arguments of the command.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The labels: Parquet, CSV or Arrow IPC, with a row for each prediction
+    #[arg(long, value_name = "FILE", required_unless_present = "from_manifest")]
+    labels: Option<PathBuf>,
+    /// The feature service whose features are wanted
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["features", "from_manifest"])]
+    service: Option<String>,
+    /// The features that are wanted: VIEW:FEATURE, or VIEW for all of its features; VIEW is NAME, NAME@VERSION or NAME@ALIAS
+    #[arg(long, value_name = "FEATURES", value_delimiter = ',', conflicts_with = "service")]
+    features: Vec<String>,
+    /// Where the training set goes: a Parquet file, or - for an Arrow IPC stream on stdout
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Make a training set again, as its manifest has it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["service", "features", "time", "observed", "timezone", "column", "no_status", "ignore_created_time"])]
+    from_manifest: Option<PathBuf>,
+    /// Column of the labels with the time of the prediction [default: event_time]
+    #[arg(long, value_name = "COLUMN")]
+    time: Option<String>,
+    /// Column of the labels with the time at which the outcome was observed; checked to be no earlier
+    #[arg(long, value_name = "COLUMN")]
+    observed: Option<String>,
+    /// IANA time zone of label times that have none
+    #[arg(long, value_name = "ZONE")]
+    timezone: Option<String>,
+    /// A join key or input that has another name in the labels
+    #[arg(long, value_name = "NAME=COLUMN", value_parser = column)]
+    column: Vec<(String, String)>,
+    /// Leave out the columns with statuses
+    #[arg(long)]
+    no_status: bool,
+    /// Join rows that were not known yet at the label's time. For comparisons: such a set tells the future
+    #[arg(long)]
+    ignore_created_time: bool,
+    /// Refuse to write a set in which this is found
+    #[arg(long, value_enum, value_name = "WHAT")]
+    deny: Vec<Deny>,
+    /// Memory for joining, such as 512MiB; labels beyond it are joined in parts [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory: Option<u64>,
+    /// Show how the set is come by, and where time goes
+    #[arg(long)]
+    explain: bool,
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+/// What may be denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Deny {
+    /// Signs that the future leaked into features
+    Leakage,
+    /// Rows whose transform failed
+    Failures,
+}
+
+fn column(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, column)) if !name.is_empty() && !column.is_empty() => Ok((name.to_owned(), column.to_owned())),
+        _ => Err("write NAME=COLUMN".to_owned()),
+    }
+}
+
+/// Bytes: a whole number, with B, KiB, MiB or GiB behind it.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let factor = match text[digits..].trim() {
+        "" | "B" => 1_u64,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err("write a whole number with KiB, MiB or GiB".to_owned()),
+    };
+    let number = text[..digits].parse::<u64>().map_err(|_| "write a whole number with KiB, MiB or GiB".to_owned())?;
+    number.checked_mul(factor).ok_or_else(|| "that is more than can be".to_owned())
+}
+
+/// Makes the training set.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
+    let started = Instant::now();
+    let opened = context.open_to_run(&arguments.run)?;
+    let earlier = match &arguments.from_manifest {
+        Some(file) => Some((file, Manifest::read(file)?)),
+        None => None,
+    };
+    let asked = match (&earlier, &arguments.service) {
+        (Some((file, manifest)), _) => reproduce::ask(&opened, manifest, file)?,
+        (None, Some(service)) => Asked::service(&opened, service)?,
+        (None, None) => Asked::list(&opened, &arguments.features)?,
+    };
+    for bound in asked.views() {
+        context.warn_deprecated(&bound.view);
+    }
+    let options = match &earlier {
+        Some((_, manifest)) => manifest.options.clone(),
+        None => options(arguments),
+    };
+    let label_path = match (&arguments.labels, &earlier) {
+        (Some(path), _) => path.clone(),
+        (None, Some((_, manifest))) => manifest.labels.path.clone(),
+        (None, None) => return Err(Error::Argument { what: "--labels".to_owned(), reason: "is missing".to_owned() }),
+    };
+    let offline_root = &opened.project.settings.storage.offline;
+    // As the files' paths have it; where it is not there yet, nothing is published, which is told below.
+    let offline_root = offline_root.canonicalize().unwrap_or_else(|_| offline_root.clone());
+    let request = TrainingRequest {
+        labels: labels::read(&label_path, &label_types(&asked, &options))?,
+        event_time: options.time.clone(),
+        observed_time: options.observed.clone(),
+        timezone: options.timezone.clone(),
+        plan: asked.plan.clone(),
+        transforms: asked.transforms.clone(),
+        columns: options.columns.clone(),
+        ignore_created_time: options.ignore_created_time,
+        offline_root: offline_root.clone(),
+        only_files: earlier.as_ref().map(|(file, manifest)| reproduce::files(manifest, file)).transpose()?,
+        statuses: options.status,
+        options: TrainingOptions {
+            memory_bytes_max: arguments.memory.unwrap_or(TrainingOptions::default().memory_bytes_max),
+            ..TrainingOptions::default()
+        },
+    };
+    let set = TrainingSet::prepare(request)?;
+    let files = set.source_files()?;
+    if let Some((_, manifest)) = &earlier {
+        let differences = reproduce::differences(manifest, &label_path, &files, &offline_root)?;
+        if !differences.is_empty() {
+            return Err(Error::NotReproduced { differences });
+        }
+    }
+    let describe = |report: &TrainingReport, found: &[Finding]| -> Result<Manifest, Error> {
+        let (label_digest, bytes) = digest(&label_path)?;
+        let time = |time: Option<tandem_core::time::Timestamp>| time.map(|time| time.to_string());
+        let by_view: Vec<_> = files.iter().map(|(_, files)| files.clone()).collect();
+        let (tool, registration, path) = match &earlier {
+            // What made it first is told by the first manifest; the same set has the same manifest.
+            Some((_, manifest)) => (manifest.tool.clone(), manifest.registration, manifest.labels.path.clone()),
+            None => (tool(&opened), opened.registration(), label_path.clone()),
+        };
+        Ok(Manifest {
+            version: manifest::VERSION,
+            tool,
+            registration,
+            service: asked.service.clone(),
+            options: options.clone(),
+            labels: LabelsFile {
+                path,
+                bytes,
+                digest: label_digest.to_string(),
+                rows: report.labels,
+                first_time: time(report.times.map(|times| times.0)),
+                last_time: time(report.times.map(|times| times.1)),
+            },
+            features: manifest::features(&asked, report),
+            views: manifest::views(&asked, report, &by_view, &offline_root),
+            leakage: found.iter().map(manifest::suspicion).collect(),
+            rows: report.labels,
+            output: None,
+        })
+    };
+
+    let progress = context.output.progress("training-set");
+    progress.total(set.rows());
+    if arguments.out == Path::new("-") {
+        let mut stream = StreamWriter::try_new(context.output.binary()?, set.schema()).map_err(to_stdout)?;
+        make(&set, &opened, &progress, |rows| stream.write(&rows).map_err(to_stdout))?;
+        progress.finish();
+        let report = set.report();
+        let found = findings(&report);
+        tell(context, &report, &found);
+        deny(arguments, &report, &found)?;
+        // Only a whole set has its end mark: a reader of one that was denied is told by its absence.
+        stream.finish().and_then(|()| Ok(stream.get_mut().flush()?)).map_err(to_stdout)?;
+        if arguments.explain {
+            context.output.note(shown::explain(&report, started.elapsed()));
+        }
+        return Ok(());
+    }
+    let mut file =
+        TrainingFile::create(&arguments.out, set.schema().clone(), opened.project.settings.batch.row_group_rows)?;
+    make(&set, &opened, &progress, |rows| Ok(file.write(rows)?))?;
+    progress.finish();
+    let report = set.report();
+    let found = findings(&report);
+    tell(context, &report, &found);
+    deny(arguments, &report, &found)?;
+    let mut manifest = describe(&report, &found)?;
+    let text = manifest.text();
+    let finished = file.finish(&[(manifest::METADATA_KEY, &text)])?;
+    let written = finished.written();
+    if let Some((_, earlier)) = &earlier
+        && let Some(then) = earlier.output.as_ref().filter(|then| then.digest != written.digest.to_string())
+    {
+        let differences = vec![format!("the training set was {}, and is {}", then.digest, written.digest)];
+        return Err(Error::NotReproduced { differences });
+    }
+    finished.publish()?;
+    manifest.output = Some(OutputFile { bytes: written.bytes, digest: written.digest.to_string() });
+    write_text(&manifest::path_beside(&arguments.out), &manifest.text())?;
+    print(context, arguments, &manifest, &report, &written, started.elapsed());
+    Ok(())
+}
+
+/// Joins, and gives the rows to `write` in their order.
+fn make(
+    set: &TrainingSet,
+    opened: &Opened,
+    progress: &crate::output::ProgressBar,
+    mut write: impl FnMut(arrow_array::RecordBatch) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let bar = progress.clone();
+    let mut rows = std::pin::pin!(set.stream(&opened.workers, move |rows| bar.add(rows)));
+    futures::executor::block_on(async {
+        while let Some(batch) = rows.try_next().await? {
+            write(batch)?;
+        }
+        Ok(())
+    })
+}
+
+fn options(arguments: &Arguments) -> Options {
+    Options {
+        time: arguments.time.clone().unwrap_or_else(|| "event_time".to_owned()),
+        observed: arguments.observed.clone(),
+        timezone: arguments.timezone.clone(),
+        columns: arguments.column.iter().cloned().collect(),
+        status: !arguments.no_status,
+        ignore_created_time: arguments.ignore_created_time,
+    }
+}
+
+/// Columns of the labels whose type is known, by their names there. Times are left to what reads them: it knows the zone.
+fn label_types(asked: &Asked, options: &Options) -> BTreeMap<String, DataType> {
+    let columns = asked.plan.request.iter().filter(|column| column.data_type != DataType::Timestamp);
+    let name = |name: &String| options.columns.get(name).unwrap_or(name).clone();
+    columns.map(|column| (name(&column.name), column.data_type)).collect()
+}
+
+fn tool(opened: &Opened) -> Tool {
+    Tool {
+        tandem: env!("CARGO_PKG_VERSION").to_owned(),
+        contract: tandem_engine::CONTRACT.to_owned(),
+        runtime_fingerprint: opened.engine.fingerprint(),
+    }
+}
+
+fn tell(context: &Context, report: &TrainingReport, found: &[Finding]) {
+    for finding in found {
+        if finding.kind.is_denied() {
+            context.output.warning(format!("{}; {}", finding.message(), finding.hint()));
+        } else {
+            context.output.note(format!("note: {}; {}", finding.message(), finding.hint()));
+        }
+    }
+    for view in report.computed.iter().filter(|view| view.failed > 0) {
+        let first = view.first_failure.as_ref().map(|(row, message)| format!("; labels row {row}: {message}"));
+        let (id, failed) = (&view.view, view.failed);
+        context.output.warning(format!(
+            "`{id}` failed for {failed} of {} labels{}",
+            report.labels,
+            first.unwrap_or_default()
+        ));
+    }
+}
+
+fn deny(arguments: &Arguments, report: &TrainingReport, found: &[Finding]) -> Result<(), Error> {
+    let mut reasons = Vec::new();
+    if arguments.deny.contains(&Deny::Leakage) {
+        reasons.extend(found.iter().filter(|finding| finding.kind.is_denied()).map(Finding::message));
+    }
+    if arguments.deny.contains(&Deny::Failures) {
+        let failed = report.computed.iter().filter(|view| view.failed > 0);
+        reasons.extend(failed.map(|view| format!("`{}` failed for {} labels", view.view, view.failed)));
+    }
+    if reasons.is_empty() { Ok(()) } else { Err(Error::Denied { reason: reasons.join("; ") }) }
+}
+
+fn print(
+    context: &Context,
+    arguments: &Arguments,
+    manifest: &Manifest,
+    report: &TrainingReport,
+    written: &Written,
+    elapsed: Duration,
+) {
+    context.output.data(
+        || {
+            let text = shown::text(manifest, &arguments.out, written, elapsed);
+            if arguments.explain { text + &shown::explain(report, elapsed) } else { text }
+        },
+        || shown::json(manifest, &arguments.out, report, elapsed),
+    );
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn to_stdout(error: arrow_schema::ArrowError) -> Error {
+    Error::Training(TrainingError::Stream { reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("512MiB"), Ok(512 << 20));
+        assert_eq!(size("2 GiB"), Ok(2 << 30));
+        assert_eq!((size("7"), size("7B"), size("7KiB")), (Ok(7), Ok(7), Ok(7 << 10)));
+        for wrong in ["", "MiB", "1MB", "1.5GiB", "-1", "99999999999GiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn columns_have_two_names() {
+        assert_eq!(column("user_id=customer"), Ok(("user_id".to_owned(), "customer".to_owned())));
+        for wrong in ["user_id", "=customer", "user_id="] {
+            assert!(column(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -10,6 +10,7 @@
 //! - [`time`]: timestamps, durations, ranges of days
 //! - [`canonical`], [`key`], [`order`]: canonical bytes of values, entity keys, the total order of feature rows
 //! - [`history`]: what becomes of published rows when their partition is computed again
+//! - [`versions`]: corrections and retractions of events that have an id
 //! - [`status`]: what an online value is served as
 //! - [`point_in_time`]: which row of a view a label gets
 //! - [`feature_plan`]: what features take: columns of the request, stored rows, on-demand views in their order
@@ -36,3 +37,4 @@ pub mod status;
 pub mod suggest;
 pub mod time;
 pub mod types;
+pub mod versions;

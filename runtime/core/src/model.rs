@@ -75,6 +75,10 @@ pub struct Source {
     pub created_time: Option<String>,
     /// Column with the position in the source's log (int64).
     pub sequence: Option<String>,
+    /// Column with the event's id: rows of one id are versions of one event ([`crate::versions`]). Only with a created time.
+    pub event_id: Option<String>,
+    /// Column (boolean) that is true in a row that takes its event back. Only with event ids.
+    pub retracted: Option<String>,
     /// IANA time zone in which timestamps without a zone are read; without it they are refused.
     pub timezone: Option<String>,
     /// Hive column that holds the day of the event time, as `YYYY-MM-DD` (UTC, or the local day in `timezone`). Without it every file is read.
@@ -254,6 +258,8 @@ pub struct PublishedRows {
     pub created_time: bool,
     /// Whether rows have a sequence.
     pub sequence: bool,
+    /// Whether its source has event ids, so that its rows may be superseded.
+    pub event_ids: bool,
     /// The zone of the partitions' days; timestamps are UTC all the same.
     pub timezone: Option<String>,
     /// Hive column with the day of the event time. Without it every file is read.
@@ -273,6 +279,7 @@ impl PublishedRows {
             kind: view.source.kind()?,
             created_time: view.source.has_created_time(),
             sequence: view.source.has_sequence(),
+            event_ids: view.source.has_event_ids(),
             timezone,
             partition: view.source.partition().map(str::to_owned),
         })
@@ -320,6 +327,15 @@ impl ViewSource {
         match self {
             ViewSource::Files(source) => source.sequence.is_some(),
             ViewSource::View(rows) => rows.sequence,
+            ViewSource::Request => false,
+        }
+    }
+
+    /// Whether rows may be superseded by later versions of their event.
+    pub fn has_event_ids(&self) -> bool {
+        match self {
+            ViewSource::Files(source) => source.event_id.is_some(),
+            ViewSource::View(rows) => rows.event_ids,
             ViewSource::Request => false,
         }
     }

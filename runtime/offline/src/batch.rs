@@ -1,6 +1,6 @@
 //! A view over the partitions of its source: scanned, transformed and published, several at a time.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ use crate::bind::{Binding, RowFunction};
 use crate::columns::{check_names, needed_columns};
 use crate::error::OfflineError;
 use crate::footers::CheckedPartition;
-use crate::listing::{self, PartitionFiles};
+use crate::listing::{self, PartitionFiles, PartitionId};
 use crate::options::BatchOptions;
 use crate::publish::{OutputLock, check_published, metadata, quarantine_folder, remove_quarantine, view_folder};
 use crate::report::{BatchReport, PartitionReport, Progress, RowCounts};
@@ -28,6 +28,7 @@ use crate::scan;
 use crate::source;
 use crate::staged::{DATA_FILE, Staged, StagedWriter, Target};
 use crate::transform_exec::TransformExec;
+use crate::versions::Versions;
 
 /// Messages between partitions and the task that tells the progress; a full channel makes partitions wait.
 const MESSAGES_MAX: usize = 256;
@@ -98,6 +99,7 @@ impl Job {
 struct Run {
     job: Job,
     source: Arc<Source>,
+    versions: Versions,
     function: Arc<dyn RowFunction>,
     workers: Workers,
     output: PathBuf,
@@ -121,7 +123,8 @@ pub(crate) async fn run_with(
         let (view, root) = (Arc::clone(&job.view), job.offline_root.clone());
         workers.run(move || source::resolve(&view, &root)).await??
     };
-    let partitions = plan(&job, &source, workers).await?;
+    let versions = Versions::read(&source, job.now, workers).await?;
+    let mut partitions = plan(&job, &source, workers, None).await?;
     let (lock, published) = {
         let (view, output) = (Arc::clone(&job.view), output.clone());
         workers
@@ -131,6 +134,14 @@ pub(crate) async fn run_with(
             })
             .await??
     };
+    // A later version of an event changes what is published of the earlier one, wherever that is.
+    let ids: BTreeSet<PartitionId> = partitions.iter().map(|checked| checked.partition.id.clone()).collect();
+    let mut corrected = versions.superseded_by(&ids);
+    corrected.retain(|id| published.iter().any(|old| old.id == *id));
+    if !corrected.is_empty() {
+        tracing::info!(partitions = corrected.len(), "partitions outside the range have events that were corrected");
+        partitions.extend(plan(&job, &source, workers, Some(&corrected)).await?);
+    }
     let rows = partitions.iter().map(CheckedPartition::rows).sum();
     progress.planned(partitions.len() as u64, rows);
     tracing::info!(view = job.view.view.name, partitions = partitions.len(), rows, "batch");
@@ -148,6 +159,7 @@ pub(crate) async fn run_with(
         run_id: run_id(),
         job,
         source,
+        versions,
         function,
         workers: workers.clone(),
         output: output.clone(),
@@ -160,12 +172,18 @@ pub(crate) async fn run_with(
     Ok(BatchReport { output, partitions, orphaned, elapsed: start.elapsed() })
 }
 
-/// Lists the source and reads the footers of all its files in the range.
-async fn plan(job: &Job, source: &Arc<Source>, workers: &Workers) -> Result<Vec<CheckedPartition>, OfflineError> {
-    let listing = {
-        let (source, range) = (Arc::clone(source), job.range);
+/// Lists the source and reads the footers of all its files in the range, or of these partitions whatever the range.
+async fn plan(
+    job: &Job,
+    source: &Arc<Source>,
+    workers: &Workers,
+    only: Option<&BTreeSet<PartitionId>>,
+) -> Result<Vec<CheckedPartition>, OfflineError> {
+    let mut listing = {
+        let (source, range) = (Arc::clone(source), job.range.filter(|_| only.is_none()));
         workers.run(move || listing::list(&source, range.as_ref())).await??
     };
+    listing.partitions.retain(|partition| only.is_none_or(|only| only.contains(&partition.id)));
     if listing.partitions.is_empty() {
         let range = job.range.map(|range| format!("in {range}"));
         return Err(OfflineError::NoPartitions { path: source.path.clone(), range });
@@ -240,6 +258,7 @@ async fn one_partition(run: &Run, checked: CheckedPartition) -> Result<Option<Pa
         Arc::clone(&checked),
         event_time_max,
         run.job.now,
+        run.versions.of(&checked.partition.id),
     )?);
     let mut rows = RowCounts::default();
     let mut writers = Writers::create(run, &binding).await?;

@@ -1,7 +1,7 @@
 //! A batch of source rows to a batch of feature rows: columns converted and bound to inputs, one call into the transform, rows at fault
 //! set aside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -68,7 +68,12 @@ pub(crate) struct Binding {
     event_time_max: i64,
     /// The published time of its rows.
     published: Timestamp,
+    /// Rows of the partition that a later version of their event stands in the place of, and since when.
+    superseded: Arc<Superseded>,
 }
+
+/// Rows of a partition that are superseded, by their number, and since when.
+pub(crate) type Superseded = HashMap<u64, Timestamp>;
 
 struct BoundColumn {
     from: ColumnSource,
@@ -83,6 +88,9 @@ enum ColumnSource {
     /// No such column: all null.
     Absent,
 }
+
+/// The name of the retraction among the bound columns; a dot is in no name.
+const RETRACTED: &str = "source.retracted";
 
 /// The published time among a row's times.
 const PUBLISHED: usize = 2;
@@ -115,6 +123,7 @@ impl Binding {
         checked: Arc<CheckedPartition>,
         event_time_max: Timestamp,
         published: Timestamp,
+        superseded: Arc<Superseded>,
     ) -> Result<Self, OfflineError> {
         let definition = &view.view;
         let scan = |column: &str| {
@@ -151,6 +160,10 @@ impl Binding {
                 bound_fields.push(Arc::new(Field::new(name, DataType::Timestamp.to_arrow(), true)));
             }
         }
+        if let Some(column) = &source.retracted {
+            bound.push(BoundColumn { from: scan(column), data_type: DataType::Boolean });
+            bound_fields.push(Arc::new(Field::new(RETRACTED, DataType::Boolean.to_arrow(), true)));
+        }
         let bound_schema = Arc::new(Schema::new(bound_fields));
         let day = match checked.partition.day {
             Some(day) => Some(local_day(day, source.timezone.as_deref())?),
@@ -165,6 +178,7 @@ impl Binding {
             day,
             event_time_max: event_time_max.0,
             published,
+            superseded,
             checked,
             source,
             view,
@@ -197,8 +211,10 @@ impl Binding {
     ) -> Result<Computed, OfflineError> {
         let (bound, mut rejects) = self.bind(batch, first_row)?;
         self.reject(&bound, &mut rejects);
-        let kept_rows: Vec<usize> = (0..bound.num_rows()).filter(|row| !rejects.contains_key(row)).collect();
-        let kept = keep(&bound, |row| !rejects.contains_key(&row), rejects.is_empty())?;
+        let taken_back = take_back(&bound, &mut rejects);
+        let is_kept = |row: usize| !rejects.contains_key(&row) && !taken_back.contains(&row);
+        let mut kept_rows: Vec<usize> = (0..bound.num_rows()).filter(|row| is_kept(*row)).collect();
+        let kept = keep(&bound, is_kept, rejects.is_empty() && taken_back.is_empty())?;
         let outcome = if kept.num_rows() == 0 {
             let outputs = RecordBatch::new_empty(self.view.signature.output_schema());
             Outcome { outputs, failures: Vec::new(), fuel: 0 }
@@ -215,13 +231,15 @@ impl Binding {
         self.refuse(&rejects, bound.num_rows(), first_row)?;
 
         let kept = keep(&kept, |row| !failed.contains_key(&row), failed.is_empty())?;
+        let mut at = 0..;
+        kept_rows.retain(|_| at.next().is_some_and(|row| !failed.contains_key(&row)));
         let outputs = keep(&outcome.outputs, |row| !failed.contains_key(&row), failed.is_empty())?;
         let mut columns = kept.columns()[..self.keys + TIME_COLUMNS.len()].to_vec();
         columns[self.keys + PUBLISHED] = self.published_times(kept.num_rows(), |_| true);
-        columns.extend(self.history(&kept));
+        columns.extend(self.history(&kept, |row| first_row + kept_rows[row] as u64));
         columns.extend(outputs.columns().iter().cloned());
         let features = record_batch(&self.feature_schema, columns, kept.num_rows())?;
-        let rows = self.count(&features, &rejects);
+        let rows = self.count(&features, &rejects, taken_back.len());
         Ok(Computed { features, quarantine: self.quarantine(&bound, &rejects, first_row)?, rows })
     }
 
@@ -232,33 +250,47 @@ impl Binding {
     }
 
     /// The history of rows that are published first: what that of the rows says that they are computed from.
-    fn history(&self, bound: &RecordBatch) -> [ArrayRef; HISTORY_COLUMNS.len()] {
+    fn history(&self, bound: &RecordBatch, place: impl Fn(usize) -> u64) -> [ArrayRef; HISTORY_COLUMNS.len()] {
         let rows = bound.num_rows();
         let none = || new_null_array(&DataType::Timestamp.to_arrow(), rows);
-        let Some(upstream) = self.upstream_history(bound) else { return std::array::from_fn(|_| none()) };
-        let [corrected, retracted, superseded] = upstream;
+        let upstream = self.upstream_history(bound);
         let until = |row: usize| {
             let at = |column: &ArrayRef| {
                 let times = column.as_primitive::<TimestampMicrosecondType>();
                 times.is_valid(row).then(|| times.value(row))
             };
-            at(retracted).into_iter().chain(at(superseded)).min()
+            match upstream {
+                Some([_, retracted, superseded]) => at(retracted).into_iter().chain(at(superseded)).min(),
+                None => self.superseded.get(&place(row)).map(|since| since.0),
+            }
         };
+        if upstream.is_none() && self.superseded.is_empty() {
+            return std::array::from_fn(|_| none());
+        }
         let until: TimestampMicrosecondArray = (0..rows).map(until).collect();
         let published = self.published_times(rows, |row| until.is_valid(row));
-        [Arc::clone(corrected), none(), Arc::new(until.with_timezone("UTC")), published]
+        let corrected = upstream.map_or_else(none, |[corrected, ..]| Arc::clone(corrected));
+        [corrected, none(), Arc::new(until.with_timezone("UTC")), published]
     }
 
     /// Of a view over published rows: when they were corrected, retracted and superseded.
     fn upstream_history<'a>(&self, bound: &'a RecordBatch) -> Option<&'a [ArrayRef; UPSTREAM_HISTORY.len()]> {
-        bound.columns()[self.quarantine_schema.fields().len() - QUARANTINE_COLUMNS.len()..].try_into().ok()
+        match &self.view.view.source {
+            ViewSource::View(_) => {
+                bound.columns()[self.quarantine_schema.fields().len() - QUARANTINE_COLUMNS.len()..].try_into().ok()
+            }
+            _ => None,
+        }
     }
 
     /// What [`Binding::compute`] would give to the transform: inputs and event times of the rows that reach it and stand. Blocking.
     pub(crate) fn inputs(&self, batch: &RecordBatch, first_row: u64) -> Result<InputBatch, OfflineError> {
         let (bound, mut rejects) = self.bind(batch, first_row)?;
         self.reject(&bound, &mut rejects);
-        let mut kept = keep(&bound, |row| !rejects.contains_key(&row), rejects.is_empty())?;
+        let taken_back = take_back(&bound, &mut rejects);
+        let stands = |row: usize| !self.superseded.contains_key(&(first_row + row as u64));
+        let is_kept = |row: usize| !rejects.contains_key(&row) && !taken_back.contains(&row) && stands(row);
+        let mut kept = keep(&bound, is_kept, false)?;
         if let Some([_, retracted, superseded]) = self.upstream_history(&kept) {
             kept = filter_record_batch(&kept, &standing(retracted, superseded)).map_err(arrow)?;
         }
@@ -394,7 +426,7 @@ impl Binding {
         record_batch(&self.quarantine_schema, columns, rejects.len()).map(Some)
     }
 
-    fn count(&self, features: &RecordBatch, rejects: &Rejects) -> RowCounts {
+    fn count(&self, features: &RecordBatch, rejects: &Rejects, retractions: usize) -> RowCounts {
         let rows_out = features.num_rows();
         let event_times = features.column(self.keys).as_primitive::<TimestampMicrosecondType>().values();
         let misplaced =
@@ -406,7 +438,8 @@ impl Binding {
         let keys = &features.columns()[..self.keys];
         let null_keys = (0..rows_out).filter(|row| keys.iter().any(|key| is_null_or_nan(key, *row))).count();
         RowCounts {
-            rows_in: (rows_out + rejects.len()) as u64,
+            rows_in: (rows_out + rejects.len() + retractions) as u64,
+            retractions: retractions as u64,
             rows_out: rows_out as u64,
             quarantined: rejects.len() as u64,
             quarantined_future: rejects.values().filter(|reject| matches!(reject, Reject::Future(_))).count() as u64,
@@ -418,6 +451,16 @@ impl Binding {
             null_keys: null_keys as u64,
         }
     }
+}
+
+/// Rows that take their event back: they have no values, so nothing that is wrong with those matters.
+fn take_back(bound: &RecordBatch, rejects: &mut Rejects) -> BTreeSet<usize> {
+    let Some(retracted) = bound.column_by_name(RETRACTED) else { return BTreeSet::new() };
+    let retracted = retracted.as_boolean();
+    let rows: BTreeSet<usize> =
+        (0..bound.num_rows()).filter(|row| retracted.is_valid(*row) && retracted.value(*row)).collect();
+    rejects.retain(|row, _| !rows.contains(row));
+    rows
 }
 
 /// Start of the day (included) and of the next (excluded) on the clocks of `timezone`, in microseconds since the epoch.

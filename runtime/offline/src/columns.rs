@@ -40,6 +40,7 @@ pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededCol
         (Some(&source.event_time), "the event time"),
         (source.created_time.as_ref(), "the created time"),
         (source.sequence.as_ref(), "the sequence"),
+        (source.retracted.as_ref(), "the retraction"),
     ];
     let times = times.into_iter().filter_map(|(column, what)| Some((column?.clone(), what.to_owned())));
     let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
@@ -65,6 +66,27 @@ pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededCol
     needed
 }
 
+/// The columns of `source` that tell versions of its events apart: id, created time, sequence, retraction. None where it has no ids.
+pub(crate) fn version_columns(source: &Source) -> Option<Vec<NeededColumn>> {
+    source.event_id.as_ref()?;
+    let columns = [
+        (&source.event_id, "the event id"),
+        (&source.created_time, "the created time"),
+        (&source.sequence, "the sequence"),
+        (&source.retracted, "the retraction"),
+    ];
+    let needed = columns.into_iter().filter_map(|(name, what)| {
+        Some(NeededColumn { name: name.clone()?, needed_by: what.to_owned(), optional: false })
+    });
+    let mut columns: Vec<NeededColumn> = Vec::new();
+    for column in needed {
+        if !columns.iter().any(|other| other.name == column.name) {
+            columns.push(column);
+        }
+    }
+    Some(columns)
+}
+
 /// A column that a source's files must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceColumn {
@@ -88,6 +110,7 @@ pub fn source_columns(view: &BoundView, source: &Source) -> Vec<SourceColumn> {
         (Some(&source.event_time), DataType::Timestamp, "the event time"),
         (source.created_time.as_ref(), DataType::Timestamp, "the created time"),
         (source.sequence.as_ref(), DataType::Int64, "the sequence"),
+        (source.retracted.as_ref(), DataType::Boolean, "the retraction"),
     ];
     let times = times.into_iter().filter_map(|(name, data_type, what)| Some(column(name?, data_type, what.to_owned())));
     let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {

@@ -23,6 +23,7 @@ use crate::rerun::PublishedFile;
 use crate::scan;
 use crate::source;
 use crate::staged::DATA_FILE;
+use crate::versions::Versions;
 
 /// Rows as the transform takes them.
 #[derive(Debug, Clone)]
@@ -65,8 +66,9 @@ impl InputRows {
             workers.run(check).await??
         };
         let plan = scan::plan(&checked, batch_rows.max(1))?;
-        // None of these rows is published.
-        let binding = Arc::new(Binding::new(view, source, checked, event_time_max, Timestamp::MIN)?);
+        // None of these rows is published, and since when one is superseded does not matter.
+        let superseded = Versions::read(&source, Timestamp::MAX, workers).await?.of(partition);
+        let binding = Arc::new(Binding::new(view, source, checked, event_time_max, Timestamp::MIN, superseded)?);
         let batches = plan.execute(0, Arc::new(TaskContext::default())).map_err(OfflineError::from_stream)?;
         let workers = workers.clone();
         let mut first_row = 0;

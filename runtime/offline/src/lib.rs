@@ -7,6 +7,7 @@
 //! - [`listing`]: folders to explicit lists of files, pruned to days; the only place that lists directories
 //! - `footers`, `scan`: files checked against the columns that the view needs, then a DataFusion scan of one partition
 //! - `columns`: which source columns a view needs, and the columns of feature rows and of the quarantine
+//! - `versions`: rows of a source that later versions of their event stand in the place of
 //! - `bind`, `transform_exec`: source rows to inputs, through the engine, to feature rows; a physical operator
 //! - `staged`, `publish`: Parquet files written beside their target and renamed over it, under a lock
 //! - `rerun`: a partition that is computed again, beside what is published of it
@@ -38,6 +39,7 @@ mod staged;
 mod testing;
 pub mod training;
 mod transform_exec;
+mod versions;
 
 pub use batch::{BatchRequest, run};
 pub use check::check_columns;

@@ -15,6 +15,8 @@ pub struct RowCounts {
     pub rows_in: u64,
     /// Feature rows published.
     pub rows_out: u64,
+    /// Rows that take an event back, and have no values to be published.
+    pub retractions: u64,
     /// Rows set aside, whatever the reason.
     pub quarantined: u64,
     /// Of those, rows whose event time lies further in the future than `max_future`.
@@ -35,6 +37,7 @@ impl AddAssign for RowCounts {
     fn add_assign(&mut self, other: RowCounts) {
         self.rows_in += other.rows_in;
         self.rows_out += other.rows_out;
+        self.retractions += other.retractions;
         self.quarantined += other.quarantined;
         self.quarantined_future += other.quarantined_future;
         self.added += other.added;

@@ -40,6 +40,8 @@ pub(crate) fn source(path: impl Into<PathBuf>) -> Source {
         event_time: "at".to_owned(),
         created_time: Some("known_at".to_owned()),
         sequence: Some("offset".to_owned()),
+        event_id: None,
+        retracted: None,
         timezone: Some("UTC".to_owned()),
         partition: Some("date".to_owned()),
         description: String::new(),
@@ -191,9 +193,19 @@ pub(crate) async fn run_function(
 
 /// [`run`] at another instant, in microseconds.
 pub(crate) async fn run_at(view: &BoundView, output: &Path, now: i64) -> Result<BatchReport, OfflineError> {
+    run_range(view, output, None, now).await
+}
+
+/// [`run_at`] over some days.
+pub(crate) async fn run_range(
+    view: &BoundView,
+    output: &Path,
+    range: Option<DayRange>,
+    now: i64,
+) -> Result<BatchReport, OfflineError> {
     let job = Job {
         view: Arc::new(view.clone()),
-        range: None,
+        range,
         offline_root: output.to_owned(),
         now: Timestamp(now),
         contract: "tandem:feature@0.1.0".to_owned(),

@@ -171,15 +171,32 @@ impl Text {
     }
 
     fn source(&mut self, source: &Source, root: &Path) {
-        let Source { name, path: folder, kind, event_time, created_time, sequence, timezone, partition, description } =
-            source;
+        let Source {
+            name,
+            path: folder,
+            kind,
+            event_time,
+            created_time,
+            sequence,
+            event_id,
+            retracted,
+            timezone,
+            partition,
+            description,
+        } = source;
         self.table("[[source]]");
         self.line("name", quoted(name));
         self.line("path", path(folder, root));
         self.line("kind", quoted(kind.as_str()));
         self.line("event_time", quoted(event_time));
-        let optional =
-            [("created_time", created_time), ("sequence", sequence), ("timezone", timezone), ("partition", partition)];
+        let optional = [
+            ("created_time", created_time),
+            ("sequence", sequence),
+            ("event_id", event_id),
+            ("retracted", retracted),
+            ("timezone", timezone),
+            ("partition", partition),
+        ];
         for (key, column) in optional {
             self.optional(key, column.as_deref().map(quoted));
         }

@@ -10,7 +10,7 @@ use crate::suggest;
 use crate::types::AS_OF;
 
 pub(super) const SOURCE_KEYS: &[&str] =
-    &["name", "path", "kind", "event_time", "created_time", "sequence", "timezone", "partition", "description"];
+    &["name", "path", "kind", "event_time", "created_time", "sequence", "event_id", "retracted", "timezone", "partition", "description"];
 
 /// Reads a source whose name is known to be good. What is wrong is reported.
 pub(super) fn read(table: &Table<'_>, name: &str, root: &Path) -> Option<Source> {
@@ -28,12 +28,24 @@ pub(super) fn read(table: &Table<'_>, name: &str, root: &Path) -> Option<Source>
         event_time: event_time.clone().unwrap_or_default(),
         created_time: optional("created_time"),
         sequence: optional("sequence"),
+        event_id: optional("event_id"),
+        retracted: optional("retracted"),
         timezone: timezone(table),
         partition: optional("partition"),
         description: table.prose("description"),
     };
+    refuse_without(table, "event_id", "created_time", "nothing would say from when on a later version of an event counts");
+    refuse_without(table, "retracted", "event_id", "nothing would say which event is taken back");
     // Where one of these is missing it was reported, and the source is of no use; the rest was checked all the same.
     (kind.is_some() && event_time.is_some() && !source.path.as_os_str().is_empty()).then_some(source)
+}
+
+/// Refuses a key without another that it needs.
+fn refuse_without(table: &Table<'_>, key: &str, needed: &str, why: &str) {
+    if let Some(value) = table.get(key).filter(|_| !table.has_or_means(needed)) {
+        let message = format!("{} has `{key}` and no `{needed}`: {why}", table.what);
+        table.error(value, message, format!("add `{needed} = \"...\"`, or take `{key}` out"));
+    }
 }
 
 /// A column of the source: any text that is not empty, but `as_of`, which stands for the time that is asked for.

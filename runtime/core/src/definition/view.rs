@@ -269,6 +269,12 @@ fn read_known_by(table: &Table<'_>, source: Option<&ViewSource>) -> Option<Known
         let message = format!("`known_by` of {} is `created`, but {what} has no created time", table.what);
         table.error(value, message, "add `created_time` to the source, or use `published` or `event`".to_owned());
     }
+    if let Some(source) = source.filter(|source| known_by == KnownBy::Event && source.has_event_ids()) {
+        let what = source.what();
+        let message = format!("`known_by` of {} is `event`, but {what} has event ids", table.what);
+        let hint = "a correction would count before anybody knew it: use `created` or `published`".to_owned();
+        table.error(value, message, hint);
+    }
     Some(known_by)
 }
 

@@ -15,7 +15,7 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 
 /// SHA-256 over a canonical typed encoding of everything of a definition that can change a value: the component's
 /// digest, parameters, the source of each of the signature's inputs, join keys (names, types and columns, in order), the
-/// source (name, kind, time columns, sequence, time zone, partition), `as_of`, `known_by`, `history`, `publish_delay`, `ttl`, defaults, limits, `nan` and
+/// source (name, kind, time columns, sequence, event id, retraction, time zone, partition), `as_of`, `known_by`, `history`, `publish_delay`, `ttl`, defaults, limits, `nan` and
 /// `on_error`. A view that is read, for its rows or for a feature, is covered by its name and version.
 ///
 /// What is not covered:
@@ -136,7 +136,8 @@ fn view_source_item(source: &ViewSource) -> Item {
         ViewSource::Files(source) => source_item(source),
         ViewSource::View(rows) => {
             // All but the view follows from the view.
-            let PublishedRows { view, kind: _, created_time: _, sequence: _, timezone: _, partition: _ } = &**rows;
+            let PublishedRows { view, kind: _, created_time: _, sequence: _, event_ids: _, timezone: _, partition: _ } =
+                &**rows;
             Item::record([("view", pin_item(view))])
         }
         ViewSource::Request => Item::Absent,
@@ -144,10 +145,21 @@ fn view_source_item(source: &ViewSource) -> Item {
 }
 
 fn source_item(source: &Source) -> Item {
-    let Source { name, path: _, kind, event_time, created_time, sequence, timezone, partition, description: _ } =
-        source;
+    let Source {
+        name,
+        path: _,
+        kind,
+        event_time,
+        created_time,
+        sequence,
+        event_id,
+        retracted,
+        timezone,
+        partition,
+        description: _,
+    } = source;
     let optional = |column: &Option<String>| Item::optional(column.as_ref(), Item::text);
-    Item::record([
+    let mut fields = Item::fields([
         ("name", Item::text(name)),
         ("kind", Item::text(kind.as_str())),
         ("event_time", Item::text(event_time)),
@@ -155,7 +167,12 @@ fn source_item(source: &Source) -> Item {
         ("sequence", optional(sequence)),
         ("timezone", optional(timezone)),
         ("partition", optional(partition)),
-    ])
+    ]);
+    // What came later is left out where it is absent, so that definitions without it keep their hashes.
+    for (name, column) in [("event_id", event_id), ("retracted", retracted)] {
+        fields.extend(column.as_ref().map(|column| (name.to_owned(), Item::text(column))));
+    }
+    Item::Record(fields)
 }
 
 fn limits_item(limits: &TransformLimits) -> Item {

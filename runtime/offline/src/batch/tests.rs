@@ -17,6 +17,7 @@ use crate::testing::{
 mod history;
 mod interruption;
 mod over_a_view;
+mod versions;
 
 const DAY_ONE: &str = "spend/v1/date=2026-01-01/part-0.parquet";
 const DAY_TWO: &str = "spend/v1/date=2026-01-02/part-0.parquet";

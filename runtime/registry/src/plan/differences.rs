@@ -113,7 +113,8 @@ fn of_sources(before: &ViewSource, after: &ViewSource, found: &mut Differences) 
         (ViewSource::Files(before), ViewSource::Files(after)) => of_files(before, after, found),
         (ViewSource::View(before), ViewSource::View(after)) => {
             // The rest follows from the view.
-            let PublishedRows { view, kind: _, created_time: _, sequence: _, timezone: _, partition: _ } = &**after;
+            let PublishedRows { view, kind: _, created_time: _, sequence: _, event_ids: _, timezone: _, partition: _ } =
+                &**after;
             found.meaning(before.view != *view, "source");
         }
         (ViewSource::Request, ViewSource::Request) => {}
@@ -122,12 +123,26 @@ fn of_sources(before: &ViewSource, after: &ViewSource, found: &mut Differences) 
 }
 
 fn of_files(before: &Source, after: &Source, found: &mut Differences) {
-    let Source { name, path, kind, event_time, created_time, sequence, timezone, partition, description } = after;
+    let Source {
+        name,
+        path,
+        kind,
+        event_time,
+        created_time,
+        sequence,
+        event_id,
+        retracted,
+        timezone,
+        partition,
+        description,
+    } = after;
     found.meaning(before.name != *name, "source");
     found.meaning(before.kind != *kind, "source.kind");
     found.meaning(before.event_time != *event_time, "source.event_time");
     found.meaning(before.created_time != *created_time, "source.created_time");
     found.meaning(before.sequence != *sequence, "source.sequence");
+    found.meaning(before.event_id != *event_id, "source.event_id");
+    found.meaning(before.retracted != *retracted, "source.retracted");
     found.meaning(before.timezone != *timezone, "source.timezone");
     found.meaning(before.partition != *partition, "source.partition");
     found.documentation(before.path != *path, "source.path");

@@ -27,6 +27,8 @@ fn source() -> Source {
         event_time: "at".to_owned(),
         created_time: None,
         sequence: None,
+        event_id: None,
+        retracted: None,
         timezone: None,
         partition: None,
         description: String::new(),
@@ -297,6 +299,7 @@ fn history_is_computed_upstream_first() {
                 kind: SourceKind::Events,
                 created_time: false,
                 sequence: false,
+                event_ids: false,
                 timezone: None,
                 partition: None,
             }));

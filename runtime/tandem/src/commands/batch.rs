@@ -112,6 +112,7 @@ fn json(report: &BatchReport) -> Value {
             "rows_out": rows.rows_out,
             "quarantined": rows.quarantined,
             "quarantined_future": rows.quarantined_future,
+            "retractions": rows.retractions,
             "added": rows.added,
             "retracted": rows.retracted,
             "misplaced": rows.misplaced,

@@ -67,13 +67,15 @@ fn source(root: &'static str) -> impl Strategy<Value = Source> {
     let optional = || prop::option::of(column());
     let zone = prop::option::of(prop::sample::select(vec!["UTC", "Europe/Vienna", "America/Argentina/Ushuaia"]));
     let kind = prop::sample::select(SourceKind::ALL.to_vec());
-    let columns = (column(), optional(), optional(), optional());
+    let columns = (column(), optional(), optional(), optional(), optional(), optional());
     (name(), path_text(), kind, columns, zone, text()).prop_map(
         move |(name, path, kind, columns, timezone, description)| {
-            let (event_time, created_time, sequence, partition) = columns;
+            let (event_time, created_time, sequence, partition, event_id, retracted) = columns;
+            let event_id = event_id.filter(|_| created_time.is_some());
+            let retracted = retracted.filter(|_| event_id.is_some());
             let timezone = timezone.map(str::to_owned);
             let path = Path::new(root).join(path);
-            Source { name, path, kind, event_time, created_time, sequence, timezone, partition, description }
+            Source { name, path, kind, event_time, created_time, sequence, event_id, retracted, timezone, partition, description }
         },
     )
 }
@@ -163,6 +165,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
             let deprecation = Deprecation { since: Day(since), replacement: replaced.then_some(other) };
             let known_by = match known_by {
                 KnownBy::Created if source.created_time.is_none() => KnownBy::Event,
+                KnownBy::Event if source.event_id.is_some() => KnownBy::Created,
                 known_by => known_by,
             };
             let publish_delay = publish_delay.filter(|_| known_by == KnownBy::Published);
@@ -197,7 +200,11 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
 /// `view` as a view over the rows of `upstream`.
 fn over(view: FeatureView, upstream: &FeatureView) -> FeatureView {
     let rows = PublishedRows::of(upstream).unwrap();
-    let known_by = if rows.created_time { view.known_by } else { KnownBy::Published };
+    let known_by = match view.known_by {
+        KnownBy::Created if !rows.created_time => KnownBy::Published,
+        KnownBy::Event if rows.event_ids => KnownBy::Published,
+        known_by => known_by,
+    };
     let publish_delay = view.publish_delay.filter(|_| known_by == KnownBy::Published);
     FeatureView { name: "over".to_owned(), source: ViewSource::View(Arc::new(rows)), known_by, publish_delay, ..view }
 }
@@ -296,6 +303,8 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
             event_time: "at".to_owned(),
             created_time: None,
             sequence: None,
+            event_id: None,
+            retracted: None,
             timezone: Some("UTC".to_owned()),
             partition: Some("date".to_owned()),
             description: "From the \"gate\"".to_owned(),

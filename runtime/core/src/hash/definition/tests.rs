@@ -68,6 +68,8 @@ fn case() -> Case {
         event_time: "event_time".to_owned(),
         created_time: Some("created_time".to_owned()),
         sequence: Some("offset".to_owned()),
+        event_id: None,
+        retracted: None,
         timezone: Some("UTC".to_owned()),
         partition: Some("date".to_owned()),
         description: String::new(),
@@ -127,6 +129,7 @@ fn view_source(name: &str, version: u32) -> ViewSource {
         kind: SourceKind::Events,
         created_time: true,
         sequence: true,
+        event_ids: false,
         timezone: None,
         partition: Some("date".to_owned()),
     }))
@@ -175,6 +178,8 @@ const COVERED: &[Change] = &[
     ("Source.event_time", |c| c.source().event_time = "at".to_owned()),
     ("Source.created_time", |c| c.source().created_time = None),
     ("Source.sequence", |c| c.source().sequence = None),
+    ("Source.event_id", |c| c.source().event_id = Some("id".to_owned())),
+    ("Source.retracted", |c| c.source().retracted = Some("id".to_owned())),
     ("Source.timezone", |c| c.source().timezone = Some("Europe/Vienna".to_owned())),
     ("Source.timezone", |c| c.source().timezone = None),
     ("Source.partition", |c| c.source().partition = None),
@@ -232,6 +237,7 @@ const NOT_COVERED_OVER_A_VIEW: &[Change] = &[
     ("PublishedRows.kind", |c| c.rows().kind = SourceKind::State),
     ("PublishedRows.created_time", |c| c.rows().created_time = false),
     ("PublishedRows.sequence", |c| c.rows().sequence = false),
+    ("PublishedRows.event_ids", |c| c.rows().event_ids = true),
     ("PublishedRows.timezone", |c| c.rows().timezone = Some("Europe/Vienna".to_owned())),
     ("PublishedRows.partition", |c| c.rows().partition = None),
 ];
@@ -253,13 +259,13 @@ fn every_field_is_covered_or_left_out_on_purpose() {
         nan, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {
-        name, path, kind, event_time, created_time, sequence, timezone, partition, description,
+        name, path, kind, event_time, created_time, sequence, event_id, retracted, timezone, partition, description,
     } of case.view.source.files().unwrap().as_ref()));
     fields.extend(["InputSource.view", "InputSource.feature"]);
     let mut over_a_view = case.clone();
     over_a_view.view.source = view_source("spend", 1);
     fields.extend(
-        fields!(PublishedRows { view, kind, created_time, sequence, timezone, partition } of &*over_a_view.rows()),
+        fields!(PublishedRows { view, kind, created_time, sequence, event_ids, timezone, partition } of &*over_a_view.rows()),
     );
     fields.extend(fields!(Entity { name, join_keys, description } of &*case.view.entities[0]));
     fields.extend(fields!(JoinKey { name, data_type } of &case.view.entities[0].join_keys[0]));

@@ -51,12 +51,12 @@ fn run_all(view: &BoundView, source: &Path, output: &Path, runs: &[Run]) -> Vec<
     runs.iter().map(one).collect()
 }
 
-fn micros(millis: i64) -> i64 {
+pub(super) fn micros(millis: i64) -> i64 {
     (NEW_YEAR + millis) * 1_000
 }
 
 /// What labels (user, milliseconds) get: the amount.
-fn joined(view: &BoundView, output: &Path, labels: &[(i64, i64)]) -> Vec<Option<i64>> {
+pub(super) fn joined(view: &BoundView, output: &Path, labels: &[(i64, i64)]) -> Vec<Option<i64>> {
     let times = labels.iter().map(|label| Some(micros(label.1))).collect::<arrow_array::TimestampMicrosecondArray>();
     let columns: [(&str, ArrayRef); 2] = [
         ("user_id", Arc::new(Int64Array::from_iter_values(labels.iter().map(|label| label.0)))),

@@ -6,7 +6,7 @@
 //! its own ([`TrainingOptions::memory_bytes_max`]). On-demand views are computed over the joined rows, through the engine, as a server computes
 //! them.
 //!
-//! - `labels`: the labels' file, their instants, and their distinct keys, numbered
+//! - `labels`: the labels' file, and their instants; `groups`: their distinct keys, numbered
 //! - `history`: the published files of a view as one sequence of numbered rows
 //! - `joined`: one view's answers for the labels of a part; `part`: those of all views
 //! - `computed`: on-demand views over them
@@ -16,6 +16,7 @@
 
 mod computed;
 mod error;
+mod groups;
 mod history;
 mod joined;
 mod labels;

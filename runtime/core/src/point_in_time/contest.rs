@@ -77,6 +77,22 @@ impl Best {
     }
 }
 
+/// Rows for which a step is taken before the next.
+const CHUNK: usize = 64;
+
+/// Where a row is offered.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// The slots of its group.
+    slots: (usize, usize),
+    /// The first of them at which it has happened; their end, if there is none.
+    happened: usize,
+    /// The first of them at which it is there.
+    there: usize,
+    /// An event time that the slot has already: what is earlier does not win there.
+    beats: Option<Timestamp>,
+}
+
 /// Slots for the labels' instants, for the rows of one view to be offered to.
 #[derive(Debug)]
 pub struct Contest<'a> {
@@ -106,24 +122,59 @@ impl<'a> Contest<'a> {
 
     /// Offers a row of a group. The order of the offers does not matter, and an offer may be repeated.
     pub fn offer(&mut self, group: u32, row: &JoinRow) {
+        self.offer_all(&[(group, *row)]);
+    }
+
+    /// Offers rows, each of a group. What they touch lies far apart in memory, so each step is taken for many rows before the next: their waits
+    /// overlap.
+    pub fn offer_all(&mut self, rows: &[(u32, JoinRow)]) {
+        let mut places = [Place::default(); CHUNK];
+        for rows in rows.chunks(CHUNK) {
+            for (place, (group, _)) in places.iter_mut().zip(rows) {
+                place.slots = self.instants.bounds(*group);
+            }
+            for (place, (_, row)) in places.iter_mut().zip(rows) {
+                self.find(place, row);
+            }
+            for place in places.iter_mut().take(rows.len()) {
+                place.beats = self.slots.get(place.there).and_then(|best| best.map(|best| best.event_time));
+            }
+            for (place, (group, row)) in places.iter().zip(rows) {
+                self.put(place, *group, row);
+            }
+        }
+    }
+
+    /// Finds the first slots at which a row has happened and is there.
+    fn find(&self, place: &mut Place, row: &JoinRow) {
+        let (start, end) = place.slots;
+        let instants = self.instants.between(start, end);
+        let corrected = row.corrected_time.unwrap_or(Timestamp::MIN);
+        let first = |from: Timestamp| start + instants.partition_point(|instant| *instant < from.max(corrected));
+        place.happened = self.rules.happened_from(row.event_time).map_or(end, first);
+        let there = self.rules.there_from(row.event_time, row.created_time, row.published_time);
+        place.there = there.map_or(end, first);
+    }
+
+    fn put(&mut self, place: &Place, group: u32, row: &JoinRow) {
         let JoinRow { event_time, created_time, published_time, sequence, corrected_time, until, row } = *row;
-        let Some(happened) = self.rules.happened_from(event_time) else { return };
-        let corrected = corrected_time.unwrap_or(Timestamp::MIN);
-        let happened = happened.max(corrected);
-        let there = self.rules.there_from(event_time, created_time, published_time).map(|there| there.max(corrected));
+        let Place { slots: (_, end), happened, there, .. } = *place;
         let offered = Best { event_time, created_time, sequence, row, ties: NONE };
         if let Some(until) = until
             && let Some(end) = self.instants.first_from(group, until)
         {
-            return self.offer_until(group, happened, there, end, offered);
+            let Some(happened) = self.rules.happened_from(event_time) else { return };
+            let there = self.rules.there_from(event_time, created_time, published_time);
+            let corrected = corrected_time.unwrap_or(Timestamp::MIN);
+            let there = there.map(|there| there.max(corrected));
+            return self.offer_until(group, happened.max(corrected), there, end, offered);
         }
-        if !self.happened.is_empty()
-            && let Some(slot) = self.instants.first_from(group, happened)
-        {
-            self.happened[slot] = self.happened[slot].max(Some(event_time));
+        // Where a row is there as soon as it has happened, the winner is no earlier event.
+        if happened < there && !self.happened.is_empty() {
+            self.happened[happened] = self.happened[happened].max(Some(event_time));
         }
-        if let Some(slot) = there.and_then(|there| self.instants.first_from(group, there)) {
-            self.slots[slot] = greater(self.slots[slot], Some(offered), &mut self.ties);
+        if there < end && Some(event_time) >= place.beats {
+            self.slots[there] = greater(self.slots[there], Some(offered), &mut self.ties);
         }
     }
 

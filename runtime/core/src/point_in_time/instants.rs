@@ -71,6 +71,16 @@ impl Instants {
         self.starts[group as usize]..self.starts[group as usize + 1]
     }
 
+    /// The first slot of a group, and the one after its last.
+    pub(super) fn bounds(&self, group: u32) -> (usize, usize) {
+        (self.starts[group as usize], self.starts[group as usize + 1])
+    }
+
+    /// The instants of the slots from `start` to before `end`.
+    pub(super) fn between(&self, start: usize, end: usize) -> &[Timestamp] {
+        &self.instants[start..end]
+    }
+
     /// The slot of the first instant of a group that is not before `from`; None if all are.
     pub fn first_from(&self, group: u32, from: Timestamp) -> Option<usize> {
         let slots = self.of_group(group);

@@ -26,6 +26,7 @@ use tandem_core::time::Timestamp;
 use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
 
 use super::TrainingError;
+use super::groups::{Found, NONE};
 use super::labels::LabelKeys;
 use crate::columns::{RowColumns, feature_schema};
 use crate::error::OfflineError;
@@ -175,7 +176,7 @@ impl History {
         let has_created = self.view.view.source.has_created_time();
         let join_keys = labels.join_keys();
         offered.seen.resize(labels.instants.groups(), false);
-        let mut key = Vec::new();
+        let (mut found, mut rows) = (Found::default(), Vec::new());
         let mut first_row = 0;
         for group in 0..footer.metadata().num_row_groups() {
             let metadata = footer.metadata().row_group(group);
@@ -198,15 +199,12 @@ impl History {
                 let sequences = batch.column(self.keys + 3).as_primitive::<Int64Type>();
                 let history: Option<[_; HISTORY_COLUMNS.len()]> =
                     history.as_ref().map(|_| std::array::from_fn(|column| time(TIME_COLUMNS.len() + column)));
-                for index in 0..batch.num_rows() {
-                    key.clear();
-                    let number = row_number(file, row + index as u64);
-                    offered.null_created += u64::from(has_created && created.is_null(index));
-                    if !encoder.encode_into(index, &mut key) {
-                        offered.null_keys += 1;
-                        continue;
-                    }
-                    let Some(group) = labels.groups.get(&key[..]) else { continue };
+                if has_created {
+                    offered.null_created += created.null_count() as u64;
+                }
+                labels.groups.find(&encoder, &mut found);
+                rows.clear();
+                for (index, group) in found.groups.iter().enumerate().filter(|(_, group)| **group != NONE) {
                     offered.seen[*group as usize] = true;
                     let [corrected_time, retracted_time, superseded_time, superseded_published_time] = history
                         .map_or_else(Default::default, |columns| {
@@ -227,14 +225,16 @@ impl History {
                         sequence: value(sequences, index),
                         corrected_time,
                         until: times.until(ends_by),
-                        row: number,
+                        row: row_number(file, row + index as u64),
                     };
-                    contest.offer(*group, &offer);
+                    rows.push((*group, offer));
                 }
+                contest.offer_all(&rows);
                 row += batch.num_rows() as u64;
                 offered.rows += batch.num_rows() as u64;
             }
         }
+        offered.null_keys = found.null_keys;
         self.check_unchanged(file)?;
         Ok(offered)
     }

@@ -14,7 +14,7 @@ use arrow_schema::{DataType as ArrowType, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tandem_core::feature_plan::RequestColumn;
-use tandem_core::key::{EntityKey, KeyEncoder};
+use tandem_core::key::KeyEncoder;
 use tandem_core::model::JoinKey;
 use tandem_core::point_in_time::Instants;
 use tandem_core::suggest::{list, nearest};
@@ -22,6 +22,7 @@ use tandem_core::time::{Timestamp, Zone, local_to_utc};
 use tandem_core::types::DataType;
 use tandem_engine::convert::to_declared;
 
+use super::groups::Groups;
 use super::{Prepared, TrainingError};
 use crate::error::OfflineError;
 use crate::footers;
@@ -269,7 +270,7 @@ pub(super) struct LabelKeys {
     /// Positions in the plan's request.
     pub(super) keys: Vec<usize>,
     join_keys: Vec<JoinKey>,
-    pub(super) groups: HashMap<EntityKey, u32>,
+    pub(super) groups: Groups,
     pub(super) instants: Instants,
     /// The slot of each label of the part; None where its key has a null or NaN.
     pub(super) slots: Vec<Option<u32>>,
@@ -293,7 +294,7 @@ impl LabelKeys {
         let join_key = |column: &&RequestColumn| JoinKey { name: column.name.clone(), data_type: column.data_type };
         let join_keys: Vec<JoinKey> = columns.iter().map(join_key).collect();
 
-        let mut groups: HashMap<EntityKey, u32> = HashMap::new();
+        let mut groups = Groups::new(&join_keys);
         let mut asked = Vec::with_capacity(times.len());
         let mut has_key = Vec::with_capacity(times.len());
         let mut bytes = Vec::new();
@@ -307,17 +308,9 @@ impl LabelKeys {
             let arrays = columns.iter().zip(&positions).map(convert).collect::<Result<Vec<_>, _>>()?;
             let encoder = KeyEncoder::new(&join_keys, &arrays).expect("columns are of the types of their keys");
             for row in 0..batch.num_rows() {
-                bytes.clear();
-                let complete = encoder.encode_into(row, &mut bytes);
-                has_key.push(complete);
-                if complete {
-                    let next = groups.len() as u32;
-                    let group = match groups.get(&bytes[..]) {
-                        Some(group) => *group,
-                        None => *groups.entry(EntityKey(bytes.clone())).or_insert(next),
-                    };
-                    asked.push((group, times[first + row]));
-                }
+                let group = groups.add(&encoder, row, &mut bytes);
+                has_key.push(group.is_some());
+                asked.extend(group.map(|group| (group, times[first + row])));
             }
         }
         let (instants, found) = Instants::of(groups.len(), &asked);

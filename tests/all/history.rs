@@ -1,5 +1,8 @@
 //! Rows that are corrected or taken back: what is published of them, and what is served.
 
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
 use serde_json::Value;
 
 use crate::bad_input::project::{DAYS, Project, rows};
@@ -45,4 +48,42 @@ fn what_is_taken_back_offline_is_taken_back_online() {
     assert_eq!(materialize(&[]), (0, 0));
     let report = batch();
     assert_eq!((&report["total"]["added"], &report["total"]["retracted"]), (&Value::from(0), &Value::from(0)));
+}
+
+/// Rows of a day with ids, created at their event times plus so many hours; what takes an event back says so.
+fn versions(day: &str, versions: &[(i64, i64, &str, bool)]) -> RecordBatch {
+    let rows = rows(day, &versions.iter().map(|row| (row.0, row.1)).collect::<Vec<_>>());
+    let ids: ArrayRef = Arc::new(StringArray::from_iter_values(versions.iter().map(|row| row.2)));
+    let gone: ArrayRef = Arc::new(BooleanArray::from_iter(versions.iter().map(|row| Some(row.3))));
+    let (mut names, mut columns): (Vec<String>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
+    for (field, column) in std::iter::zip(rows.schema_ref().fields(), rows.columns()) {
+        names.push(field.name().clone());
+        columns.push(Arc::clone(column));
+    }
+    let created = Arc::clone(&columns[1]);
+    let more = [("created", created), ("id", ids), ("gone", gone)].map(|(name, column)| (name.to_owned(), column));
+    RecordBatch::try_from_iter(std::iter::zip(names, columns).chain(more)).expect("columns of one length")
+}
+
+#[test]
+fn events_are_corrected_and_retracted_by_later_days() {
+    let project = Project::new();
+    let more = "event_time = \"at\"\ncreated_time = \"created\"\nevent_id = \"id\"\nretracted = \"gone\"";
+    project.define(&[("event_time = \"at\"", more)]);
+    project.day(DAYS[0], &versions(DAYS[0], &[(1, 100, "a", false), (2, 200, "b", false)]));
+    std::fs::remove_file(project.file(DAYS[1])).expect("a file");
+    project.told(&["batch", "doubles"], 0);
+    project.told(&["materialize", "doubles"], 0);
+
+    // The next day says that `a` was of user 3, and that `b` never happened.
+    project.day(DAYS[1], &versions(DAYS[1], &[(3, 150, "a", false), (2, 1, "b", true)]));
+    let report = json(&project, &["batch", "doubles", "--json", "--from", DAYS[1], "--to", "2024-03-03"]);
+    let partitions = report["partitions"].as_array().expect("partitions").iter();
+    let partitions: Vec<_> = partitions.map(|partition| partition["partition"].as_str().expect("a name")).collect();
+    assert_eq!(partitions, ["date=2024-03-01", "date=2024-03-02"], "the day before is computed again");
+    assert_eq!(report["total"]["retractions"], Value::from(1));
+    let report = json(&project, &["materialize", "doubles", "--json"]);
+    assert_eq!((&report["written"], &report["taken_back"]), (&Value::from(1), &Value::from(2)));
+    assert_eq!([1, 2].map(|user| got(&project, user).0), ["NOT_FOUND", "NOT_FOUND"]);
+    assert_eq!(got(&project, 3), ("PRESENT".to_owned(), Value::from(300)));
 }

@@ -57,8 +57,7 @@ mod tests {
     /// them.
     fn counting(versions: &[Version], instant: i64) -> Vec<usize> {
         let known_from = |version: &Version| version.created_time.map_or(NOW, |created| created.0);
-        let known: Vec<usize> =
-            (0..versions.len()).filter(|index| known_from(&versions[*index]) <= instant).collect();
+        let known: Vec<usize> = (0..versions.len()).filter(|index| known_from(&versions[*index]) <= instant).collect();
         let rank = |index: &usize| (versions[*index].created_time, versions[*index].sequence);
         let Some(greatest) = known.iter().map(rank).max() else { return Vec::new() };
         let greatest: Vec<usize> = known.into_iter().filter(|index| rank(index) == greatest).collect();

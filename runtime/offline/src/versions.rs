@@ -11,7 +11,6 @@ use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType as ArrowType;
 use datafusion::execution::TaskContext;
-use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 use tandem_core::canonical::RowEncoder;
 use tandem_core::hash::Digest;
@@ -60,13 +59,17 @@ impl Versions {
             let source = Arc::clone(source);
             let check = move || -> Result<Vec<CheckedPartition>, OfflineError> {
                 let listed = listing::list(&source, None)?.partitions;
-                listed.into_iter().map(|partition: PartitionFiles| CheckedPartition::check(partition, &columns)).collect()
+                listed
+                    .into_iter()
+                    .map(|partition: PartitionFiles| CheckedPartition::check(partition, &columns))
+                    .collect()
             };
             Arc::new(workers.run(check).await??)
         };
         let mut hashes: Vec<u64> = Vec::new();
         for partition in partitions.iter() {
-            let batches = read(partition, source, workers, |rows, _| Ok(rows.ids.iter().flatten().map(short).collect()));
+            let batches =
+                read(partition, source, workers, |rows, _| Ok(rows.ids.iter().flatten().map(short).collect()));
             hashes.extend(batches.await?.into_iter().flat_map(|part: Vec<u64>| part));
         }
         hashes.sort_unstable();

@@ -9,8 +9,19 @@ use crate::model::{Source, SourceKind};
 use crate::suggest;
 use crate::types::AS_OF;
 
-pub(super) const SOURCE_KEYS: &[&str] =
-    &["name", "path", "kind", "event_time", "created_time", "sequence", "event_id", "retracted", "timezone", "partition", "description"];
+pub(super) const SOURCE_KEYS: &[&str] = &[
+    "name",
+    "path",
+    "kind",
+    "event_time",
+    "created_time",
+    "sequence",
+    "event_id",
+    "retracted",
+    "timezone",
+    "partition",
+    "description",
+];
 
 /// Reads a source whose name is known to be good. What is wrong is reported.
 pub(super) fn read(table: &Table<'_>, name: &str, root: &Path) -> Option<Source> {
@@ -34,14 +45,19 @@ pub(super) fn read(table: &Table<'_>, name: &str, root: &Path) -> Option<Source>
         partition: optional("partition"),
         description: table.prose("description"),
     };
-    refuse_without(table, "event_id", "created_time", "nothing would say from when on a later version of an event counts");
+    refuse_without(
+        table,
+        "event_id",
+        "created_time",
+        "nothing would say from when on a later version of an event counts",
+    );
     refuse_without(table, "retracted", "event_id", "nothing would say which event is taken back");
     // Where one of these is missing it was reported, and the source is of no use; the rest was checked all the same.
     (kind.is_some() && event_time.is_some() && !source.path.as_os_str().is_empty()).then_some(source)
 }
 
 /// Refuses a key without another that it needs.
-fn refuse_without(table: &Table<'_>, key: &str, needed: &str, why: &str) {
+fn refuse_without(table: &Table<'_>, key: &'static str, needed: &'static str, why: &str) {
     if let Some(value) = table.get(key).filter(|_| !table.has_or_means(needed)) {
         let message = format!("{} has `{key}` and no `{needed}`: {why}", table.what);
         table.error(value, message, format!("add `{needed} = \"...\"`, or take `{key}` out"));

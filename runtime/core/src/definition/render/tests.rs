@@ -75,7 +75,19 @@ fn source(root: &'static str) -> impl Strategy<Value = Source> {
             let retracted = retracted.filter(|_| event_id.is_some());
             let timezone = timezone.map(str::to_owned);
             let path = Path::new(root).join(path);
-            Source { name, path, kind, event_time, created_time, sequence, event_id, retracted, timezone, partition, description }
+            Source {
+                name,
+                path,
+                kind,
+                event_time,
+                created_time,
+                sequence,
+                event_id,
+                retracted,
+                timezone,
+                partition,
+                description,
+            }
         },
     )
 }

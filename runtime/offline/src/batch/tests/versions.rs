@@ -24,7 +24,12 @@ fn facts_batch(facts: &[Fact]) -> RecordBatch {
     };
     // What takes an event back has nothing but its id.
     let columns: [(&str, ArrayRef); 6] = [
-        ("at", Arc::new(facts.iter().map(|fact| fact.amount.map(|_| NEW_YEAR + fact.at)).collect::<TimestampMillisecondArray>())),
+        (
+            "at",
+            Arc::new(
+                facts.iter().map(|fact| fact.amount.map(|_| NEW_YEAR + fact.at)).collect::<TimestampMillisecondArray>(),
+            ),
+        ),
         ("user", Arc::new(facts.iter().map(|fact| fact.amount.map(|_| fact.user)).collect::<Int64Array>())),
         ("amount", Arc::new(facts.iter().map(|fact| fact.amount).collect::<Int64Array>())),
         ("known_at", times(|fact| fact.created)),

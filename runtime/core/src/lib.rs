@@ -12,6 +12,7 @@
 //! - [`history`]: what becomes of published rows when their partition is computed again
 //! - [`versions`]: corrections and retractions of events that have an id
 //! - [`status`]: what an online value is served as
+//! - [`checks`]: rows against what is expected of them
 //! - [`point_in_time`]: which row of a view a label gets
 //! - [`feature_plan`]: what features take: columns of the request, stored rows, on-demand views in their order
 //! - [`hash`]: digests of components and definition hashes
@@ -21,6 +22,7 @@
 
 pub mod canonical;
 pub mod defaults;
+pub mod checks;
 pub mod definition;
 pub mod feature_plan;
 pub mod hash;

@@ -1,5 +1,6 @@
 //! What definitions mean once they are checked. [`crate::definition`] makes these; nothing here is unchecked.
 
+mod check;
 mod reference;
 mod service;
 
@@ -7,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use check::{Allowed, Check, CheckAction, Expected};
 pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
 pub use service::{Alias, FeatureService, ServiceFeatures};
 
@@ -422,6 +424,8 @@ pub struct FeatureView {
     pub nan: NanMode,
     /// Limits of calls into the transform.
     pub limits: TransformLimits,
+    /// What is expected of the rows that it publishes. None of an on-demand view.
+    pub checks: Vec<Check>,
     /// Who answers for it; may be empty.
     pub owner: String,
     /// For people; may be empty.

@@ -6,22 +6,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use arrow_array::RecordBatch;
+use arrow_select::filter::filter_record_batch;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::{StreamExt, TryStreamExt, stream};
-use tandem_core::model::{BoundView, Source};
+use tandem_core::checks::{CheckResult, Checker};
+use tandem_core::model::{BoundView, Expected, Source};
 use tandem_core::time::{DayRange, Timestamp};
 use tandem_engine::{Transform, Workers};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::bind::{Binding, RowFunction};
-use crate::columns::{check_names, needed_columns};
+use crate::columns::{RowColumns, check_names, needed_columns};
 use crate::error::OfflineError;
 use crate::footers::CheckedPartition;
 use crate::listing::{self, PartitionFiles, PartitionId};
 use crate::options::BatchOptions;
-use crate::publish::{OutputLock, check_published, metadata, quarantine_folder, remove_quarantine, view_folder};
+use crate::publish::{
+    OutputLock, check_published, metadata, quarantine_folder, rejected_folder, remove_quarantine, remove_rejected, view_folder,
+};
 use crate::report::{BatchReport, PartitionReport, Progress, RowCounts};
 use crate::rerun::{self, Changes, PublishedFile};
 use crate::scan;
@@ -100,6 +105,8 @@ struct Run {
     job: Job,
     source: Arc<Source>,
     versions: Versions,
+    /// What was published before the run and is no part of it.
+    before: Vec<PartitionFiles>,
     function: Arc<dyn RowFunction>,
     workers: Workers,
     output: PathBuf,
@@ -145,6 +152,8 @@ pub(crate) async fn run_with(
     let rows = partitions.iter().map(CheckedPartition::rows).sum();
     progress.planned(partitions.len() as u64, rows);
     tracing::info!(view = job.view.view.name, partitions = partitions.len(), rows, "batch");
+    let ids: BTreeSet<&PartitionId> = partitions.iter().map(|checked| &checked.partition.id).collect();
+    let before = published.iter().filter(|old| !ids.contains(&old.id)).cloned().collect();
     let orphaned = {
         let there: HashSet<_> = partitions.iter().map(|checked| &checked.partition.id).collect();
         let in_range = |partition: &PartitionFiles| match (&job.range, partition.day) {
@@ -160,6 +169,7 @@ pub(crate) async fn run_with(
         job,
         source,
         versions,
+        before,
         function,
         workers: workers.clone(),
         output: output.clone(),
@@ -287,15 +297,25 @@ async fn one_partition(run: &Run, checked: CheckedPartition) -> Result<Option<Pa
         }
     }
     let bytes_in = checked.bytes();
-    let (bytes_out, changes) = writers.publish(run, &binding).await?;
+    let Published { bytes: bytes_out, changes, checks, rejected } = writers.publish(run, &binding).await?;
     (rows.added, rows.retracted) = (changes.added, changes.gone);
-    Ok(Some(PartitionReport { partition, snapshot, rows, bytes_in, bytes_out, elapsed: start.elapsed() }))
+    let elapsed = start.elapsed();
+    Ok(Some(PartitionReport { partition, snapshot, rows, bytes_in, bytes_out, checks, rejected, elapsed }))
 }
 
 /// The files that a partition writes. They live on the workers while they work, so that encoding never runs on the async executor.
 struct Writers {
     features: StagedWriter,
     quarantine: Option<StagedWriter>,
+    checker: Checker,
+}
+
+/// What became of a partition.
+struct Published {
+    bytes: u64,
+    changes: Changes,
+    checks: Vec<CheckResult>,
+    rejected: Option<PathBuf>,
 }
 
 impl Writers {
@@ -303,20 +323,23 @@ impl Writers {
         let partition = &binding.checked().partition;
         let folder = partition.id.folder(&run.output);
         let create = run.writer(binding, folder, Arc::clone(binding.feature_schema()));
-        Ok(Writers { features: run.workers.run(create).await??, quarantine: None })
+        let checker = Checker::new(&run.job.view.view.checks, &run.job.view.signature);
+        Ok(Writers { features: run.workers.run(create).await??, quarantine: None, checker })
     }
 
     async fn write(
         mut self,
         run: &Run,
         binding: &Arc<Binding>,
-        features: arrow_array::RecordBatch,
-        quarantine: Vec<arrow_array::RecordBatch>,
+        features: RecordBatch,
+        quarantine: Vec<RecordBatch>,
     ) -> Result<Self, OfflineError> {
         let folder = quarantine_folder(&run.output, &binding.checked().partition.id);
         let create = run.writer(binding, folder, Arc::clone(binding.quarantine_schema()));
+        let view = Arc::clone(&run.job.view);
         run.workers
             .run(move || {
+                look(&mut self.checker, &view, &features)?;
                 self.features.write(features)?;
                 if !quarantine.is_empty() {
                     let mut writer = match self.quarantine.take() {
@@ -332,7 +355,8 @@ impl Writers {
     }
 
     /// Publishes the quarantine, then the features: whoever sees new features sees what was set aside for them.
-    async fn publish(self, run: &Run, binding: &Arc<Binding>) -> Result<(u64, Changes), OfflineError> {
+    async fn publish(self, run: &Run, binding: &Arc<Binding>) -> Result<Published, OfflineError> {
+        let earlier = run.earlier(&binding.checked().partition.id);
         let (output, view, now) = (run.output.clone(), Arc::clone(&run.job.view), run.job.now);
         let folder = binding.checked().partition.id.folder(&output);
         let merged =
@@ -345,23 +369,32 @@ impl Writers {
                     return Err(OfflineError::SourceChanged { file: changed.path.clone() });
                 }
                 let computed = self.features.finish()?;
+                let checks = self.checker.finish(&row_counts(&view, &earlier)?);
+                if checks.iter().any(CheckResult::fails) {
+                    // What is published stays, and so does what was set aside for it.
+                    let kept = rejected_folder(&output, &checked.partition.id).join(DATA_FILE);
+                    let bytes = computed.retarget(kept.clone())?.publish()?;
+                    return Ok(Published { bytes, changes: Changes::default(), checks, rejected: Some(kept) });
+                }
                 let target = computed.target().to_owned();
                 let (features, changes) = beside_published(&view, computed, now, merged)?;
                 let publish = || match features {
                     Some(features) => features.publish(),
                     None => target.metadata().map(|found| found.len()).map_err(OfflineError::io("read", &target)),
                 };
-                match self.quarantine {
+                let bytes = match self.quarantine {
                     Some(quarantine) => {
                         quarantine.finish()?.publish()?;
-                        Ok((publish()?, changes))
+                        publish()?
                     }
                     None => {
                         let bytes = publish()?;
                         remove_quarantine(&output, &checked.partition.id)?;
-                        Ok((bytes, changes))
+                        bytes
                     }
-                }
+                };
+                remove_rejected(&output, &checked.partition.id)?;
+                Ok(Published { bytes, changes, checks, rejected: None })
             })
             .await?
     }
@@ -383,7 +416,44 @@ fn beside_published(
     rerun::merge(&published, &PublishedFile::open(view, computed.path())?, now, writer)
 }
 
+/// Shows rows that stand to the checks.
+fn look(checker: &mut Checker, view: &BoundView, rows: &RecordBatch) -> Result<(), OfflineError> {
+    if view.view.checks.is_empty() {
+        return Ok(());
+    }
+    let RowColumns { keys, times, history, features } = RowColumns::of(view);
+    let standing = rerun::standing(rows.column(history + 1), rows.column(history + 2));
+    let rows = filter_record_batch(rows, &standing).map_err(|error| OfflineError::DataFusion(error.into()))?;
+    let outputs: Vec<usize> = (features..rows.num_columns()).collect();
+    let outputs = rows.project(&outputs).map_err(|error| OfflineError::DataFusion(error.into()))?;
+    let looked = checker.look(&rows.columns()[..keys], rows.column(times), &outputs);
+    looked.map_err(|error| OfflineError::Task(error.to_string()))
+}
+
+/// Rows that stand in published partitions. Blocking.
+fn row_counts(view: &BoundView, partitions: &[PartitionFiles]) -> Result<Vec<u64>, OfflineError> {
+    let rows = |partition: &PartitionFiles| {
+        partition.files.iter().map(|file| PublishedFile::open(view, &file.path)?.standing_rows()).sum()
+    };
+    partitions.iter().map(rows).collect()
+}
+
 impl Run {
+    /// The partitions before one that were published before the run and are no part of it, as many as the view's checks look at, the latest first. Those
+    /// of other folders above it do not count.
+    fn earlier(&self, id: &PartitionId) -> Vec<PartitionFiles> {
+        let partitions = self.job.view.view.checks.iter().filter_map(|check| match &check.expected {
+            Expected::RowCount { partitions, .. } => Some(*partitions as usize),
+            _ => None,
+        });
+        let above = |id: &PartitionId| id.as_str().rsplit_once('/').map(|(above, _)| above.to_owned());
+        let before = |old: &&PartitionFiles| old.id < *id && above(&old.id) == above(id);
+        let mut before: Vec<PartitionFiles> = self.before.iter().filter(before).cloned().collect();
+        before.sort_by(|a, b| b.id.cmp(&a.id));
+        before.truncate(partitions.max().unwrap_or(0));
+        before
+    }
+
     /// A job that begins a file in `folder`.
     fn writer(
         &self,

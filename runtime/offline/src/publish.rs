@@ -47,6 +47,18 @@ pub fn view_folder(offline_root: &Path, view: &str, version: u32) -> PathBuf {
     offline_root.join(view).join(format!("v{version}"))
 }
 
+const REJECTED_FOLDER: &str = "_rejected";
+
+/// Where the rows of a partition go that break a check.
+pub(crate) fn rejected_folder(view_folder: &Path, partition: &PartitionId) -> PathBuf {
+    partition.folder(&view_folder.join(REJECTED_FOLDER))
+}
+
+/// Removes what an earlier run kept aside because it broke a check. Blocking.
+pub(crate) fn remove_rejected(view_folder: &Path, partition: &PartitionId) -> Result<(), OfflineError> {
+    remove_data(rejected_folder(view_folder, partition), view_folder)
+}
+
 /// Where the rows go that a partition sets aside.
 pub(crate) fn quarantine_folder(view_folder: &Path, partition: &PartitionId) -> PathBuf {
     partition.folder(&view_folder.join(QUARANTINE_FOLDER))
@@ -54,7 +66,11 @@ pub(crate) fn quarantine_folder(view_folder: &Path, partition: &PartitionId) -> 
 
 /// Removes the quarantined rows of an earlier run. Blocking.
 pub(crate) fn remove_quarantine(view_folder: &Path, partition: &PartitionId) -> Result<(), OfflineError> {
-    let path = quarantine_folder(view_folder, partition).join(DATA_FILE);
+    remove_data(quarantine_folder(view_folder, partition), view_folder)
+}
+
+fn remove_data(folder: PathBuf, view_folder: &Path) -> Result<(), OfflineError> {
+    let path = folder.join(DATA_FILE);
     match fs::remove_file(&path) {
         Ok(()) => sync_folders(&path, view_folder),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),

@@ -4,6 +4,7 @@ use std::ops::AddAssign;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tandem_core::checks::CheckResult;
 use tandem_core::hash::Digest;
 
 use crate::listing::PartitionId;
@@ -61,6 +62,10 @@ pub struct PartitionReport {
     pub bytes_in: u64,
     /// Bytes of the published file, without the quarantine.
     pub bytes_out: u64,
+    /// What came of the view's checks, in their order.
+    pub checks: Vec<CheckResult>,
+    /// Where its rows are kept aside, not published, because a check fails; None where they are published.
+    pub rejected: Option<PathBuf>,
     /// Wall time from its first read to its publication.
     pub elapsed: Duration,
 }

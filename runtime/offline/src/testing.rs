@@ -71,6 +71,7 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
             history: History::Append,
             publish_delay: None,
             defaults: BTreeMap::new(),
+            checks: Vec::new(),
             on_error: OnError::Quarantine,
             nan: NanMode::Boundary,
             limits: TransformLimits::default(),

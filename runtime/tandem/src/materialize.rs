@@ -1,6 +1,6 @@
 //! Published feature rows into the online store: the newest of each entity, never back in time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use futures::TryStreamExt;
+use tandem_core::checks::{CheckResult, Checker};
 use tandem_core::canonical::{RowEncoder, schema_fingerprint};
 use tandem_core::hash::Digest;
 use tandem_core::key::KeyEncoder;
@@ -16,7 +17,7 @@ use tandem_core::model::{BoundView, JoinKey};
 use tandem_core::status::too_far_in_future;
 use tandem_core::time::{DayRange, Duration, Timestamp};
 use tandem_engine::Workers;
-use tandem_offline::{PublishedRows, RowColumns};
+use tandem_offline::{PartitionId, PublishedRows, RowColumns};
 use tandem_online::{Lookup, PutRow, Record, RecordRef, Store, TakenBack, ViewId, ViewIdentity};
 
 use crate::error::Error;
@@ -38,8 +39,17 @@ pub struct Request {
     pub max_future: Duration,
 }
 
+/// What came of the checks of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedPartition {
+    /// The partition.
+    pub partition: PartitionId,
+    /// In the order of the view's checks.
+    pub checks: Vec<CheckResult>,
+}
+
 /// What came of it, in rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// Rows read that count: they are neither retracted nor superseded.
     pub rows: u64,
@@ -55,6 +65,8 @@ pub struct Report {
     pub taken_back: u64,
     /// Partitions read.
     pub partitions: u64,
+    /// What came of the view's checks, where it has any. Nothing is written of partitions of which one fails.
+    pub checked: Vec<CheckedPartition>,
 }
 
 /// The number of a bound view in the store; registers it at its first use.
@@ -87,10 +99,17 @@ pub async fn run(
         let (store, view) = (store.clone(), Arc::clone(&view));
         workers.run(move || store_view(&store, &view)).await.map_err(worker_error)??
     };
+    let checked = check(&request, workers).await?;
+    let rejected: HashSet<PartitionId> =
+        checked.iter().filter(|part| part.checks.iter().any(CheckResult::fails)).map(|part| part.partition.clone()).collect();
     let mut rows = PublishedRows::open(Arc::clone(&view), &request.offline_root, request.range, BATCH_ROWS).await?;
-    let mut report = Report { partitions: rows.partitions().len() as u64, ..Report::default() };
+    let partitions = (rows.partitions().len() - rejected.len()) as u64;
+    let mut report = Report { partitions, checked, ..Report::default() };
     let mut stored = Vec::new();
     while let Some(batch) = rows.try_next().await? {
+        if rejected.contains(&batch.partition) {
+            continue;
+        }
         let (store, view) = (store.clone(), Arc::clone(&view));
         let (now, max_future) = (request.now, request.max_future);
         let (part, gone) = workers
@@ -116,6 +135,43 @@ pub async fn run(
         report.taken_back = take_back(&request, store, id, workers, stored).await?;
     }
     Ok(report)
+}
+
+/// Looks at all rows of the range that count, if the view has checks: what is published may be older than they are.
+async fn check(request: &Request, workers: &Workers) -> Result<Vec<CheckedPartition>, Error> {
+    let view = &request.view;
+    if view.view.checks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut rows = PublishedRows::open(Arc::clone(view), &request.offline_root, request.range, BATCH_ROWS).await?;
+    let new = || Checker::new(&view.view.checks, &view.signature);
+    let mut checkers: BTreeMap<PartitionId, (Checker, u64)> =
+        rows.partitions().iter().map(|id| (id.clone(), (new(), 0))).collect();
+    while let Some(batch) = rows.try_next().await? {
+        let (mut checker, mut count) = checkers.remove(&batch.partition).unwrap_or_else(|| (new(), 0));
+        let (view, partition) = (Arc::clone(view), batch.partition.clone());
+        let looked = workers.run(move || {
+            let rows = filter(&batch.rows, &batch.standing())?;
+            let RowColumns { keys, times, features, .. } = RowColumns::of(&view);
+            let outputs: Vec<usize> = (features..rows.num_columns()).collect();
+            let outputs = rows.project(&outputs).map_err(|error| Error::Data(error.to_string()))?;
+            let looked = checker.look(&rows.columns()[..keys], rows.column(times), &outputs);
+            looked.map_err(|error| Error::Data(error.to_string()))?;
+            count += rows.num_rows() as u64;
+            Ok::<_, Error>((checker, count))
+        });
+        checkers.insert(partition, looked.await.map_err(worker_error)??);
+    }
+    let above = |id: &PartitionId| id.as_str().rsplit_once('/').map(|(above, _)| above.to_owned());
+    // Of each folder above, the numbers of rows so far, the latest first.
+    let mut before: HashMap<Option<String>, Vec<u64>> = HashMap::new();
+    let finish = |(partition, (checker, count)): (PartitionId, (Checker, u64))| {
+        let before = before.entry(above(&partition)).or_default();
+        let checks = checker.finish(before);
+        before.insert(0, count);
+        CheckedPartition { partition, checks }
+    };
+    Ok(checkers.into_iter().map(finish).collect())
 }
 
 fn worker_error(panic: tandem_engine::WorkerPanic) -> Error {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::locate::{Key, Mistake};
+use crate::checks::{self, CheckMistake};
 use crate::defaults::{DefaultError, Defaults};
 use crate::hash::{Digest, definition_hash};
 use crate::json::JsonError;
@@ -53,6 +54,14 @@ pub enum BindError {
         feature: String,
         /// The entity.
         entity: String,
+    },
+    /// A check that does not go with the features.
+    #[error("{message}")]
+    Check {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: String,
     },
     /// A default for a feature that the component does not give.
     #[error("`defaults` of feature view `{view}` has `{feature}`, which its component does not give")]
@@ -192,6 +201,7 @@ impl BindError {
             BindError::UnknownInput { hint, .. }
             | BindError::UnknownDefault { hint, .. }
             | BindError::DefaultType { hint, .. }
+            | BindError::Check { hint, .. }
             | BindError::UnknownFeature { hint, .. }
             | BindError::UnknownColumn { hint, .. } => Some(hint),
             BindError::AsOfInput { .. } => Some("such an input must be a timestamp that is not nullable"),
@@ -210,6 +220,7 @@ impl BindError {
     pub fn key(&self) -> Key {
         match self {
             BindError::Signature { .. } | BindError::FeatureIsJoinKey { .. } => Key::of("component"),
+            BindError::Check { .. } => Key::of("checks"),
             BindError::UnknownDefault { feature, .. } | BindError::DefaultType { feature, .. } => {
                 Key::default_of(feature)
             }
@@ -276,6 +287,8 @@ pub fn bind(
     }
     let (defaults, wrong) = Defaults::of(&view, &signature);
     errors.extend(wrong.into_iter().map(|error| default_error(&view, &signature, error)));
+    let wrong = checks::mistakes(&view, &signature).into_iter();
+    errors.extend(wrong.map(|CheckMistake { message, hint }| BindError::Check { message, hint }));
     let mut upstream = Vec::new();
     for id in view.upstream() {
         match known.get(id) {

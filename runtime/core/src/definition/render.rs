@@ -7,7 +7,7 @@ use std::fmt::{Display, Write};
 use std::path::Path;
 
 use crate::limits::TransformLimits;
-use crate::model::{Alias, Entity, FeatureService, FeatureView, InputSource, Source, ViewSource};
+use crate::model::{Alias, Allowed, Check, Entity, Expected, FeatureService, FeatureView, InputSource, Source, ViewSource};
 use crate::parameter::ParameterValue;
 use crate::time::Timestamp;
 use crate::types::is_name;
@@ -34,6 +34,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         defaults,
         on_error,
         nan,
+        checks,
         limits,
         owner,
         description,
@@ -72,6 +73,9 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
     }
     out.line("on_error", quoted(on_error.as_str()));
     out.line("nan", quoted(nan.as_str()));
+    if !checks.is_empty() {
+        out.line("checks", list(checks, check_text));
+    }
     out.prose("owner", owner);
     out.prose("description", description);
     out.texts("[feature_view.tags]", tags);
@@ -267,6 +271,36 @@ fn input_text(input: &InputSource) -> String {
         }
         InputSource::EventTime { view } => format!("{{ view = {}, event_time = true }}", quoted(&view.to_string())),
     }
+}
+
+fn check_text(check: &Check) -> String {
+    let Check { expected, action } = check;
+    let mut keys = vec![("check", quoted(expected.kind()))];
+    keys.extend(expected.feature().map(|feature| ("feature", quoted(feature))));
+    let bounds = |min: &Option<f64>, max: &Option<f64>| {
+        let bound = |key, bound: &Option<f64>| bound.map(|bound| (key, float_text(bound)));
+        [bound("min", min), bound("max", max)].into_iter().flatten()
+    };
+    match expected {
+        Expected::NullRate { feature: _, max } => keys.push(("max", float_text(*max))),
+        Expected::Range { feature: _, min, max } => keys.extend(bounds(min, max)),
+        Expected::Values { feature: _, allowed } => keys.push((
+            "allowed",
+            match allowed {
+                Allowed::Texts(texts) => list(texts, |text| quoted(text)),
+                Allowed::Integers(integers) => list(integers, i64::to_string),
+            },
+        )),
+        Expected::Unique => {}
+        Expected::CompleteKeys { missing } => keys.push(("max", float_text(*missing))),
+        Expected::RowCount { min, max, partitions } => {
+            keys.extend(bounds(min, max));
+            keys.push(("partitions", partitions.to_string()));
+        }
+    }
+    keys.push(("action", quoted(action.as_str())));
+    let keys: Vec<String> = keys.into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    format!("{{ {} }}", keys.join(", "))
 }
 
 fn parameter_text(parameter: &ParameterValue) -> String {

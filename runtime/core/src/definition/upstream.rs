@@ -264,6 +264,7 @@ pub(super) fn refuse_stored_keys(table: &Table<'_>) {
         ("history", "it publishes no rows that could be computed again"),
         ("publish_delay", "it has no rows that are published"),
         ("defaults", "it is computed whenever it is asked for, so its transform can give the value itself"),
+        ("checks", "it publishes no rows that could be looked at"),
         ("key_columns", "its keys come with the request, under the names of the join keys"),
     ];
     for (key, reason) in reasons {

@@ -10,7 +10,7 @@ use toml::de::DeValue;
 use super::names::{Names, read_name};
 use super::reader::Table;
 use super::references::Views;
-use super::{defaults, parameters, source, upstream};
+use super::{checks, defaults, parameters, source, upstream};
 use crate::limits::TransformLimits;
 use crate::model::{
     AsOf, Deprecation, Entity, FeatureView, History, KnownBy, NanMode, OnError, Source, SourceKind, Stage, ViewSource,
@@ -34,6 +34,7 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "publish_delay",
     "defaults",
     "on_error",
+    "checks",
     "nan",
     "owner",
     "description",
@@ -125,6 +126,7 @@ pub(super) fn read(
             .and_then(|value| table.choice("nan", value, &NanMode::ALL, NanMode::as_str))
             .unwrap_or(NanMode::Boundary),
         history: history.unwrap_or(History::Append),
+        checks: if on_demand { Vec::new() } else { checks::read(table) },
         limits: read_limits(table),
         owner: table.prose("owner"),
         description: table.prose("description"),

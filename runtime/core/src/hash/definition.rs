@@ -26,6 +26,7 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 ///   digest; data is new every day, and a source in staging has the same meaning as in production.
 /// - Names of entities and all outputs of the signature: what they mean is in the join keys, and in the component
 ///   with its parameters.
+/// - Checks: rows that break them are published whole or not at all.
 /// - Owner, description, tags, stage, deprecation: they are for people.
 ///
 /// The bytes are the text [`DEFINITION_ENCODING`] and a record (`encoding.rs`).
@@ -56,6 +57,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         history,
         publish_delay,
         defaults: _, // typed by the signature
+        checks: _, // they change no value
         on_error,
         nan,
         limits,

@@ -14,6 +14,7 @@ use crate::testing::{
     NEW_YEAR, Native, Row, UNLUCKY, days, rows, run, run_function, source_batch, two_days, view, write,
 };
 
+mod checks;
 mod history;
 mod interruption;
 mod over_a_view;

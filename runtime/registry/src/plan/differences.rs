@@ -53,6 +53,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         history,
         publish_delay,
         defaults,
+        checks,
         on_error,
         nan,
         limits,
@@ -95,6 +96,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
     } else if found.meaning.is_empty() {
         found.meaning.push("what an upstream view or the encoding covers".to_owned());
     }
+    found.documentation(old.checks != *checks, "checks");
     found.documentation(old.owner != *owner, "owner");
     found.documentation(old.description != *description, "description");
     found.documentation(old.tags != *tags, "tags");

@@ -62,6 +62,7 @@ fn view(name: &str, version: u32, reads: &[ViewVersion]) -> FeatureView {
         history: History::Append,
         publish_delay: None,
         defaults: BTreeMap::new(),
+        checks: Vec::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
         limits: TransformLimits::default(),

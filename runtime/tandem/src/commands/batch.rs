@@ -52,7 +52,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     progress.finish();
     warn(context, &report);
     context.output.data(|| text(&report), || json(&report));
-    Ok(())
+    let rejected: Vec<String> = report.partitions.iter().filter_map(|one| one.rejected.as_ref()).map(|path| path.display().to_string()).collect();
+    if rejected.is_empty() { Ok(()) } else { Err(Error::ChecksFailed { view: arguments.view.clone(), kept: rejected }) }
 }
 
 /// The clock, read at the edge: nothing below reads one.
@@ -71,6 +72,14 @@ fn warn(context: &Context, report: &BatchReport) {
     ];
     for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
         context.output.warning(format!("{what}: {}", grouped(*count)));
+    }
+    for partition in &report.partitions {
+        for check in &partition.checks {
+            if let Some(broken) = &check.broken {
+                let what = if check.fails() { "not published: " } else { "" };
+                context.output.warning(format!("{}: {what}check {}: {broken}", partition.partition, check.check));
+            }
+        }
     }
     if rows.retracted > 0 {
         let count = grouped(rows.retracted);
@@ -124,6 +133,11 @@ fn json(report: &BatchReport) -> Value {
         let mut json = counts(partition.rows);
         json["partition"] = json!(partition.partition.as_str());
         json["source_snapshot"] = json!(partition.snapshot.to_string());
+        let checks = partition.checks.iter().map(|check| {
+            json!({ "check": check.check, "action": check.action.as_str(), "broken": check.broken })
+        });
+        json["checks"] = checks.collect();
+        json["rejected"] = json!(partition.rejected.as_ref().map(|path| path.display().to_string()));
         json["bytes_in"] = json!(partition.bytes_in);
         json["bytes_out"] = json!(partition.bytes_out);
         json["seconds"] = json!(partition.elapsed.as_secs_f64());

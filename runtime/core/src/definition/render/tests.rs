@@ -7,7 +7,7 @@ use super::super::{File, parse_registered};
 use super::*;
 use crate::definition::DURATION_DAYS_MAX;
 use crate::model::{
-    AsOf, Deprecation, History, JoinKey, KnownBy, NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind, Stage,
+    Allowed, AsOf, Check, CheckAction, Deprecation, Expected, History, JoinKey, KnownBy, NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind, Stage,
     ViewVersion,
 };
 use crate::parameter::Parameters;
@@ -148,6 +148,28 @@ fn limits() -> impl Strategy<Value = TransformLimits> {
     )
 }
 
+fn check() -> impl Strategy<Value = Check> {
+    let share = || prop_oneof![Just(0.0), Just(1.0), 0.0..1.0];
+    let bounds = prop_oneof![
+        (0.0..1e300).prop_map(|min| (Some(min), None)),
+        (0.0..1e300).prop_map(|max| (None, Some(max))),
+        (0.0..1.0, 1.0..1e300).prop_map(|(min, max)| (Some(min), Some(max))),
+    ];
+    let allowed = prop_oneof![
+        prop::collection::vec(text(), 1..3).prop_map(Allowed::Texts),
+        prop::collection::vec(any::<i64>(), 1..3).prop_map(Allowed::Integers),
+    ];
+    let expected = prop_oneof![
+        (name(), share()).prop_map(|(feature, max)| Expected::NullRate { feature, max }),
+        (name(), bounds.clone()).prop_map(|(feature, (min, max))| Expected::Range { feature, min, max }),
+        (name(), allowed).prop_map(|(feature, allowed)| Expected::Values { feature, allowed }),
+        Just(Expected::Unique),
+        share().prop_map(|missing| Expected::CompleteKeys { missing }),
+        (bounds, 1..=10_000_u32).prop_map(|((min, max), partitions)| Expected::RowCount { min, max, partitions }),
+    ];
+    (expected, prop::sample::select(CheckAction::ALL.to_vec())).prop_map(|(expected, action)| Check { expected, action })
+}
+
 /// A stored view over files. Its stage may be read by every other.
 fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
     let choices = (
@@ -166,10 +188,10 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
         texts(text(), text()),
     );
     let rest = (path_text(), parameters(), limits(), text(), text(), -719_528..=2_932_896_i32, any::<bool>());
-    let later = (prop::option::of(0..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64), defaults());
+    let later = (prop::option::of(0..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64), defaults(), prop::collection::vec(check(), 0..4));
     (name(), 1..=u32::MAX, source(root), entities(), choices, maps, rest, later).prop_map(
         move |(name, version, source, entities, choices, maps, rest, later)| {
-            let (publish_delay, defaults) = later;
+            let (publish_delay, defaults, checks) = later;
             let (stage, as_of, known_by, on_error, nan, history, ttl) = choices;
             let (inputs, key_columns, tags) = maps;
             let (component, parameters, limits, owner, description, since, replaced) = rest;
@@ -198,6 +220,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
                 history,
                 publish_delay: publish_delay.map(Duration::from_micros),
                 defaults,
+                checks,
                 on_error,
                 nan,
                 limits,
@@ -236,6 +259,7 @@ fn on_demand(view: FeatureView, upstream: &FeatureView, feature: String) -> Feat
         as_of: AsOf::AtOrBefore,
         known_by: KnownBy::Event,
         history: History::Append,
+        checks: Vec::new(),
         publish_delay: None,
         defaults: BTreeMap::new(),
         ..view
@@ -340,6 +364,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
         history: History::Append,
         publish_delay: Some(Duration::from_micros(600_000_000)),
         defaults: [("country".to_owned(), "AT".into()), ("mean".to_owned(), 0.0.into())].into(),
+        checks: Vec::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
         limits: TransformLimits::default(),

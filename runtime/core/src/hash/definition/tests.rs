@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{AsOf, Deprecation, History, KnownBy, NanMode, OnError, SourceKind, Stage};
+use crate::model::{AsOf, Check, CheckAction, Deprecation, History, KnownBy, NanMode, OnError, SourceKind, Stage};
 use crate::time::{Day, Duration, Timestamp};
 use crate::types::{DataType, Field};
 
@@ -93,6 +93,7 @@ fn case() -> Case {
         history: History::Append,
         publish_delay: None,
         defaults: BTreeMap::new(),
+        checks: Vec::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
         // Written out: a new default must not change the pinned hash below.
@@ -214,6 +215,9 @@ const NOT_COVERED: &[Change] = &[
     ("FeatureView.deprecation", |c| {
         c.view.deprecation = Some(Deprecation { since: Day(0), replacement: Some(ViewVersion::new("spend", 1)) });
     }),
+    ("FeatureView.checks", |c| {
+        c.view.checks = vec![Check { expected: Expected::Unique, action: CheckAction::Fail }];
+    }),
     ("FeatureView.component", |c| c.view.component = "elsewhere.wasm".into()),
     ("FeatureView.owner", |c| c.view.owner = "risk".to_owned()),
     ("FeatureView.description", |c| c.view.description = "text".to_owned()),
@@ -255,7 +259,7 @@ fn every_field_is_covered_or_left_out_on_purpose() {
     let case = case();
     let mut fields: BTreeSet<&str> = BTreeSet::new();
     fields.extend(fields!(FeatureView {
-        name, version, stage, deprecation, source, entities, component, parameters, inputs, key_columns, ttl, as_of, known_by, history, publish_delay, defaults, on_error,
+        name, version, stage, deprecation, source, entities, component, parameters, inputs, key_columns, ttl, as_of, known_by, history, publish_delay, defaults, checks, on_error,
         nan, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {

@@ -92,7 +92,8 @@ fn events_are_corrected_and_retracted_by_later_days() {
 fn what_breaks_a_check_is_neither_published_nor_served() {
     let project = Project::new();
     let checks = |action: &str| {
-        let check = format!("checks = [{{ check = \"range\", feature = \"value\", max = 700, action = \"{action}\" }}]");
+        let check =
+            format!("checks = [{{ check = \"range\", feature = \"value\", max = 700, action = \"{action}\" }}]");
         project.define(&[("on_error = \"fail\"", &format!("{check}\non_error = \"fail\""))]);
     };
     checks("fail");
@@ -104,7 +105,10 @@ fn what_breaks_a_check_is_neither_published_nor_served() {
     let told = format!("warning: date=2024-03-02: not published: check `range` of `value`: {broken}\n");
     assert!(notes.contains(&told) && notes.contains("error: checks of feature view `doubles` fail"), "{notes}");
     let names: Vec<String> = project.published().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["doubles/v1/_rejected/date=2024-03-02/part-0.parquet", "doubles/v1/date=2024-03-01/part-0.parquet"]);
+    assert_eq!(
+        names,
+        ["doubles/v1/_rejected/date=2024-03-02/part-0.parquet", "doubles/v1/date=2024-03-01/part-0.parquet"]
+    );
 
     // Published under a check that only warns, it is not materialized under one that fails.
     checks("warn");
@@ -117,7 +121,10 @@ fn what_breaks_a_check_is_neither_published_nor_served() {
     assert_eq!(got(&project, 1), ("PRESENT".to_owned(), Value::from(200)));
     assert_eq!(got(&project, 3).0, "NOT_FOUND");
 
-    project.define(&[("on_error = \"fail\"", "checks = [{ check = \"range\", feature = \"valu\", max = 7 }]\non_error = \"fail\"")]);
+    project.define(&[(
+        "on_error = \"fail\"",
+        "checks = [{ check = \"range\", feature = \"valu\", max = 7 }]\non_error = \"fail\"",
+    )]);
     let (_, notes) = project.told(&["check"], 2);
     assert!(notes.contains("looks at a feature that its component does not give"), "{notes}");
 }

@@ -46,7 +46,10 @@ pub fn mistakes(view: &FeatureView, signature: &Signature) -> Vec<CheckMistake> 
         let name = check.expected.name();
         let Some(output) = signature.outputs.iter().find(|output| output.name == feature) else {
             let names: Vec<&str> = signature.outputs.iter().map(|output| output.name.as_str()).collect();
-            let message = format!("check {name} of feature view `{}` looks at a feature that its component does not give", view.name);
+            let message = format!(
+                "check {name} of feature view `{}` looks at a feature that its component does not give",
+                view.name
+            );
             return Some(CheckMistake { message, hint: suggest::hint(feature, "features", &names) });
         };
         let fits = match &check.expected {
@@ -57,7 +60,10 @@ pub fn mistakes(view: &FeatureView, signature: &Signature) -> Vec<CheckMistake> 
         };
         let hint = "ranges are of int64 and float64 features, allowed strings of string features, allowed integers of int64 ones";
         (!fits).then(|| CheckMistake {
-            message: format!("check {name} of feature view `{}` does not go with its type {}", view.name, output.data_type),
+            message: format!(
+                "check {name} of feature view `{}` does not go with its type {}",
+                view.name, output.data_type
+            ),
             hint: hint.to_owned(),
         })
     };
@@ -93,7 +99,12 @@ impl Checker {
     }
 
     /// Looks at rows: their join keys, event times, and features in the order of the signature. The uniqueness of rows costs about 32 bytes for each.
-    pub fn look(&mut self, keys: &[ArrayRef], event_times: &ArrayRef, features: &RecordBatch) -> Result<(), CanonicalError> {
+    pub fn look(
+        &mut self,
+        keys: &[ArrayRef],
+        event_times: &ArrayRef,
+        features: &RecordBatch,
+    ) -> Result<(), CanonicalError> {
         let rows = features.num_rows();
         self.rows += rows as u64;
         for (index, check) in self.checks.iter().enumerate() {
@@ -116,7 +127,8 @@ impl Checker {
                 }
                 (Expected::Values { allowed: Allowed::Texts(texts), .. }, Some(feature)) => {
                     let strings = feature.as_string::<i32>();
-                    let other = |row: &usize| strings.is_valid(*row) && !texts.iter().any(|text| text == strings.value(*row));
+                    let other =
+                        |row: &usize| strings.is_valid(*row) && !texts.iter().any(|text| text == strings.value(*row));
                     (0..rows).filter(other).for_each(|row| breaks(row, &|row| format!("{:?}", strings.value(row))));
                 }
                 (Expected::Values { allowed: Allowed::Integers(allowed), .. }, Some(feature)) => {
@@ -138,7 +150,8 @@ impl Checker {
                 }
                 (Expected::CompleteKeys { .. }, _) => {
                     let missing = |key: &ArrayRef, row: usize| {
-                        key.is_null(row) || key.as_primitive_opt::<Float64Type>().is_some_and(|key| key.value(row).is_nan())
+                        key.is_null(row)
+                            || key.as_primitive_opt::<Float64Type>().is_some_and(|key| key.value(row).is_nan())
                     };
                     *count += (0..rows).filter(|row| keys.iter().any(|key| missing(key, *row))).count() as u64;
                 }
@@ -157,12 +170,16 @@ impl Checker {
             let share = *count as f64 / rows.max(1) as f64;
             let example = example.as_ref().map(|value| format!(", for instance {value}")).unwrap_or_default();
             let broken = match &check.expected {
-                Expected::NullRate { max, .. } => (share > *max).then(|| format!("{}, and at most {max} of them may be", of("values are null"))),
+                Expected::NullRate { max, .. } => {
+                    (share > *max).then(|| format!("{}, and at most {max} of them may be", of("values are null")))
+                }
                 Expected::Range { min, max, .. } => (*count > 0).then(|| {
                     let bound = |bound: &Option<f64>| bound.map_or(String::new(), |bound| bound.to_string());
                     format!("{} {}..={}{example}", of("values lie outside"), bound(min), bound(max))
                 }),
-                Expected::Values { .. } => (*count > 0).then(|| format!("{}{example}", of("values are none of the allowed ones"))),
+                Expected::Values { .. } => {
+                    (*count > 0).then(|| format!("{}{example}", of("values are none of the allowed ones")))
+                }
                 Expected::Unique => (*count > 0).then(|| of("rows have the keys and event time of another")),
                 Expected::CompleteKeys { missing } => {
                     (share > *missing).then(|| format!("{}, and at most {missing} of them may", of("rows lack a key")))
@@ -194,7 +211,8 @@ mod tests {
 
     fn signature() -> Signature {
         let field = |name: &str, data_type| Field::new(name, data_type, true);
-        let outputs = vec![field("mean", DataType::Float64), field("country", DataType::String), field("count", DataType::Int64)];
+        let outputs =
+            vec![field("mean", DataType::Float64), field("country", DataType::String), field("count", DataType::Int64)];
         Signature { inputs: Vec::new(), outputs, doc: String::new() }
     }
 
@@ -208,7 +226,9 @@ mod tests {
         let mut checker = Checker::new(checks, &signature());
         for rows in batches {
             let keys: ArrayRef = Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>());
-            let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.1)).with_timezone("UTC"));
+            let times: ArrayRef = Arc::new(
+                TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.1)).with_timezone("UTC"),
+            );
             let features: Vec<ArrayRef> = vec![
                 Arc::new(rows.iter().map(|row| row.2).collect::<Float64Array>()),
                 Arc::new(rows.iter().map(|row| row.3).collect::<StringArray>()),

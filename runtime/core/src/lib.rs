@@ -21,8 +21,8 @@
 //! - [`sample`]: sample rows, generated from a signature
 
 pub mod canonical;
-pub mod defaults;
 pub mod checks;
+pub mod defaults;
 pub mod definition;
 pub mod feature_plan;
 pub mod hash;

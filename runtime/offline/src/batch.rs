@@ -25,7 +25,8 @@ use crate::footers::CheckedPartition;
 use crate::listing::{self, PartitionFiles, PartitionId};
 use crate::options::BatchOptions;
 use crate::publish::{
-    OutputLock, check_published, metadata, quarantine_folder, rejected_folder, remove_quarantine, remove_rejected, view_folder,
+    OutputLock, check_published, metadata, quarantine_folder, rejected_folder, remove_quarantine, remove_rejected,
+    view_folder,
 };
 use crate::report::{BatchReport, PartitionReport, Progress, RowCounts};
 use crate::rerun::{self, Changes, PublishedFile};

@@ -9,8 +9,8 @@ use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use futures::TryStreamExt;
-use tandem_core::checks::{CheckResult, Checker};
 use tandem_core::canonical::{RowEncoder, schema_fingerprint};
+use tandem_core::checks::{CheckResult, Checker};
 use tandem_core::hash::Digest;
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::{BoundView, JoinKey};
@@ -100,8 +100,11 @@ pub async fn run(
         workers.run(move || store_view(&store, &view)).await.map_err(worker_error)??
     };
     let checked = check(&request, workers).await?;
-    let rejected: HashSet<PartitionId> =
-        checked.iter().filter(|part| part.checks.iter().any(CheckResult::fails)).map(|part| part.partition.clone()).collect();
+    let rejected: HashSet<PartitionId> = checked
+        .iter()
+        .filter(|part| part.checks.iter().any(CheckResult::fails))
+        .map(|part| part.partition.clone())
+        .collect();
     let mut rows = PublishedRows::open(Arc::clone(&view), &request.offline_root, request.range, BATCH_ROWS).await?;
     let partitions = (rows.partitions().len() - rejected.len()) as u64;
     let mut report = Report { partitions, checked, ..Report::default() };

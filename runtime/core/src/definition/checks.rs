@@ -56,7 +56,9 @@ fn read_one<'a>(view: &Table<'a>, item: &'a Value<'a>) -> Option<Check> {
     };
     let expected = match kind {
         "null_rate" => {
-            let max = table.required("max", "`max = 0.05`, the greatest share of nulls").and_then(|value| share(&table, value));
+            let max = table
+                .required("max", "`max = 0.05`, the greatest share of nulls")
+                .and_then(|value| share(&table, value));
             Expected::NullRate { feature: feature()?, max: max? }
         }
         "range" => {
@@ -64,7 +66,8 @@ fn read_one<'a>(view: &Table<'a>, item: &'a Value<'a>) -> Option<Check> {
             Expected::Range { feature: feature()?, min, max }
         }
         "values" => {
-            let allowed = table.required("allowed", "`allowed = [\"AT\", \"DE\"]`").and_then(|value| allowed(&table, value));
+            let allowed =
+                table.required("allowed", "`allowed = [\"AT\", \"DE\"]`").and_then(|value| allowed(&table, value));
             Expected::Values { feature: feature()?, allowed: allowed? }
         }
         "unique" => Expected::Unique,
@@ -85,7 +88,11 @@ fn bounds(table: &Table<'_>, least: f64) -> Option<(Option<f64>, Option<f64>)> {
     let bound = |key: &'static str| table.get(key).map(|value| number(table, key, value, least, f64::INFINITY));
     let (min, max) = (bound("min"), bound("max"));
     if min.is_none() && max.is_none() {
-        table.place.error(table.span.clone(), format!("{} has neither `min` nor `max`", table.what), "add one of them".to_owned());
+        table.place.error(
+            table.span.clone(),
+            format!("{} has neither `min` nor `max`", table.what),
+            "add one of them".to_owned(),
+        );
         return None;
     }
     let (min, max) = (min.map_or(Some(None), |min| min.map(Some))?, max.map_or(Some(None), |max| max.map(Some))?);
@@ -105,7 +112,9 @@ fn share(table: &Table<'_>, value: &Value<'_>) -> Option<f64> {
 
 fn number(table: &Table<'_>, key: &str, value: &Value<'_>, least: f64, greatest: f64) -> Option<f64> {
     let number = match value.get_ref() {
-        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|number| number as f64),
+        DeValue::Integer(integer) => {
+            i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|number| number as f64)
+        }
         DeValue::Float(float) => float.as_str().parse().ok(),
         _ => {
             table.wrong_type(key, value, "a number", None);

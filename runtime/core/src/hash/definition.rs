@@ -57,7 +57,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         history,
         publish_delay,
         defaults: _, // typed by the signature
-        checks: _, // they change no value
+        checks: _,   // they change no value
         on_error,
         nan,
         limits,

@@ -52,7 +52,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     progress.finish();
     warn(context, &report);
     context.output.data(|| text(&report), || json(&report));
-    let rejected: Vec<String> = report.partitions.iter().filter_map(|one| one.rejected.as_ref()).map(|path| path.display().to_string()).collect();
+    let rejected: Vec<String> = report
+        .partitions
+        .iter()
+        .filter_map(|one| one.rejected.as_ref())
+        .map(|path| path.display().to_string())
+        .collect();
     if rejected.is_empty() { Ok(()) } else { Err(Error::ChecksFailed { view: arguments.view.clone(), kept: rejected }) }
 }
 
@@ -133,9 +138,10 @@ fn json(report: &BatchReport) -> Value {
         let mut json = counts(partition.rows);
         json["partition"] = json!(partition.partition.as_str());
         json["source_snapshot"] = json!(partition.snapshot.to_string());
-        let checks = partition.checks.iter().map(|check| {
-            json!({ "check": check.check, "action": check.action.as_str(), "broken": check.broken })
-        });
+        let checks = partition
+            .checks
+            .iter()
+            .map(|check| json!({ "check": check.check, "action": check.action.as_str(), "broken": check.broken }));
         json["checks"] = checks.collect();
         json["rejected"] = json!(partition.rejected.as_ref().map(|path| path.display().to_string()));
         json["bytes_in"] = json!(partition.bytes_in);

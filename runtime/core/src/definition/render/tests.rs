@@ -7,8 +7,8 @@ use super::super::{File, parse_registered};
 use super::*;
 use crate::definition::DURATION_DAYS_MAX;
 use crate::model::{
-    Allowed, AsOf, Check, CheckAction, Deprecation, Expected, History, JoinKey, KnownBy, NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind, Stage,
-    ViewVersion,
+    Allowed, AsOf, Check, CheckAction, Deprecation, Expected, History, JoinKey, KnownBy, NanMode, OnError,
+    PublishedRows, ServiceFeatures, SourceKind, Stage, ViewVersion,
 };
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration, MICROS_PER_DAY};
@@ -167,7 +167,8 @@ fn check() -> impl Strategy<Value = Check> {
         share().prop_map(|missing| Expected::CompleteKeys { missing }),
         (bounds, 1..=10_000_u32).prop_map(|((min, max), partitions)| Expected::RowCount { min, max, partitions }),
     ];
-    (expected, prop::sample::select(CheckAction::ALL.to_vec())).prop_map(|(expected, action)| Check { expected, action })
+    (expected, prop::sample::select(CheckAction::ALL.to_vec()))
+        .prop_map(|(expected, action)| Check { expected, action })
 }
 
 /// A stored view over files. Its stage may be read by every other.
@@ -188,7 +189,11 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
         texts(text(), text()),
     );
     let rest = (path_text(), parameters(), limits(), text(), text(), -719_528..=2_932_896_i32, any::<bool>());
-    let later = (prop::option::of(0..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64), defaults(), prop::collection::vec(check(), 0..4));
+    let later = (
+        prop::option::of(0..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64),
+        defaults(),
+        prop::collection::vec(check(), 0..4),
+    );
     (name(), 1..=u32::MAX, source(root), entities(), choices, maps, rest, later).prop_map(
         move |(name, version, source, entities, choices, maps, rest, later)| {
             let (publish_delay, defaults, checks) = later;

@@ -2,7 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{AsOf, Check, CheckAction, Deprecation, History, KnownBy, NanMode, OnError, SourceKind, Stage};
+use crate::model::{
+    AsOf, Check, CheckAction, Deprecation, Expected, History, KnownBy, NanMode, OnError, SourceKind, Stage,
+};
 use crate::time::{Day, Duration, Timestamp};
 use crate::types::{DataType, Field};
 

@@ -115,7 +115,7 @@ fn batch(runtime: &Runtime, project: &Path, view: &str, threads: usize) -> Resul
     let view = opened.view(view)?;
     let request = BatchRequest {
         view: view.bound,
-        transform: view.transform,
+        transform: view.transform.expect("a component"),
         range: None,
         offline_root: opened.project.settings.storage.offline.clone(),
         now: now(),
@@ -135,11 +135,11 @@ fn serve_views(runtime: &Runtime, project: &Path, threads: usize, views: &[&str]
     let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
     let served = |view: &&str| -> Result<ServedView, Failure> {
         let view = opened.view(view)?;
-        let on_demand = OnDemand::new(view.transform, opened.workers.clone(), options);
+        let on_demand = view.transform.map(|transform| OnDemand::new(transform, opened.workers.clone(), options));
         Ok(ServedView { bound: Arc::clone(&view.bound), on_demand, store_view: None })
     };
     let state = ServerState {
-        live: Live::new(None, views.iter().map(served).collect::<Result<_, _>>()?, &[]),
+        live: Live::new(None, views.iter().map(served).collect::<Result<_, _>>()?, &[], &[]),
         store: None,
         settings: opened.project.settings.server.clone(),
         clock: now,

@@ -1,7 +1,7 @@
 //! What Tandem costs: every figure beside its baseline, measured in the same run, as Markdown.
 //!
 //! ```text
-//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours] [registry]
+//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours] [registry] [languages]
 //! ```
 //!
 //! In the order of the table:
@@ -13,9 +13,10 @@
 //! - `http`: one row on demand over HTTP, against a bare axum route (`echo`), asked by `load`
 //! - `neighbours`: the same view beside one that attacks, against itself alone
 //! - `registry`: a thousand views planned, registered, served, and replaced while they are served
+//! - `languages`: the example of each language built, started and called, against plain Python and pandas (`baselines/`)
 //!
 //! What they share: `race` times contenders in turns, `guests` builds and loads components, `columns` makes rows, `project` lays the quickstart
-//! out at several sizes, `child` measures in a process of its own, `markdown` writes tables.
+//! out at several sizes, `child` measures in a process of its own, `tools` installs what other languages need, `markdown` writes tables.
 
 mod batch;
 mod child;
@@ -25,6 +26,7 @@ mod crossing;
 mod echo;
 mod guests;
 mod http;
+mod languages;
 mod load;
 mod machine;
 mod markdown;
@@ -33,6 +35,7 @@ mod neighbours;
 mod project;
 mod race;
 mod registry;
+mod tools;
 mod transforms;
 
 use std::error::Error;
@@ -75,11 +78,20 @@ enum Section {
     Neighbours,
     /// A registry of a thousand views
     Registry,
+    /// The common example in each language
+    Languages,
 }
 
 impl Section {
-    const ALL: [Section; 6] =
-        [Section::Transforms, Section::Crossing, Section::Batch, Section::Http, Section::Neighbours, Section::Registry];
+    const ALL: [Section; 7] = [
+        Section::Transforms,
+        Section::Crossing,
+        Section::Batch,
+        Section::Http,
+        Section::Neighbours,
+        Section::Registry,
+        Section::Languages,
+    ];
 }
 
 fn main() -> ExitCode {
@@ -109,6 +121,7 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
             Section::Http => http::run(arguments.quick)?,
             Section::Neighbours => neighbours::run(arguments.quick)?,
             Section::Registry => registry::run(arguments.quick)?,
+            Section::Languages => languages::run(arguments.quick)?,
         })?;
     }
     Ok(())

@@ -23,6 +23,7 @@
 mod authors;
 mod bad_input;
 mod cli;
+mod columns;
 mod crash;
 mod docs;
 mod edges;

@@ -14,6 +14,7 @@
 mod bind;
 mod bind_service;
 mod checks;
+mod columns;
 mod defaults;
 mod diagnostic;
 mod entity;

@@ -1,6 +1,7 @@
 //! What definitions mean once they are checked. [`crate::definition`] makes these; nothing here is unchecked.
 
 mod check;
+mod column;
 mod reference;
 mod service;
 
@@ -9,16 +10,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use check::{Allowed, Check, CheckAction, Expected};
+pub use column::ColumnFeature;
 pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
 pub use service::{Alias, FeatureService, ServiceFeatures};
 
 use crate::defaults::Defaults;
 use crate::definition::Settings;
-use crate::hash::Digest;
+use crate::hash::{Digest, columns_digest};
 use crate::limits::TransformLimits;
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration};
-use crate::types::{DataType, Signature};
+use crate::types::{DataType, Field, Signature, VALID_TO};
 
 /// A thing that features describe: a user, an airport, an order.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,17 +49,20 @@ pub enum SourceKind {
     Events,
     /// A row is the state of an entity from its event time on.
     State,
+    /// A row is the state of an entity from its event time on, until another instant that it tells.
+    Dimension,
 }
 
 impl SourceKind {
     /// Every variant.
-    pub const ALL: [SourceKind; 2] = [SourceKind::Events, SourceKind::State];
+    pub const ALL: [SourceKind; 3] = [SourceKind::Events, SourceKind::State, SourceKind::Dimension];
 
     /// Its word in definition files; part of the definition hash.
     pub fn as_str(self) -> &'static str {
         match self {
             SourceKind::Events => "events",
             SourceKind::State => "state",
+            SourceKind::Dimension => "dimension",
         }
     }
 }
@@ -71,8 +76,10 @@ pub struct Source {
     pub path: PathBuf,
     /// What a row is.
     pub kind: SourceKind,
-    /// Column with the event time.
+    /// Column with the event time; of a dimension the one from which on a row is valid.
     pub event_time: String,
+    /// Column with the end of a row's validity (exclusive; null where it is open): of a dimension, and of nothing else.
+    pub valid_to: Option<String>,
     /// Column with the created time.
     pub created_time: Option<String>,
     /// Column with the position in the source's log (int64).
@@ -202,6 +209,29 @@ impl NanMode {
     }
 }
 
+/// How long an instance lives that answers requests on demand. It changes no value: a component is proved to give the same bits in an
+/// instance that was used before, or it is not registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceMode {
+    /// One call: nothing can pass from one call to another.
+    PerCall,
+    /// Several calls, as many as a proof covers; what is registered only.
+    Reused,
+}
+
+impl InstanceMode {
+    /// Every variant.
+    pub const ALL: [InstanceMode; 2] = [InstanceMode::PerCall, InstanceMode::Reused];
+
+    /// Its word in definition files; not part of the definition hash.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            InstanceMode::PerCall => "per_call",
+            InstanceMode::Reused => "reused",
+        }
+    }
+}
+
 /// How far a version may be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -306,6 +336,11 @@ impl ViewSource {
         }
     }
 
+    /// Whether rows tell when they end.
+    pub fn has_valid_to(&self) -> bool {
+        self.kind() == Some(SourceKind::Dimension)
+    }
+
     /// Hive column with the day of the event time.
     pub fn partition(&self) -> Option<&str> {
         match self {
@@ -398,8 +433,11 @@ pub struct FeatureView {
     pub source: ViewSource,
     /// The entities that key it: at least one for a stored view; those of all upstream views, and maybe more, for an on-demand view.
     pub entities: Vec<Arc<Entity>>,
-    /// The component file.
+    /// The component file; empty for a view of columns.
     pub component: PathBuf,
+    /// Its features, where they are columns of its source as they are; empty for a view with a component. A view of columns has a source of files, no
+    /// parameters, the limits' defaults, and an input for each feature.
+    pub columns: Vec<ColumnFeature>,
     /// Parameters of the transform.
     pub parameters: Parameters,
     /// Inputs that do not come from the column of their own name. An input `as_of` is always [`InputSource::AsOf`].
@@ -422,6 +460,8 @@ pub struct FeatureView {
     pub on_error: OnError,
     /// NaN inside the transform.
     pub nan: NanMode,
+    /// How long an instance lives that answers requests.
+    pub instance: InstanceMode,
     /// Limits of calls into the transform.
     pub limits: TransformLimits,
     /// What is expected of the rows that it publishes. None of an on-demand view.
@@ -443,6 +483,16 @@ impl FeatureView {
     /// Whether its rows are computed in batch and stored, and not made of requests.
     pub fn is_stored(&self) -> bool {
         !matches!(self.source, ViewSource::Request)
+    }
+
+    /// Whether its features are columns of its source: it has no component, and nothing is computed or published in batch.
+    pub fn is_columns(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
+    /// What stands for the declaration of a component, and for its digest, in a view of columns: their digest. None for a view with a component.
+    pub fn declared(&self) -> Option<(Signature, Digest)> {
+        self.is_columns().then(|| (ColumnFeature::signature(&self.columns), columns_digest(&self.columns)))
     }
 
     /// The views that it reads, each once: the one whose rows are its source, then those of its inputs in the order of the inputs' names.
@@ -486,7 +536,7 @@ pub struct BoundView {
     pub view: FeatureView,
     /// What the component declares under the view's parameters.
     pub signature: Signature,
-    /// SHA-256 of the component.
+    /// SHA-256 of the component; of a view of columns what [`FeatureView::declared`] says.
     pub digest: Digest,
     /// Hash over everything that can change a value.
     pub definition_hash: Digest,
@@ -494,6 +544,17 @@ pub struct BoundView {
     pub defaults: Defaults,
     /// The views that it reads, bound, in the order of [`FeatureView::upstream`].
     pub upstream: Vec<Arc<BoundView>>,
+}
+
+impl BoundView {
+    /// The values of a stored row: its features, and behind them the end of its validity where its source tells one.
+    pub fn stored_fields(&self) -> Vec<Field> {
+        let mut fields = self.signature.outputs.clone();
+        if self.view.source.has_valid_to() {
+            fields.push(Field::new(VALID_TO, DataType::Timestamp, true));
+        }
+        fields
+    }
 }
 
 /// Everything that a project's files say, checked.

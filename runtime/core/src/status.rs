@@ -151,6 +151,19 @@ pub fn published_at(event_time: Timestamp, published_time: Timestamp, delay: Opt
     }
 }
 
+/// Whether a row of a dimension, valid until `valid_to` (excluded), is no longer valid at `as_of`; under [`AsOf::Before`], just before it.
+pub fn has_ended(valid_to: Option<Timestamp>, as_of: Timestamp, rule: AsOf) -> bool {
+    valid_to.is_some_and(|end| match rule {
+        AsOf::AtOrBefore => as_of >= end,
+        AsOf::Before => as_of > end,
+    })
+}
+
+/// Whether a row of a dimension was valid at no instant: it ends where it begins, or before. It counts as if it were not there.
+pub fn is_never_valid(valid_from: Timestamp, valid_to: Option<Timestamp>) -> bool {
+    valid_to.is_some_and(|end| end <= valid_from)
+}
+
 /// Whether a row is to be quarantined because its event time is more than `max_future` after `now`. A row at exactly
 /// `now + max_future` is not.
 pub fn too_far_in_future(event_time: Timestamp, now: Timestamp, max_future: Duration) -> bool {
@@ -198,6 +211,16 @@ mod tests {
             assert_eq!(status.to_string().parse(), Ok(status));
         }
         assert_eq!("present".parse::<Status>(), Err(UnknownStatus("present".to_owned())));
+    }
+
+    #[test]
+    fn a_row_of_a_dimension_is_valid_from_its_start_to_before_its_end() {
+        let ended = |end: Option<i64>, rule| [4, 5, 6].map(|at| has_ended(end.map(Timestamp), Timestamp(at), rule));
+        assert_eq!(ended(Some(5), AsOf::AtOrBefore), [false, true, true]);
+        assert_eq!(ended(Some(5), AsOf::Before), [false, false, true]);
+        assert_eq!(ended(None, AsOf::AtOrBefore), [false; 3]);
+        let never = |end: Option<i64>| is_never_valid(Timestamp(5), end.map(Timestamp));
+        assert_eq!([Some(4), Some(5), Some(6), None].map(never), [true, true, false, false]);
     }
 
     #[test]

@@ -312,6 +312,9 @@ pub const CREATED_TIME: &str = "created_time";
 /// Column of a feature row: its position in the source's log.
 pub const SEQUENCE: &str = "sequence";
 
+/// The column of feature rows with the end of a row's validity, behind the features of a view over a dimension.
+pub const VALID_TO: &str = "valid_to";
+
 /// Columns of a feature row beside its keys and features: event time, created time, published time, sequence.
 pub const TIME_COLUMNS: [&str; 4] = [EVENT_TIME, CREATED_TIME, "published_time", SEQUENCE];
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, TimestampMicrosecondType};
+use arrow_array::types::{Float32Type, Float64Type, TimestampMicrosecondType};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
     new_null_array,
@@ -14,6 +14,7 @@ use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use arrow_select::nullif::nullif;
 use datafusion::error::DataFusionError;
+use tandem_core::canonical::{CanonicalError, RowEncoder, decode_rows};
 use tandem_core::model::{BoundView, InputSource, OnError, Source, ViewSource};
 use tandem_core::time::{Timestamp, Zone};
 use tandem_core::types::{DataType, HISTORY_COLUMNS, TIME_COLUMNS};
@@ -21,6 +22,7 @@ use tandem_engine::convert::{ConvertError, to_declared};
 use tandem_engine::{EngineError, Outcome, Session, Transform};
 
 use crate::columns::{QUARANTINE_COLUMNS, UPSTREAM_HISTORY, feature_schema, quarantine_schema};
+use crate::direct::aligned_schema;
 use crate::error::OfflineError;
 use crate::footers::CheckedPartition;
 use crate::inputs::InputBatch;
@@ -56,8 +58,8 @@ pub(crate) struct Binding {
     view: Arc<BoundView>,
     source: Arc<Source>,
     checked: Arc<CheckedPartition>,
-    /// Keys, event time, created time, published time, sequence, inputs: what a row is before its features are known. Behind them, of a view over
-    /// published rows, the history of those.
+    /// Keys, event time, created time, published time, sequence, inputs, and the end of validity where there is one: what a row is before its features
+    /// are known. Behind them, of a view over published rows, the history of those, or of a source the retraction.
     bound: Vec<BoundColumn>,
     bound_schema: SchemaRef,
     feature_schema: SchemaRef,
@@ -152,6 +154,9 @@ impl Binding {
             };
             BoundColumn { from, data_type: input.data_type }
         }));
+        if source.valid_to.is_some() {
+            bound.push(BoundColumn { from: optional(&source.valid_to), data_type: DataType::Timestamp });
+        }
         let quarantine_schema = quarantine_schema(&view);
         let mut bound_fields = quarantine_schema.fields()[..bound.len()].to_vec();
         if let ViewSource::View(_) = &definition.source {
@@ -238,6 +243,7 @@ impl Binding {
         columns[self.keys + PUBLISHED] = self.published_times(kept.num_rows(), |_| true);
         columns.extend(self.history(&kept, |row| first_row + kept_rows[row] as u64));
         columns.extend(outputs.columns().iter().cloned());
+        columns.extend(kept.columns()[self.inputs_end()..self.stored_end()].iter().cloned());
         let features = record_batch(&self.feature_schema, columns, kept.num_rows())?;
         let rows = self.count(&features, &rejects, taken_back.len());
         Ok(Computed { features, quarantine: self.quarantine(&bound, &rejects, first_row)?, rows })
@@ -283,6 +289,33 @@ impl Binding {
         }
     }
 
+    /// The feature rows of a view of columns, for every row of the scan's columns: what is bound is what the view gives. A row that is set aside has no
+    /// event time. Blocking.
+    pub(crate) fn aligned(
+        &self,
+        columns: Vec<ArrayRef>,
+        rows: usize,
+        first_row: u64,
+    ) -> Result<RecordBatch, OfflineError> {
+        let fields = columns.iter().map(|column| Field::new("", column.data_type().clone(), true));
+        let scanned = record_batch(&Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns, rows)?;
+        let (bound, mut rejects) = self.bind(&scanned, first_row)?;
+        self.reject(&bound, &mut rejects);
+        self.refuse(&rejects, rows, first_row)?;
+        let mut columns = bound.columns().to_vec();
+        if !rejects.is_empty() {
+            let rejected: BooleanArray = (0..rows).map(|row| Some(rejects.contains_key(&row))).collect();
+            columns[self.keys] = nullif(&columns[self.keys], &rejected).map_err(arrow)?;
+        }
+        for (column, output) in columns[self.keys + TIME_COLUMNS.len()..].iter_mut().zip(&self.view.signature.outputs) {
+            *column = one_nan(column, output)?;
+        }
+        let none = new_null_array(&DataType::Timestamp.to_arrow(), rows);
+        let history = self.keys + TIME_COLUMNS.len();
+        columns.splice(history..history, std::iter::repeat_n(none, HISTORY_COLUMNS.len()));
+        record_batch(&aligned_schema(&self.view), columns, rows)
+    }
+
     /// What [`Binding::compute`] would give to the transform: inputs and event times of the rows that reach it and stand. Blocking.
     pub(crate) fn inputs(&self, batch: &RecordBatch, first_row: u64) -> Result<InputBatch, OfflineError> {
         let (bound, mut rejects) = self.bind(batch, first_row)?;
@@ -298,10 +331,18 @@ impl Binding {
         Ok(InputBatch { inputs: self.inputs_of(&kept)?, event_times })
     }
 
+    /// Behind the end of validity, where there is one.
+    fn stored_end(&self) -> usize {
+        self.inputs_end() + usize::from(self.source.valid_to.is_some())
+    }
+
+    fn inputs_end(&self) -> usize {
+        self.keys + TIME_COLUMNS.len() + self.view.signature.inputs.len()
+    }
+
     /// The inputs among the bound columns.
     fn inputs_of(&self, bound: &RecordBatch) -> Result<RecordBatch, OfflineError> {
-        let first = self.keys + TIME_COLUMNS.len();
-        let inputs: Vec<usize> = (first..first + self.view.signature.inputs.len()).collect();
+        let inputs: Vec<usize> = (self.keys + TIME_COLUMNS.len()..self.inputs_end()).collect();
         bound.project(&inputs).map_err(arrow)
     }
 
@@ -464,11 +505,36 @@ fn take_back(bound: &RecordBatch, rejects: &mut Rejects) -> BTreeSet<usize> {
 }
 
 /// Start of the day (included) and of the next (excluded) on the clocks of `timezone`, in microseconds since the epoch.
-fn local_day(day: tandem_core::time::Day, timezone: Option<&str>) -> Result<(i64, i64), OfflineError> {
+pub(crate) fn local_day(day: tandem_core::time::Day, timezone: Option<&str>) -> Result<(i64, i64), OfflineError> {
     let external = |error| DataFusionError::External(Box::new(error));
     let zone = timezone.map_or_else(|| Ok(Zone::utc()), Zone::parse).map_err(external)?;
     let start = |day: tandem_core::time::Day| zone.local_time(day.start().0).map(|time| time.timestamp().0);
     Ok((start(day).map_err(external)?, start(day.next()).map_err(external)?))
+}
+
+/// The column with every NaN in its one form, as a transform's outputs have it.
+fn one_nan(column: &ArrayRef, field: &tandem_core::types::Field) -> Result<ArrayRef, OfflineError> {
+    let items = match (column.as_fixed_size_list_opt(), column.as_list_opt::<i32>()) {
+        (Some(vectors), _) => vectors.values(),
+        (None, Some(sequences)) => sequences.values(),
+        (None, None) => column,
+    };
+    let wide = items.as_primitive_opt::<Float64Type>().map(|floats| floats.values().iter().any(|float| float.is_nan()));
+    let narrow =
+        items.as_primitive_opt::<Float32Type>().map(|floats| floats.values().iter().any(|float| float.is_nan()));
+    if !wide.or(narrow).unwrap_or(false) {
+        return Ok(Arc::clone(column));
+    }
+    let external = |error: CanonicalError| DataFusionError::External(Box::new(error));
+    let encoder = RowEncoder::new(std::slice::from_ref(column)).map_err(external)?;
+    let encode = |row| {
+        let mut bytes = Vec::new();
+        encoder.encode(row, &mut bytes);
+        bytes
+    };
+    let rows: Vec<Vec<u8>> = (0..column.len()).map(encode).collect();
+    let decoded = decode_rows(std::slice::from_ref(field), rows.iter().map(|row| Some(&row[..]))).map_err(external)?;
+    Ok(Arc::clone(&decoded[0]))
 }
 
 fn is_null_or_nan(key: &ArrayRef, row: usize) -> bool {

@@ -10,6 +10,7 @@ use tandem_core::suggest;
 use tandem_core::types::DataType;
 use tandem_engine::convert::{ConvertError, to_declared};
 
+use crate::columns::input_noun;
 use crate::error::OfflineError;
 use crate::footers;
 use crate::listing::{self, PartitionFiles};
@@ -73,8 +74,10 @@ fn needed(view: &BoundView, source: &Source) -> Vec<Needed> {
         column: definition.key_column(&key.name).to_owned(),
         data_type: key.data_type,
     });
+    let event_time = if source.valid_to.is_some() { "valid_from" } else { "event_time" };
     let times = [
-        ("event_time", Some(&source.event_time), "the event time", DataType::Timestamp),
+        (event_time, Some(&source.event_time), "the event time", DataType::Timestamp),
+        ("valid_to", source.valid_to.as_ref(), "the end of validity", DataType::Timestamp),
         ("created_time", source.created_time.as_ref(), "the created time", DataType::Timestamp),
         ("sequence", source.sequence.as_ref(), "the sequence", DataType::Int64),
         ("retracted", source.retracted.as_ref(), "the retraction", DataType::Boolean),
@@ -84,7 +87,7 @@ fn needed(view: &BoundView, source: &Source) -> Vec<Needed> {
     });
     let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
         InputSource::Column(column) => Some(Needed {
-            what: format!("input `{}` of feature view `{}`", input.name, definition.name),
+            what: format!("{} `{}` of feature view `{}`", input_noun(view), input.name, definition.name),
             key: Key::input(&input.name),
             column,
             data_type: input.data_type,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
 use tandem_core::model::{BoundView, InputSource, Source, ViewSource};
 use tandem_core::types::{
-    CORRECTED_TIME, DataType, HISTORY_COLUMNS, RETRACTED_TIME, SUPERSEDED_TIME, TIME_COLUMNS, timestamp_arrow_type,
+    CORRECTED_TIME, DataType, HISTORY_COLUMNS, RETRACTED_TIME, SUPERSEDED_TIME, TIME_COLUMNS, VALID_TO, timestamp_arrow_type,
 };
 
 use crate::error::OfflineError;
@@ -33,18 +33,20 @@ pub(crate) const UPSTREAM_HISTORY: [&str; 3] = [CORRECTED_TIME, RETRACTED_TIME, 
 /// The columns of `source` that `view` reads, each once, in the order: keys, times, inputs, history.
 pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededColumn> {
     let definition = &view.view;
+    let noun = input_noun(view);
     let keys = definition
         .join_keys()
         .map(|key| (definition.key_column(&key.name).to_owned(), format!("join key `{}`", key.name)));
     let times = [
         (Some(&source.event_time), "the event time"),
+        (source.valid_to.as_ref(), "the end of validity"),
         (source.created_time.as_ref(), "the created time"),
         (source.sequence.as_ref(), "the sequence"),
         (source.retracted.as_ref(), "the retraction"),
     ];
     let times = times.into_iter().filter_map(|(column, what)| Some((column?.clone(), what.to_owned())));
     let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
-        InputSource::Column(column) => Some((column, format!("input `{}`", input.name))),
+        InputSource::Column(column) => Some((column, format!("{noun} `{}`", input.name))),
         // Features of other views are inputs of on-demand views, which have no source.
         InputSource::AsOf | InputSource::Feature { .. } | InputSource::EventTime { .. } => None,
     });
@@ -87,6 +89,11 @@ pub(crate) fn version_columns(source: &Source) -> Option<Vec<NeededColumn>> {
     Some(columns)
 }
 
+/// What a column is that is neither key nor time: an input of the transform, or the feature itself.
+pub(crate) fn input_noun(view: &BoundView) -> &'static str {
+    if view.view.is_columns() { "feature" } else { "input" }
+}
+
 /// A column that a source's files must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceColumn {
@@ -102,19 +109,21 @@ pub struct SourceColumn {
 /// lies in the names of folders.
 pub fn source_columns(view: &BoundView, source: &Source) -> Vec<SourceColumn> {
     let definition = &view.view;
+    let noun = input_noun(view);
     let column = |name: &str, data_type, needed_by| SourceColumn { name: name.to_owned(), data_type, needed_by };
     let keys = definition
         .join_keys()
         .map(|key| column(definition.key_column(&key.name), key.data_type, format!("join key `{}`", key.name)));
     let times = [
         (Some(&source.event_time), DataType::Timestamp, "the event time"),
+        (source.valid_to.as_ref(), DataType::Timestamp, "the end of validity"),
         (source.created_time.as_ref(), DataType::Timestamp, "the created time"),
         (source.sequence.as_ref(), DataType::Int64, "the sequence"),
         (source.retracted.as_ref(), DataType::Boolean, "the retraction"),
     ];
     let times = times.into_iter().filter_map(|(name, data_type, what)| Some(column(name?, data_type, what.to_owned())));
     let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
-        InputSource::Column(name) => Some(column(&name, input.data_type, format!("input `{}`", input.name))),
+        InputSource::Column(name) => Some(column(&name, input.data_type, format!("{noun} `{}`", input.name))),
         InputSource::AsOf | InputSource::Feature { .. } | InputSource::EventTime { .. } => None,
     });
     keys.chain(times).chain(inputs).filter(|column| Some(&column.name) != source.partition.as_ref()).collect()
@@ -122,14 +131,13 @@ pub fn source_columns(view: &BoundView, source: &Source) -> Vec<SourceColumn> {
 
 /// The columns of published feature rows of `view`: join keys (nullable), `event_time` (`timestamp[us, UTC]`, never null), `created_time`
 /// and `published_time` (the same type, nullable), `sequence` (int64, nullable), the history's ([`HISTORY_COLUMNS`]: the same type as the times, nullable),
-/// then the features (nullable).
+/// then the features (nullable), and over a dimension `valid_to` (`timestamp[us, UTC]`, nullable).
 pub fn feature_schema(view: &BoundView) -> SchemaRef {
     let mut fields = key_fields(view);
     fields.extend(time_fields(false));
     fields.extend(HISTORY_COLUMNS.map(|name| Field::new(name, timestamp_arrow_type(), true)));
-    fields.extend(
-        view.signature.outputs.iter().map(|output| Field::new(&output.name, output.data_type.to_arrow(), true)),
-    );
+    fields
+        .extend(view.stored_fields().iter().map(|output| Field::new(&output.name, output.data_type.to_arrow(), true)));
     Arc::new(Schema::new(fields))
 }
 
@@ -165,6 +173,9 @@ pub(crate) fn quarantine_schema(view: &BoundView) -> SchemaRef {
             .iter()
             .map(|input| Field::new(format!("{INPUT_PREFIX}{}", input.name), input.data_type.to_arrow(), true)),
     );
+    if view.view.source.has_valid_to() {
+        fields.push(Field::new(VALID_TO, timestamp_arrow_type(), true));
+    }
     let [file, row, error] = QUARANTINE_COLUMNS;
     fields.push(Field::new(file, ArrowType::Utf8, false));
     fields.push(Field::new(row, ArrowType::Int64, false));

@@ -71,6 +71,26 @@ impl CheckedPartition {
         Ok(CheckedPartition { partition, file_schema, hive, file_rows })
     }
 
+    /// The same for a partition of one file whose footer was read.
+    pub(crate) fn of_file(
+        partition: PartitionFiles,
+        footer: &ArrowReaderMetadata,
+        needed: &[NeededColumn],
+    ) -> Result<Self, OfflineError> {
+        let (mut hive, mut in_files) = (Vec::new(), Vec::new());
+        for column in needed {
+            match partition.hive.iter().rev().find(|(name, _)| *name == column.name) {
+                Some(value) => hive.push(value.clone()),
+                None => in_files.push(column),
+            }
+        }
+        let types = column_types(&partition.files[0], footer.schema(), &in_files)?;
+        let fields = in_files.iter().zip(types).map(|(column, data_type)| Field::new(&column.name, data_type, true));
+        let file_schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let file_rows = vec![footer.metadata().file_metadata().num_rows().max(0) as u64];
+        Ok(CheckedPartition { partition, file_schema, hive, file_rows })
+    }
+
     /// Rows of all files.
     pub(crate) fn rows(&self) -> u64 {
         self.file_rows.iter().sum()

@@ -21,6 +21,7 @@ pub mod batch;
 mod bind;
 mod check;
 mod columns;
+mod direct;
 mod error;
 mod footers;
 pub mod import;

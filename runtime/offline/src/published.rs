@@ -19,6 +19,7 @@ use tandem_core::time::{DayRange, Timestamp};
 use tandem_core::types::{RETRACTED_TIME, SUPERSEDED_TIME};
 
 use crate::columns::{RowColumns, feature_schema};
+use crate::direct;
 use crate::error::OfflineError;
 use crate::listing::{self, FileEntry, PartitionFiles, PartitionId};
 use crate::publish::{Format, check_metadata, view_folder};
@@ -42,7 +43,7 @@ impl PublishedBatch {
     }
 }
 
-/// The published rows of a view, partition after partition in the order of their ids.
+/// The published rows of a view, partition after partition in the order of their ids; of a view of columns those of its source.
 ///
 /// A stream of [`PublishedBatch`], each with one row at least. Every file is opened once and read from that one handle, so a run that
 /// replaces it meanwhile changes nothing: a partition is the old one or the new one, never half of each.
@@ -67,6 +68,15 @@ impl PublishedRows {
         let source = source::source_of(&view, offline_root)?;
         if range.is_some() && source.partition.is_none() {
             return Err(OfflineError::RangeWithoutPartition { source_name: source.name.clone() });
+        }
+        if view.view.is_columns() {
+            let schema = feature_schema(&view);
+            let root = offline_root.to_owned();
+            let list = move || direct::list(&view, &root, range.as_ref());
+            let files =
+                tokio::task::spawn_blocking(list).await.map_err(|error| OfflineError::Task(error.to_string()))??;
+            let partitions = direct::partitions(&files);
+            return Ok(PublishedRows { schema, partitions, batches: direct::rows(files, batch_rows) });
         }
         let listed = {
             let (view, root) = (Arc::clone(&view), offline_root.to_owned());

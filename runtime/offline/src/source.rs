@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tandem_core::model::{BoundView, Source, ViewSource};
-use tandem_core::types::{CREATED_TIME, EVENT_TIME, SEQUENCE};
+use tandem_core::model::{BoundView, Source, SourceKind, ViewSource};
+use tandem_core::types::{CREATED_TIME, EVENT_TIME, SEQUENCE, VALID_TO};
 
 use crate::error::OfflineError;
 use crate::publish::{check_published, view_folder};
@@ -37,6 +37,7 @@ pub(crate) fn source_of(view: &BoundView, offline_root: &Path) -> Result<Arc<Sou
             path: view_folder(offline_root, &rows.view.name, rows.view.version),
             kind: rows.kind,
             event_time: EVENT_TIME.to_owned(),
+            valid_to: column(rows.kind == SourceKind::Dimension, VALID_TO),
             created_time: column(rows.created_time, CREATED_TIME),
             sequence: column(rows.sequence, SEQUENCE),
             // Its history tells which of its rows are superseded.

@@ -4,16 +4,17 @@ use serde_json::{Map, Value, json};
 use tandem_core::hash::Digest;
 use tandem_core::types::{Field, Signature};
 
-/// The newest format of a record that this program knows.
-const RECORD_VERSION: u64 = 1;
+/// The newest format of a record that this program knows: that of a view of columns. A view with a component has the one before, which earlier programs
+/// read too.
+const RECORD_VERSION: u64 = 2;
 
 /// A registered version of a view.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ViewRecord {
     /// The view with its entities and its source in the form of a definition file, paths relative to the project's folder where they were.
     pub definition: String,
-    /// SHA-256 of its component, which the registry keeps.
-    pub component: Digest,
+    /// SHA-256 of its component, which the registry keeps; None for a view of columns.
+    pub component: Option<Digest>,
     /// Hash over everything that can change a value.
     pub definition_hash: Digest,
     /// What the component declared under the view's parameters.
@@ -32,8 +33,8 @@ impl ViewRecord {
         let ViewRecord { definition, component, definition_hash, signature, runtime_fingerprint, verified, golden } =
             self;
         let value = json!({
-            "format": RECORD_VERSION,
-            "component": component.to_string(),
+            "format": if component.is_some() { RECORD_VERSION - 1 } else { RECORD_VERSION },
+            "component": component.map(|component| component.to_string()),
             "definition_hash": definition_hash.to_string(),
             "runtime_fingerprint": runtime_fingerprint,
             "golden": golden.map(|golden| golden.to_string()),
@@ -49,7 +50,7 @@ impl ViewRecord {
         let value: Value =
             serde_json::from_str(text).map_err(|error| RecordRefused::Damaged(format!("is no JSON: {error}")))?;
         match value["format"].as_u64() {
-            Some(RECORD_VERSION) => {}
+            Some(1..=RECORD_VERSION) => {}
             Some(newer) if newer > RECORD_VERSION => {
                 return Err(RecordRefused::Newer(u32::try_from(newer).unwrap_or(u32::MAX)));
             }
@@ -58,7 +59,10 @@ impl ViewRecord {
         let read = || {
             Some(ViewRecord {
                 definition: value["definition"].as_str()?.to_owned(),
-                component: value["component"].as_str()?.parse().ok()?,
+                component: match &value["component"] {
+                    Value::Null => None,
+                    component => Some(component.as_str()?.parse().ok()?),
+                },
                 definition_hash: value["definition_hash"].as_str()?.parse().ok()?,
                 signature: signature(&value["signature"])?,
                 runtime_fingerprint: value["runtime_fingerprint"].as_str()?.to_owned(),
@@ -126,7 +130,7 @@ mod tests {
         documented.doc = "When it \"happened\".".to_owned();
         ViewRecord {
             definition: "[[feature_view]]\nname = \"risk\"\n".to_owned(),
-            component: Digest::of(b"component"),
+            component: Some(Digest::of(b"component")),
             definition_hash: Digest::of(b"definition"),
             signature: Signature {
                 inputs: vec![documented, Field::new("words", DataType::Sequence(ItemType::String), true)],
@@ -141,7 +145,11 @@ mod tests {
 
     #[test]
     fn a_record_survives_its_json() {
-        for record in [record(), ViewRecord { golden: None, verified: Value::Null, ..record() }] {
+        for record in [
+            record(),
+            ViewRecord { golden: None, verified: Value::Null, ..record() },
+            ViewRecord { component: None, ..record() },
+        ] {
             let text = record.encode();
             assert_eq!(ViewRecord::decode(&text), Ok(record), "{text}");
         }
@@ -149,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_refused() {
-        assert_eq!(ViewRecord::decode("{\"format\": 2}"), Err(RecordRefused::Newer(2)));
+        assert_eq!(ViewRecord::decode("{\"format\": 3}"), Err(RecordRefused::Newer(3)));
         let text = record().encode();
         for wrong in
             ["", "[]", "{}", "{\"format\": 1}", &text.replace("sha256:", "sha1:"), &text.replace("float32", "f32")]

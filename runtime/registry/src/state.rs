@@ -142,8 +142,8 @@ impl State {
                 diagnostics,
             })?;
         for view in &mut views {
-            if let Some(record) = content.views.get(&view.id()) {
-                view.component = registry.component_path(record.component);
+            if let Some(component) = content.views.get(&view.id()).and_then(|record| record.component) {
+                view.component = registry.component_path(component);
             }
         }
         let (entities, sources) = of_views(&views);
@@ -192,12 +192,14 @@ fn bind_all(
     let mut bound: BTreeMap<ViewVersion, Arc<BoundView>> = BTreeMap::new();
     for view in upstream_first(views) {
         let Some(record) = records.get(&view.id()) else { continue };
+        let declared = view.declared().map(|(_, digest)| digest);
+        let Some(digest) = record.component.or(declared) else { continue };
         let made = BoundView {
             view: view.clone(),
             // Those that were bound once are values of their features.
             defaults: Defaults::of(view, &record.signature).0,
             signature: record.signature.clone(),
-            digest: record.component,
+            digest,
             definition_hash: record.definition_hash,
             upstream: view.upstream().into_iter().filter_map(|id| bound.get(id).cloned()).collect(),
         };

@@ -203,6 +203,16 @@ pub enum Error {
         /// What to do.
         hint: Option<String>,
     },
+    /// A view of columns, where a transform is needed.
+    #[error(
+        "feature view `{view}` has no component: its features are columns of its source, and there is nothing to be {what}"
+    )]
+    NoTransform {
+        /// The view.
+        view: ViewVersion,
+        /// What was to be done with the transform: "computed in batch".
+        what: &'static str,
+    },
     /// A view that the online store does not have, as it is defined now.
     #[error("the online store in {} has nothing of `{view}` as it is defined now", .store.display())]
     NotMaterialized {
@@ -366,6 +376,9 @@ impl Error {
                 Some("`storage.cache` in tandem.toml names the folder; it must be this user's own and writable".to_owned())
             }
             Error::Http { hint, .. } => hint.clone(),
+            Error::NoTransform { view, .. } => Some(format!(
+                "training sets and `tandem materialize {view}` read its source's files themselves"
+            )),
             Error::NotMaterialized { view, .. } => Some(format!("tandem materialize {view}")),
             Error::Parity { .. } => Some(
                 "has the definition, the component or the source changed since the batch? re-run `tandem batch`, and restart the server"
@@ -397,6 +410,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::NoProject { .. }
+            | Error::NoTransform { .. }
             | Error::Definitions(_)
             | Error::UnknownView { .. }
             | Error::UnknownSource { .. }

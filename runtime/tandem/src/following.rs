@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tandem_core::definition::Settings;
 use tandem_core::hash::Digest;
-use tandem_core::model::{BoundView, NanMode, ViewVersion};
-use tandem_engine::{Component, Engine, OnDemand, OnDemandOptions, Workers};
+use tandem_core::model::{BoundView, InstanceMode, NanMode, ViewVersion};
+use tandem_engine::{Component, Engine, OnDemand, OnDemandOptions, ReuseOptions, Workers};
 use tandem_online::Store;
 use tandem_registry::{Registered, Registry, RegistryError};
 
@@ -31,8 +31,9 @@ pub struct Loader {
     store: Option<Store>,
     options: OnDemandOptions,
     components: HashMap<(Digest, NanMode), Component>,
-    /// By version, with what the version means: what has the same definition hash is called in the same way.
-    on_demand: BTreeMap<ViewVersion, (Digest, OnDemand)>,
+    /// By version, with what the version means and how long its instances live: what is the same in both is called in the same way. Views of
+    /// columns are called in none.
+    on_demand: BTreeMap<ViewVersion, (Digest, InstanceMode, Option<OnDemand>)>,
 }
 
 impl Loader {
@@ -53,15 +54,16 @@ impl Loader {
         self.views(views)
     }
 
-    /// Views that are bound already.
+    /// Views that are bound already, each call with a fresh instance: nothing is proved of them.
     ///
     /// # Errors
     ///
     /// The online store.
     pub fn bound(&mut self, views: Vec<ViewTransform>) -> Result<Vec<ServedView>, Error> {
         let options = self.options;
-        let on_demand =
-            |view: ViewTransform| (OnDemand::new(view.transform, self.workers.clone(), options), view.bound);
+        let on_demand = |view: ViewTransform| {
+            (view.transform.map(|transform| OnDemand::new(transform, self.workers.clone(), options)), view.bound)
+        };
         let views = views.into_iter().map(on_demand).map(|(on_demand, bound)| (bound, on_demand)).collect();
         self.views(views)
     }
@@ -70,7 +72,7 @@ impl Loader {
     fn load_components(&mut self, views: &[&Arc<BoundView>], threads: usize) -> Result<(), Error> {
         let mut missing: BTreeMap<(Digest, bool), &Arc<BoundView>> = BTreeMap::new();
         let mut used = HashMap::new();
-        for bound in views {
+        for bound in views.iter().filter(|bound| !bound.view.is_columns()) {
             let key = (bound.digest, bound.view.nan);
             match self.components.get(&key) {
                 Some(component) => drop(used.insert(key, component.clone())),
@@ -96,9 +98,12 @@ impl Loader {
         Ok(())
     }
 
-    fn bind(&self, bound: &Arc<BoundView>) -> Result<(Arc<BoundView>, OnDemand), Error> {
-        if let Some((hash, on_demand)) = self.on_demand.get(&bound.view.id())
-            && *hash == bound.definition_hash
+    fn bind(&self, bound: &Arc<BoundView>) -> Result<(Arc<BoundView>, Option<OnDemand>), Error> {
+        if bound.view.is_columns() {
+            return Ok((Arc::clone(bound), None));
+        }
+        if let Some((hash, instance, on_demand)) = self.on_demand.get(&bound.view.id())
+            && (*hash, *instance) == (bound.definition_hash, bound.view.instance)
         {
             return Ok((Arc::clone(bound), on_demand.clone()));
         }
@@ -106,10 +111,13 @@ impl Loader {
         let fail = |source| Error::Component { component: bound.view.component.clone(), source };
         let (parameters, limits) = (&bound.view.parameters, &bound.view.limits);
         let transform = component.bind_described(parameters, limits, bound.signature.clone()).map_err(fail)?;
-        Ok((Arc::clone(bound), OnDemand::new(transform, self.workers.clone(), self.options)))
+        // What is registered is proved to give the same bits in instances that were used before.
+        let reuse = (bound.view.instance == InstanceMode::Reused).then(ReuseOptions::default);
+        let options = OnDemandOptions { reuse, ..self.options };
+        Ok((Arc::clone(bound), Some(OnDemand::new(transform, self.workers.clone(), options))))
     }
 
-    fn views(&mut self, views: Vec<(Arc<BoundView>, OnDemand)>) -> Result<Vec<ServedView>, Error> {
+    fn views(&mut self, views: Vec<(Arc<BoundView>, Option<OnDemand>)>) -> Result<Vec<ServedView>, Error> {
         let mut served = Vec::with_capacity(views.len());
         for (bound, on_demand) in &views {
             let view = &bound.view;
@@ -137,8 +145,9 @@ impl Loader {
             let store_view = store_view.map(|stored| stored.id);
             served.push(ServedView { bound: Arc::clone(bound), on_demand: on_demand.clone(), store_view });
         }
-        let kept =
-            |(bound, on_demand): (Arc<BoundView>, OnDemand)| (bound.view.id(), (bound.definition_hash, on_demand));
+        let kept = |(bound, on_demand): (Arc<BoundView>, Option<OnDemand>)| {
+            (bound.view.id(), (bound.definition_hash, bound.view.instance, on_demand))
+        };
         self.on_demand = views.into_iter().map(kept).collect();
         Ok(served)
     }

@@ -1,11 +1,13 @@
 //! What the online store has for entities, as statuses and columns: the same for the server and for `tandem get`.
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, BooleanArray, Scalar};
 use arrow_select::zip::zip;
 use tandem_core::canonical::{decode_rows, schema_fingerprint};
 use tandem_core::key::{KeyEncoder, KeyError};
 use tandem_core::model::{BoundView, JoinKey};
-use tandem_core::status::{FeatureStatus, Qualification, Status, is_known, qualifies};
+use tandem_core::status::{FeatureStatus, Qualification, Status, has_ended, is_known, qualifies};
 use tandem_core::time::Timestamp;
 use tandem_core::types::Field;
 use tandem_online::{Lookup, OnlineError, Record, Store, ViewId};
@@ -65,7 +67,8 @@ pub fn lookup(
 
 /// What lookups mean for a view at an instant.
 pub fn found(view: &BoundView, lookups: Vec<Lookup>, as_of: Timestamp) -> Found {
-    let fingerprint = schema_fingerprint(&view.signature.outputs);
+    let stored = view.stored_fields();
+    let fingerprint = schema_fingerprint(&stored);
     let mut corrupt = Vec::new();
     let mut rows = Vec::with_capacity(lookups.len());
     for (row, lookup) in lookups.into_iter().enumerate() {
@@ -78,7 +81,15 @@ pub fn found(view: &BoundView, lookups: Vec<Lookup>, as_of: Timestamp) -> Found 
             }
         });
     }
-    let mut features = columns(&view.signature.outputs, &mut rows, &mut corrupt);
+    let mut features = columns(&stored, &mut rows, &mut corrupt);
+    if view.view.source.has_valid_to() {
+        let ended = ended(view, features.pop(), as_of);
+        if !ended.is_empty() {
+            ended.into_iter().for_each(|row| rows[row].status = Status::OutsideMaxAge);
+            features = columns(&stored, &mut rows, &mut corrupt);
+            features.pop();
+        }
+    }
     let statuses = std::iter::zip(&view.signature.outputs, &mut features)
         .map(|(output, column)| {
             let default = view.defaults.get(&output.name);
@@ -93,6 +104,16 @@ pub fn found(view: &BoundView, lookups: Vec<Lookup>, as_of: Timestamp) -> Found 
         })
         .collect();
     Found { rows, features, statuses, corrupt }
+}
+
+/// Rows of a dimension that are no longer valid, of those with a value in the column of ends.
+fn ended(view: &BoundView, ends: Option<ArrayRef>, as_of: Timestamp) -> Vec<usize> {
+    let Some(ends) = ends.as_ref().and_then(|ends| ends.as_primitive_opt::<TimestampMicrosecondType>()) else {
+        return Vec::new();
+    };
+    let is_ended =
+        |row: &usize| ends.is_valid(*row) && has_ended(Some(Timestamp(ends.value(*row))), as_of, view.view.as_of);
+    (0..ends.len()).filter(is_ended).collect()
 }
 
 /// The column with the default where it stands in.

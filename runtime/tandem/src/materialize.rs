@@ -14,7 +14,7 @@ use tandem_core::checks::{CheckResult, Checker};
 use tandem_core::hash::Digest;
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::{BoundView, JoinKey};
-use tandem_core::status::too_far_in_future;
+use tandem_core::status::{is_never_valid, too_far_in_future};
 use tandem_core::time::{DayRange, Duration, Timestamp};
 use tandem_engine::Workers;
 use tandem_offline::{PartitionId, PublishedRows, RowColumns};
@@ -55,7 +55,7 @@ pub struct Report {
     pub rows: u64,
     /// Rows written: each was the newest of its entity so far.
     pub written: u64,
-    /// Rows not written: the entity has a newer one, or this one already.
+    /// Rows not written: the entity has a newer one, or this one already, or it was valid at no instant.
     pub kept: u64,
     /// Rows with a null key, which match nothing.
     pub null_keys: u64,
@@ -80,7 +80,7 @@ pub fn store_view(store: &Store, view: &BoundView) -> Result<ViewId, Error> {
         version: view.view.version,
         definition_hash: view.definition_hash,
         digest: view.digest,
-        schema_fingerprint: schema_fingerprint(&view.signature.outputs),
+        schema_fingerprint: schema_fingerprint(&view.stored_fields()),
     };
     Ok(store.view(&identity)?)
 }
@@ -197,8 +197,8 @@ struct Rows {
     digest: Digest,
     fingerprint: u64,
     published_time: Timestamp,
-    /// All rows, those with null keys, those of the future.
-    counts: (u64, u64, u64),
+    /// All rows, those with null keys, those of the future, those that are valid at no instant.
+    counts: (u64, u64, u64, u64),
 }
 
 struct EncodedRow {
@@ -223,12 +223,20 @@ impl Rows {
         let (event_times, created_times) = (time(0), time(1));
         let sequences = rows.column(columns.times + 3).as_primitive::<Int64Type>();
 
+        // The end of validity is behind the features.
+        let ends = features.last().filter(|_| view.view.source.has_valid_to());
+        let ends = ends.and_then(|ends| ends.as_primitive_opt::<TimestampMicrosecondType>());
         let (mut bytes, mut encoded) = (Vec::new(), Vec::with_capacity(rows.num_rows()));
-        let (mut null_keys, mut future) = (0, 0);
+        let (mut null_keys, mut future, mut never_valid) = (0, 0, 0);
         for row in 0..rows.num_rows() {
             let event_time = Timestamp(event_times.value(row));
             if too_far_in_future(event_time, now, max_future) {
                 future += 1;
+                continue;
+            }
+            let end = ends.and_then(|ends| ends.is_valid(row).then(|| Timestamp(ends.value(row))));
+            if is_never_valid(event_time, end) {
+                never_valid += 1;
                 continue;
             }
             let start = bytes.len();
@@ -250,9 +258,9 @@ impl Rows {
             bytes,
             rows: encoded,
             digest: view.digest,
-            fingerprint: schema_fingerprint(&view.signature.outputs),
+            fingerprint: schema_fingerprint(&view.stored_fields()),
             published_time: now,
-            counts: (rows.num_rows() as u64, null_keys, future),
+            counts: (rows.num_rows() as u64, null_keys, future, never_valid),
         })
     }
 
@@ -285,8 +293,8 @@ fn transaction<T>(store: &Store, rows: &[T], bytes: impl Fn(&T) -> usize) -> usi
 
 /// Writes what is newer than what is stored.
 fn put_batch(store: &Store, id: ViewId, rows: &Rows) -> Result<Report, Error> {
-    let (all, null_keys, future) = rows.counts;
-    let mut report = Report { rows: all, null_keys, future, ..Report::default() };
+    let (all, null_keys, future, never_valid) = rows.counts;
+    let mut report = Report { rows: all, null_keys, future, kept: never_valid, ..Report::default() };
     let put: Vec<PutRow<'_>> = rows.iter().collect();
     // A batch may have more bytes than one transaction takes.
     let mut rest = &put[..];

@@ -225,7 +225,8 @@ impl Published {
         let rows =
             PublishedRows::open(Arc::clone(&request.view), &request.offline_root, request.range, BATCH_ROWS).await?;
         let first = RowColumns::of(&request.view).features;
-        Ok(Published { features: (first..rows.schema().fields().len()).collect(), rows, buffered: Vec::new() })
+        let features = first..first + request.view.signature.outputs.len();
+        Ok(Published { features: features.collect(), rows, buffered: Vec::new() })
     }
 
     /// The next `count` rows of `partition`, or fewer where it ends.

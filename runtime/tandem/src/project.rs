@@ -113,13 +113,27 @@ struct Recorded {
     bound: BTreeMap<ViewVersion, Arc<BoundView>>,
 }
 
-/// A view with the function that computes it.
+/// A view with the function that computes it, if one does.
 #[derive(Clone)]
 pub struct ViewTransform {
     /// The view, bound to its component.
     pub bound: Arc<BoundView>,
-    /// Its transform.
-    pub transform: Transform,
+    /// Its transform; None for a view of columns.
+    pub transform: Option<Transform>,
+}
+
+impl ViewTransform {
+    /// View and transform, where there is something to be done with the transform: `what`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTransform`] for a view of columns.
+    pub fn computed(self, what: &'static str) -> Result<(Arc<BoundView>, Transform), Error> {
+        match self.transform {
+            Some(transform) => Ok((self.bound, transform)),
+            None => Err(Error::NoTransform { view: self.bound.view.id(), what }),
+        }
+    }
 }
 
 impl Opened {
@@ -217,6 +231,9 @@ impl Opened {
     pub fn bind_all_and(&self, look: impl Fn(&BoundView) -> Vec<Mistake>) -> Result<Vec<ViewTransform>, Error> {
         let mut transforms = BTreeMap::new();
         let declared = |view: &FeatureView| {
+            if let Some(declared) = view.declared() {
+                return Ok(Ok(declared));
+            }
             let bytes = match self.component_bytes(view)? {
                 Ok(bytes) => bytes,
                 Err(mistakes) => return Ok(Err(mistakes)),
@@ -228,8 +245,8 @@ impl Opened {
             }))
         };
         let bound = self.bind_each(declared, look)?;
-        let with_transform = |(id, bound)| transforms.remove(&id).map(|transform| ViewTransform { bound, transform });
-        Ok(bound.into_iter().filter_map(with_transform).collect())
+        let with_transform = |(id, bound)| ViewTransform { bound, transform: transforms.remove(&id) };
+        Ok(bound.into_iter().map(with_transform).collect())
     }
 
     /// As [`Opened::bind_all_and`], with `declared` saying what the component of a view declares, and its digest.
@@ -287,15 +304,20 @@ impl Opened {
         view: &FeatureView,
         known: &BTreeMap<ViewVersion, Arc<BoundView>>,
     ) -> Result<Result<ViewTransform, Unbound>, Error> {
-        let bytes = match self.component_of(view)? {
-            Ok(bytes) => bytes,
-            Err(unbound) => return Ok(Err(unbound)),
+        let (declared, transform) = match view.declared() {
+            Some(declared) => (declared, None),
+            None => {
+                let bytes = match self.component_of(view)? {
+                    Ok(bytes) => bytes,
+                    Err(unbound) => return Ok(Err(unbound)),
+                };
+                match self.load(view, bytes)? {
+                    Ok(transform) => ((transform.signature().clone(), transform.digest()), Some(transform)),
+                    Err(error) => return Ok(Err(Unbound::Component(error))),
+                }
+            }
         };
-        let transform = match self.load(view, bytes)? {
-            Ok(transform) => transform,
-            Err(error) => return Ok(Err(Unbound::Component(error))),
-        };
-        let bound = definition::bind(view.clone(), transform.signature().clone(), transform.digest(), known);
+        let bound = definition::bind(view.clone(), declared.0, declared.1, known);
         Ok(match bound {
             Ok(bound) => Ok(ViewTransform { bound: Arc::new(bound), transform }),
             Err(errors) => Err(Unbound::Mistakes(errors.iter().map(Mistake::from).collect())),
@@ -363,10 +385,13 @@ impl Opened {
 /// A component that is not the one that was registered, or that this engine cannot load.
 pub fn load_recorded(engine: &Engine, bound: &Arc<BoundView>) -> Result<ViewTransform, Error> {
     let BoundView { view, signature, .. } = &**bound;
+    if view.is_columns() {
+        return Ok(ViewTransform { bound: Arc::clone(bound), transform: None });
+    }
     let fail = |source| Error::Component { component: view.component.clone(), source };
     let component = load_component(engine, bound)?;
     let transform = component.bind_described(&view.parameters, &view.limits, signature.clone()).map_err(fail)?;
-    Ok(ViewTransform { bound: Arc::clone(bound), transform })
+    Ok(ViewTransform { bound: Arc::clone(bound), transform: Some(transform) })
 }
 
 /// The component of a registered view. Blocking.

@@ -53,8 +53,8 @@ const INLINE_BYTES_MAX: usize = 64 << 10;
 pub struct ServedView {
     /// The view and its component's signature.
     pub bound: Arc<BoundView>,
-    /// Its transform, ready to be called.
-    pub on_demand: OnDemand,
+    /// Its transform, ready to be called; None for a view of columns.
+    pub on_demand: Option<OnDemand>,
     /// Its number in the online store; where it is None, the store is asked at each request, so that a view that is
     /// materialized later is served without a restart.
     pub store_view: Option<ViewId>,

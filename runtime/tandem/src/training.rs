@@ -147,7 +147,7 @@ impl Loaded {
         for step in &plan.computed {
             let id = step.view.view.id();
             self.load(opened, &id.to_string())?;
-            transforms.extend(self.views.get(&id).map(|view| (id, view.transform.clone())));
+            transforms.extend(self.views.get(&id).and_then(|view| Some((id, view.transform.clone()?))));
         }
         Ok(Asked { service, columns, plan, transforms })
     }

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 
+use super::guests::cache;
+
 /// The program's file.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tandem-under-test");
 
@@ -40,7 +42,7 @@ pub(crate) fn without_dev_note(notes: &str) -> String {
 
 /// A command with nothing of this process's settings.
 pub(crate) fn isolated(mut command: Command) -> Command {
-    command.stdin(Stdio::null()).env_remove("TANDEM_LOG").env("COLUMNS", "100");
+    command.stdin(Stdio::null()).env_remove("TANDEM_LOG").env("COLUMNS", "100").env("TANDEM_CACHE", cache());
     command
 }
 

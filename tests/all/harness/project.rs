@@ -103,7 +103,7 @@ impl Project {
 pub(crate) fn batch(view: &ViewTransform, offline_root: &Path, threads: usize, options: BatchOptions) -> BatchReport {
     let request = BatchRequest {
         view: Arc::clone(&view.bound),
-        transform: view.transform.clone(),
+        transform: view.transform.clone().expect("a component"),
         range: None,
         offline_root: offline_root.to_owned(),
         now: NOW,

@@ -27,7 +27,9 @@ impl Server {
     pub(crate) fn start(opened: &Opened, view: &ViewTransform, store: Option<Store>) -> Server {
         let mut settings = opened.project.settings.server.clone();
         settings.allow_replay = true;
-        let on_demand = OnDemand::new(view.transform.clone(), opened.workers.clone(), OnDemandOptions::default());
+        let options = OnDemandOptions::default();
+        let on_demand =
+            view.transform.clone().map(|transform| OnDemand::new(transform, opened.workers.clone(), options));
         let state = ServerState {
             live: Live::new(
                 None,

@@ -10,7 +10,7 @@ use crate::hash::{Digest, definition_hash};
 use crate::json::JsonError;
 use crate::model::{BoundView, FeatureView, InputSource, ViewSource, ViewVersion};
 use crate::suggest;
-use crate::types::{CREATED_TIME, DataType, EVENT_TIME, Field, SEQUENCE, Signature, SignatureError};
+use crate::types::{CREATED_TIME, DataType, EVENT_TIME, Field, SEQUENCE, Signature, SignatureError, VALID_TO};
 
 /// Why a view and its component do not go together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +62,14 @@ pub enum BindError {
         message: String,
         /// What to do.
         hint: String,
+    },
+    /// A feature has the name of a column of the rows.
+    #[error(
+        "feature view `{view}` has a feature `valid_to`, and its source is a dimension, whose rows have a column of that name"
+    )]
+    FeatureIsValidTo {
+        /// The view.
+        view: String,
     },
     /// A default for a feature that the component does not give.
     #[error("`defaults` of feature view `{view}` has `{feature}`, which its component does not give")]
@@ -204,6 +212,7 @@ impl BindError {
             | BindError::Check { hint, .. }
             | BindError::UnknownFeature { hint, .. }
             | BindError::UnknownColumn { hint, .. } => Some(hint),
+            BindError::FeatureIsValidTo { .. } => Some("rename the feature"),
             BindError::AsOfInput { .. } => Some("such an input must be a timestamp that is not nullable"),
             BindError::FeatureIsJoinKey { .. } => Some("a row has both, so rename one of them"),
             BindError::UpstreamNotBound { .. } => Some("correct that view first"),
@@ -219,7 +228,9 @@ impl BindError {
     /// The key of the view's definition that the mistake is about.
     pub fn key(&self) -> Key {
         match self {
-            BindError::Signature { .. } | BindError::FeatureIsJoinKey { .. } => Key::of("component"),
+            BindError::Signature { .. } | BindError::FeatureIsJoinKey { .. } | BindError::FeatureIsValidTo { .. } => {
+                Key::of("component")
+            }
             BindError::Check { .. } => Key::of("checks"),
             BindError::UnknownDefault { feature, .. } | BindError::DefaultType { feature, .. } => {
                 Key::default_of(feature)
@@ -284,6 +295,9 @@ pub fn bind(
                 });
             }
         }
+    }
+    if view.source.has_valid_to() && signature.outputs.iter().any(|output| output.name == VALID_TO) {
+        errors.push(BindError::FeatureIsValidTo { view: view.name.clone() });
     }
     let (defaults, wrong) = Defaults::of(&view, &signature);
     errors.extend(wrong.into_iter().map(|error| default_error(&view, &signature, error)));
@@ -472,6 +486,9 @@ fn columns_of(bound: &BoundView) -> Vec<(&str, DataType)> {
     let features = bound.signature.outputs.iter().map(|output| (output.name.as_str(), output.data_type));
     let mut columns: Vec<(&str, DataType)> = keys.chain(features).collect();
     columns.push((EVENT_TIME, DataType::Timestamp));
+    if bound.view.source.has_valid_to() {
+        columns.push((VALID_TO, DataType::Timestamp));
+    }
     if bound.view.source.has_created_time() {
         columns.push((CREATED_TIME, DataType::Timestamp));
     }

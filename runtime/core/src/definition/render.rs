@@ -7,9 +7,7 @@ use std::fmt::{Display, Write};
 use std::path::Path;
 
 use crate::limits::TransformLimits;
-use crate::model::{
-    Alias, Allowed, Check, Entity, Expected, FeatureService, FeatureView, InputSource, Source, ViewSource,
-};
+use crate::model::{Alias, Allowed, Check, ColumnFeature, Entity, Expected, FeatureService, FeatureView, InputSource, Source, ViewSource};
 use crate::parameter::ParameterValue;
 use crate::time::Timestamp;
 use crate::types::is_name;
@@ -25,6 +23,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         source,
         entities,
         component,
+        columns,
         parameters,
         inputs,
         key_columns,
@@ -37,6 +36,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         on_error,
         nan,
         checks,
+        instance,
         limits,
         owner,
         description,
@@ -65,23 +65,32 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         ViewSource::Request => {}
     }
     out.line("entities", list(entities, |entity| quoted(&entity.name)));
-    out.line("component", path(component, root));
+    if view.is_columns() {
+        out.line("features", list(columns, column_text));
+    } else {
+        out.line("component", path(component, root));
+    }
     out.optional("ttl", ttl.map(|ttl| quoted(&ttl.to_string())));
     if view.is_stored() {
         out.line("as_of", quoted(as_of.as_str()));
         out.line("known_by", quoted(known_by.as_str()));
-        out.line("history", quoted(history.as_str()));
+        if !view.is_columns() {
+            out.line("history", quoted(history.as_str()));
+        }
         out.optional("publish_delay", publish_delay.map(|delay| quoted(&delay.to_string())));
     }
     out.line("on_error", quoted(on_error.as_str()));
-    out.line("nan", quoted(nan.as_str()));
+    if !view.is_columns() {
+        out.line("nan", quoted(nan.as_str()));
+        out.line("instance", quoted(instance.as_str()));
+    }
     if !checks.is_empty() {
         out.line("checks", list(checks, check_text));
     }
     out.prose("owner", owner);
     out.prose("description", description);
     out.texts("[feature_view.tags]", tags);
-    if !inputs.is_empty() {
+    if !inputs.is_empty() && !view.is_columns() {
         out.table("[feature_view.inputs]");
         inputs.iter().for_each(|(name, input)| out.line(name, input_text(input)));
     }
@@ -94,7 +103,9 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         out.table("[feature_view.parameters]");
         parameters.iter().for_each(|(name, parameter)| out.line(name, parameter_text(parameter)));
     }
-    out.limits(limits);
+    if !view.is_columns() {
+        out.limits(limits);
+    }
     out.0
 }
 
@@ -182,6 +193,7 @@ impl Text {
             path: folder,
             kind,
             event_time,
+            valid_to,
             created_time,
             sequence,
             event_id,
@@ -194,7 +206,8 @@ impl Text {
         self.line("name", quoted(name));
         self.line("path", path(folder, root));
         self.line("kind", quoted(kind.as_str()));
-        self.line("event_time", quoted(event_time));
+        self.line(if valid_to.is_some() { "valid_from" } else { "event_time" }, quoted(event_time));
+        self.optional("valid_to", valid_to.as_deref().map(quoted));
         let optional = [
             ("created_time", created_time),
             ("sequence", sequence),
@@ -316,6 +329,16 @@ fn parameter_text(parameter: &ParameterValue) -> String {
         ParameterValue::Timestamps(times) => list(times, |time| timestamp_text(*time)),
         ParameterValue::Texts(texts) => list(texts, |text| quoted(text)),
     }
+}
+
+fn column_text(feature: &ColumnFeature) -> String {
+    let ColumnFeature { name, column, data_type, description } = feature;
+    let (name, column, data_type) = (quoted(name), quoted(column), quoted(&data_type.to_string()));
+    let description = match description.is_empty() {
+        true => String::new(),
+        false => format!(", description = {}", quoted(description)),
+    };
+    format!("{{ name = {name}, column = {column}, type = {data_type}{description} }}")
 }
 
 /// A value that has a form in TOML: definitions have no others.

@@ -14,6 +14,8 @@ pub(super) const SOURCE_KEYS: &[&str] = &[
     "path",
     "kind",
     "event_time",
+    "valid_from",
+    "valid_to",
     "created_time",
     "sequence",
     "event_id",
@@ -27,16 +29,16 @@ pub(super) const SOURCE_KEYS: &[&str] = &[
 pub(super) fn read(table: &Table<'_>, name: &str, root: &Path) -> Option<Source> {
     let path = table.required("path", "`path = \"data/...\"`").and_then(|value| table.path("path", value, root));
     let kind = table
-        .required("kind", "`kind = \"events\"` or `kind = \"state\"`")
+        .required("kind", "`kind = \"events\"`, `kind = \"state\"` or `kind = \"dimension\"`")
         .and_then(|value| table.choice("kind", value, &SourceKind::ALL, SourceKind::as_str));
-    let event_time = table.required("event_time", "`event_time = \"...\"`, the column with the event time");
-    let event_time = event_time.and_then(|value| column(table, "event_time", value));
+    let (event_time, valid_to) = read_times(table, kind);
     let optional = |key| table.get(key).and_then(|value| column(table, key, value));
     let source = Source {
         name: name.to_owned(),
         path: path.unwrap_or_default(),
         kind: kind.unwrap_or(SourceKind::Events),
         event_time: event_time.clone().unwrap_or_default(),
+        valid_to,
         created_time: optional("created_time"),
         sequence: optional("sequence"),
         event_id: optional("event_id"),
@@ -62,6 +64,31 @@ fn refuse_without(table: &Table<'_>, key: &'static str, needed: &'static str, wh
         let message = format!("{} has `{key}` and no `{needed}`: {why}", table.what);
         table.error(value, message, format!("add `{needed} = \"...\"`, or take `{key}` out"));
     }
+}
+
+/// The columns of the event time, and of the end of a row's validity. A dimension names the first one `valid_from`.
+fn read_times(table: &Table<'_>, kind: Option<SourceKind>) -> (Option<String>, Option<String>) {
+    let refuse = |key: &'static str, problem: &str, hint: &str| {
+        if let Some(value) = table.get(key) {
+            table.error(value, format!("{} {problem} `{key}`", table.what), hint.to_owned());
+        }
+    };
+    if kind == Some(SourceKind::Dimension) {
+        refuse("event_time", "is a dimension and cannot have", "its event time is the column `valid_from`");
+        let from = table.required("valid_from", "`valid_from = \"...\"`, the column from which on a row is valid");
+        let to = table.required(
+            "valid_to",
+            "`valid_to = \"...\"`, the column with the end of it: excluded, null where it is open",
+        );
+        let from = from.and_then(|value| column(table, "valid_from", value));
+        let to = to.and_then(|value| column(table, "valid_to", value));
+        return (from.filter(|_| to.is_some()), to);
+    }
+    for key in ["valid_from", "valid_to"] {
+        refuse(key, "is no dimension and cannot have", "write `kind = \"dimension\"` if its rows tell when they end");
+    }
+    let event_time = table.required("event_time", "`event_time = \"...\"`, the column with the event time");
+    (event_time.and_then(|value| column(table, "event_time", value)), None)
 }
 
 /// A column of the source: any text that is not empty, but `as_of`, which stands for the time that is asked for.

@@ -83,6 +83,12 @@ pub(super) fn read_source(
     let at = inner.required("view", "`view = \"user_spend@2\"`")?;
     let id = read_view(&inner, "view", at, views, stage)?;
     let upstream = views.get(&id)?;
+    if upstream.is_columns() {
+        let source = upstream.source.what();
+        let message = format!("feature view `{id}`, the source of {}, is of columns and publishes no rows", table.what);
+        inner.error(at, message, format!("name its own source, {source}"));
+        return None;
+    }
     let rows = PublishedRows::of(upstream);
     if rows.is_none() {
         let message =

@@ -10,11 +10,11 @@ use toml::de::DeValue;
 use super::names::{Names, read_name};
 use super::reader::Table;
 use super::references::Views;
-use super::{checks, defaults, parameters, source, upstream};
+use super::{checks, columns, defaults, parameters, source, upstream};
 use crate::limits::TransformLimits;
 use crate::model::{
-    AsOf, Deprecation, Entity, FeatureView, History, KnownBy, NanMode, OnError, Source, SourceKind, Stage, ViewSource,
-    ViewVersion,
+    AsOf, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, KnownBy, NanMode, OnError, Source, SourceKind,
+    Stage, ViewSource, ViewVersion,
 };
 use crate::suggest;
 use crate::time::{Day, Duration};
@@ -27,6 +27,7 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "source",
     "entities",
     "component",
+    "features",
     "ttl",
     "as_of",
     "known_by",
@@ -36,6 +37,7 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "on_error",
     "checks",
     "nan",
+    "instance",
     "owner",
     "description",
     "tags",
@@ -88,9 +90,17 @@ pub(super) fn read(
     if let (true, Some(entities)) = (on_demand, &entities) {
         upstream::check_entities(table, &inputs, entities, views);
     }
-    let component = table
-        .required("component", "`component = \"....wasm\"`, the file that `tandem build` makes")
-        .and_then(|value| table.path("component", value, root));
+    let columns = table.get("features").map(|value| columns::read(table, value, source.as_ref(), entities.as_deref()));
+    let component = match &columns {
+        None => table
+            .required("component", "`component = \"....wasm\"`, the file that `tandem build` makes")
+            .and_then(|value| table.path("component", value, root)),
+        Some(_) => None,
+    };
+    let columns = columns.flatten().unwrap_or_default();
+    let own_names = columns.iter().filter(|feature| feature.column != feature.name);
+    let columns_inputs: Vec<(String, InputSource)> =
+        own_names.map(|feature| (feature.name.clone(), InputSource::Column(feature.column.clone()))).collect();
     if on_demand {
         upstream::refuse_stored_keys(table);
     }
@@ -127,12 +137,17 @@ pub(super) fn read(
             .unwrap_or(NanMode::Boundary),
         history: history.unwrap_or(History::Append),
         checks: if on_demand { Vec::new() } else { checks::read(table) },
+        instance: table
+            .get("instance")
+            .and_then(|value| table.choice("instance", value, &InstanceMode::ALL, InstanceMode::as_str))
+            .unwrap_or(InstanceMode::PerCall),
         limits: read_limits(table),
         owner: table.prose("owner"),
         description: table.prose("description"),
         tags: read_tags(table),
         // Everything was read before a missing part ends it, so that all mistakes are reported.
-        inputs: inputs.into_iter().map(|(name, input)| (name, input.source)).collect(),
+        inputs: inputs.into_iter().map(|(name, input)| (name, input.source)).chain(columns_inputs).collect(),
+        columns,
         stage: stage?,
         deprecation,
         source: source?,
@@ -250,7 +265,7 @@ fn read_as_of(table: &Table<'_>, source: Option<&ViewSource>) -> Option<AsOf> {
         return table.choice("as_of", value, &AsOf::ALL, AsOf::as_str);
     }
     match source?.kind()? {
-        SourceKind::State => Some(AsOf::AtOrBefore),
+        SourceKind::State | SourceKind::Dimension => Some(AsOf::AtOrBefore),
         SourceKind::Events => {
             let message = format!("{} has no `as_of`, and its source is events", table.what);
             let hint = "a row of events may be the very thing that is predicted on: add `as_of = \"before\"` to leave out \

@@ -5,7 +5,7 @@ use super::encoding::Item;
 use crate::defaults::Defaults;
 use crate::limits::TransformLimits;
 use crate::model::{
-    Entity, FeatureView, History, InputSource, JoinKey, PublishedRows, Source, ViewSource, ViewVersion,
+    ColumnFeature, Entity, FeatureView, History, InputSource, JoinKey, PublishedRows, Source, ViewSource, ViewVersion,
 };
 use crate::parameter::{ParameterValue, Parameters};
 use crate::types::Signature;
@@ -27,6 +27,7 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 /// - Names of entities and all outputs of the signature: what they mean is in the join keys, and in the component
 ///   with its parameters.
 /// - Checks: rows that break them are published whole or not at all.
+/// - How long instances live: a component that is registered is proved to give the same bits either way.
 /// - Owner, description, tags, stage, deprecation: they are for people.
 ///
 /// The bytes are the text [`DEFINITION_ENCODING`] and a record (`encoding.rs`).
@@ -48,6 +49,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         source,
         entities,
         component: _,
+        columns,
         parameters,
         inputs: _,      // resolved per input of the signature
         key_columns: _, // resolved per join key
@@ -60,25 +62,34 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         checks: _,   // they change no value
         on_error,
         nan,
+        instance: _,
         limits,
         owner: _,
         description: _,
         tags: _,
     } = view;
     let Signature { inputs, outputs: _, doc: _ } = signature;
-    let mut fields = Item::fields([
-        ("component", Item::Bytes(digest.0.to_vec())),
-        ("parameters", parameters_item(parameters)),
-        ("inputs", Item::list(inputs, |input| input_item(&input.name, view.input_source(&input.name)))),
+    // No field of one is a field of the other, so that no view of columns has the hash of one with a component.
+    let mut fields = if view.is_columns() {
+        Item::fields([("columns", Item::list(columns, column_item))])
+    } else {
+        Item::fields([
+            ("component", Item::Bytes(digest.0.to_vec())),
+            ("parameters", parameters_item(parameters)),
+            ("inputs", Item::list(inputs, |input| input_item(&input.name, view.input_source(&input.name)))),
+        ])
+    };
+    fields.extend(Item::fields([
         ("keys", Item::list(entities.iter().flat_map(|entity| keys(entity)), |key| key_item(view, key))),
         ("source", view_source_item(source)),
         ("as_of", Item::text(as_of.as_str())),
         ("known_by", Item::text(known_by.as_str())),
         ("ttl_us", Item::optional(*ttl, |ttl| Item::Unsigned(ttl.as_micros()))),
-        ("limits", limits_item(limits)),
-        ("nan", Item::text(nan.as_str())),
-        ("on_error", Item::text(on_error.as_str())),
-    ]);
+    ]));
+    if !view.is_columns() {
+        fields.extend(Item::fields([("limits", limits_item(limits)), ("nan", Item::text(nan.as_str()))]));
+    }
+    fields.push(("on_error".to_owned(), Item::text(on_error.as_str())));
     // What came later is left out where it is absent, so that definitions without it keep their hashes.
     if *history != History::Append {
         fields.push(("history".to_owned(), Item::text(history.as_str())));
@@ -91,6 +102,23 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         fields.push(("defaults".to_owned(), Item::Record(defaults)));
     }
     Item::Record(fields)
+}
+
+/// SHA-256 over names, columns and types of features that are columns: what stands for a component's digest.
+pub fn columns_digest(columns: &[ColumnFeature]) -> Digest {
+    let mut bytes = Vec::new();
+    Item::text("tandem-columns/1").encode(&mut bytes);
+    Item::list(columns, column_item).encode(&mut bytes);
+    Digest::of(&bytes)
+}
+
+fn column_item(feature: &ColumnFeature) -> Item {
+    let ColumnFeature { name, column, data_type, description: _ } = feature;
+    Item::record([
+        ("name", Item::text(name)),
+        ("column", Item::text(column)),
+        ("type", Item::text(data_type.to_string())),
+    ])
 }
 
 /// Each default as the canonical bytes of its value, so that `0` and `0.0` are one default of a float64. Those that are refused when the view is bound
@@ -152,6 +180,7 @@ fn source_item(source: &Source) -> Item {
         path: _,
         kind,
         event_time,
+        valid_to,
         created_time,
         sequence,
         event_id,
@@ -170,6 +199,9 @@ fn source_item(source: &Source) -> Item {
         ("timezone", optional(timezone)),
         ("partition", optional(partition)),
     ]);
+    if let Some(column) = valid_to {
+        fields.push(("valid_to".to_owned(), Item::text(column)));
+    }
     // What came later is left out where it is absent, so that definitions without it keep their hashes.
     for (name, column) in [("event_id", event_id), ("retracted", retracted)] {
         fields.extend(column.as_ref().map(|column| (name.to_owned(), Item::text(column))));

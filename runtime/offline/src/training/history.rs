@@ -22,6 +22,7 @@ use tandem_core::history::RowTimes;
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::{BoundView, KnownBy};
 use tandem_core::point_in_time::{Contest, JoinRow, Rules};
+use tandem_core::status::is_never_valid;
 use tandem_core::time::Timestamp;
 use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
 
@@ -29,6 +30,7 @@ use super::TrainingError;
 use super::groups::{Found, NONE};
 use super::labels::LabelKeys;
 use crate::columns::{RowColumns, feature_schema};
+use crate::direct::{self, DirectFile, Which};
 use crate::error::OfflineError;
 use crate::footers;
 use crate::listing::FileEntry;
@@ -52,6 +54,8 @@ pub(super) struct HistoryFile {
     pub(super) entry: FileEntry,
     footer: ArrowReaderMetadata,
     format: Format,
+    /// A file of the view's source, where nothing is published.
+    direct: Option<DirectFile>,
 }
 
 /// A file whose rows may be joined, as a manifest names it.
@@ -80,6 +84,8 @@ pub(super) struct Offered {
     pub(super) null_keys: u64,
     /// Of them, rows whose created time is null though the view's source has one.
     pub(super) null_created: u64,
+    /// Of them, rows that are set aside: without an event time, or with a value that does not convert.
+    pub(super) set_aside: u64,
 }
 
 impl std::ops::AddAssign for Offered {
@@ -94,6 +100,7 @@ impl std::ops::AddAssign for Offered {
         self.rows += other.rows;
         self.null_keys += other.null_keys;
         self.null_created += other.null_created;
+        self.set_aside += other.set_aside;
     }
 }
 
@@ -117,16 +124,27 @@ impl History {
         let open = |entry: FileEntry| {
             let footer = footers::read(&entry.path).map_err(OfflineError::published)?;
             let format = check_file(view, &entry.path, footer.metadata().file_metadata(), footer.schema())?;
-            Ok(HistoryFile { entry, footer, format })
+            Ok(HistoryFile { entry, footer, format, direct: None })
         };
-        let listed = list_published(view, offline_root, None)?;
+        let keys = view.view.join_keys().count();
+        // As a manifest names a file.
         let is_wanted = |entry: &FileEntry| {
-            let below = entry.path.strip_prefix(offline_root).ok();
-            only.is_none_or(|only| below.is_some_and(|below| only.contains(below)))
+            let named = entry.path.strip_prefix(offline_root).unwrap_or(&entry.path);
+            only.is_none_or(|only| only.contains(named))
         };
+        if view.view.is_columns() {
+            let files = direct::list(view, offline_root, None)?.into_iter().filter(|file| is_wanted(file.entry()));
+            let files = files.map(|file| HistoryFile {
+                entry: file.entry().clone(),
+                footer: file.footer().clone(),
+                format: Format::Current,
+                direct: Some(file),
+            });
+            return Ok(History { view: Arc::clone(view), files: files.collect(), keys, columns: RowColumns::of(view) });
+        }
+        let listed = list_published(view, offline_root, None)?;
         let files = listed.into_iter().flat_map(|partition| partition.files).filter(is_wanted);
         let files = files.map(open).collect::<Result<Vec<_>, OfflineError>>()?;
-        let keys = view.view.join_keys().count();
         Ok(History { view: Arc::clone(view), files, keys, columns: RowColumns::of(view) })
     }
 
@@ -167,8 +185,13 @@ impl History {
         batch_rows: usize,
     ) -> Result<Offered, TrainingError> {
         let mut offered = Offered::default();
-        let HistoryFile { entry, footer, .. } = &self.files[file];
+        let HistoryFile { entry, footer, direct, .. } = &self.files[file];
         let Some((_, last)) = labels.instants.span() else { return Ok(offered) };
+        if let Some(start) = direct.as_ref().map(DirectFile::day_start).transpose()?.flatten()
+            && start > last
+        {
+            return Ok(offered);
+        }
         // A row without a created time is known from when its file was written.
         let Timestamp(written) = micros(entry.modified);
         // Where published times are made up, what is known of a row's end is the producer's word.
@@ -182,16 +205,23 @@ impl History {
             let metadata = footer.metadata().row_group(group);
             let mut row = first_row;
             first_row += metadata.num_rows().max(0) as u64;
-            if earliest(metadata.column(self.keys).statistics()).is_some_and(|earliest| earliest > last.0) {
+            let earliest = match direct {
+                Some(_) => None,
+                None => earliest(metadata.column(self.keys).statistics()),
+            };
+            if earliest.is_some_and(|earliest| earliest > last.0) {
                 continue;
             }
             offered.row_groups += 1;
             // Where no row was ever corrected or taken back, nothing but the times is read.
             let history = self.history(file).filter(|history| !is_null(metadata, history.clone()));
-            let columns: Vec<usize> =
-                (0..history.as_ref().map_or(self.columns.history, |history| history.end)).collect();
-            for batch in self.reader(file, &columns, Some(vec![group]), None, batch_rows)? {
-                let batch = batch.map_err(|error| self.unreadable(file, error.into()))?;
+            let published = || {
+                let columns = 0..history.as_ref().map_or(self.columns.history, |history| history.end);
+                columns.chain(self.valid_to_column()).collect()
+            };
+            let columns = direct.as_ref().map_or_else(published, DirectFile::deciding_columns);
+            for batch in self.read(file, &columns, Which::RowGroup(group), batch_rows)? {
+                let batch = batch?;
                 let encoder = KeyEncoder::new(join_keys, &batch.columns()[..self.keys])
                     .map_err(|source| TrainingError::Key { view: self.view.view.id(), source })?;
                 let time = |column: usize| batch.column(self.keys + column).as_primitive::<TimestampMicrosecondType>();
@@ -199,12 +229,19 @@ impl History {
                 let sequences = batch.column(self.keys + 3).as_primitive::<Int64Type>();
                 let history: Option<[_; HISTORY_COLUMNS.len()]> =
                     history.as_ref().map(|_| std::array::from_fn(|column| time(TIME_COLUMNS.len() + column)));
+                let ends = self.valid_to_column().and(batch.columns().last());
+                let ends = ends.and_then(|ends| ends.as_primitive_opt::<TimestampMicrosecondType>());
+                offered.set_aside += events.null_count() as u64;
                 if has_created {
                     offered.null_created += created.null_count() as u64;
                 }
                 labels.groups.find(&encoder, &mut found);
                 rows.clear();
                 for (index, group) in found.groups.iter().enumerate().filter(|(_, group)| **group != NONE) {
+                    let end = ends.and_then(|ends| value(ends, index)).map(Timestamp);
+                    if events.is_null(index) || is_never_valid(Timestamp(events.value(index)), end) {
+                        continue;
+                    }
                     offered.seen[*group as usize] = true;
                     let [corrected_time, retracted_time, superseded_time, superseded_published_time] = history
                         .map_or_else(Default::default, |columns| {
@@ -241,9 +278,9 @@ impl History {
 
     /// Where a file has the columns of the history.
     fn history(&self, file: usize) -> Option<Range<usize>> {
-        match self.files[file].format {
-            Format::First => None,
-            Format::Current => Some(self.columns.history..self.columns.features),
+        match &self.files[file] {
+            HistoryFile { format: Format::First, .. } | HistoryFile { direct: Some(_), .. } => None,
+            _ => Some(self.columns.history..self.columns.features),
         }
     }
 
@@ -254,16 +291,9 @@ impl History {
         let mut batches = Vec::new();
         for rows in rows.chunk_by(|a, b| a >> ROW_BITS == b >> ROW_BITS) {
             let file = (rows[0] >> ROW_BITS) as usize;
-            let total = self.files[file].footer.metadata().file_metadata().num_rows().max(0) as usize;
-            let selection = RowSelection::from_consecutive_ranges(ranges(rows), total);
-            // Files of the first format have no history, and their features lie before.
-            let before = match self.files[file].format {
-                Format::First => self.columns.features - self.columns.history,
-                Format::Current => 0,
-            };
-            let columns: Vec<usize> = columns.iter().map(|column| column - before).collect();
-            for batch in self.reader(file, &columns, None, Some(selection), rows.len())? {
-                let batch = batch.map_err(|error| self.unreadable(file, error.into()))?;
+            let rows: Vec<u64> = rows.iter().map(|row| place(*row).1).collect();
+            for batch in self.read(file, columns, Which::Rows(&rows), rows.len())? {
+                let batch = batch?;
                 // The reader's schema has the file's metadata.
                 let batch = batch.with_schema(Arc::clone(&schema));
                 batches.push(batch.map_err(|error| self.unreadable(file, error.into()))?);
@@ -280,9 +310,47 @@ impl History {
         outputs.iter().map(|output| self.columns.features + output).collect()
     }
 
-    /// The columns of all features.
+    /// The columns of all values: what decides between rows that tie.
     pub(super) fn feature_columns(&self) -> Vec<usize> {
-        (0..self.view.signature.outputs.len()).map(|index| self.columns.features + index).collect()
+        (0..self.view.stored_fields().len()).map(|index| self.columns.features + index).collect()
+    }
+
+    /// The column with the end of a row's validity, where there is one.
+    pub(super) fn valid_to_column(&self) -> Option<usize> {
+        self.view.view.source.has_valid_to().then_some(self.columns.features + self.view.signature.outputs.len())
+    }
+
+    /// Rows of a file with these columns of the feature rows.
+    fn read(
+        &self,
+        file: usize,
+        columns: &[usize],
+        which: Which<'_>,
+        batch_rows: usize,
+    ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, TrainingError>> + '_>, TrainingError> {
+        if let Some(direct) = &self.files[file].direct {
+            let batches = direct.read(columns, which, batch_rows)?;
+            let unreadable = move |error| match error {
+                OfflineError::ReadFile { source, .. } => self.unreadable(file, source),
+                error => error.into(),
+            };
+            return Ok(Box::new(batches.map(move |batch| batch.map_err(unreadable))));
+        }
+        let (groups, selection) = match which {
+            Which::All => (None, None),
+            Which::RowGroup(group) => (Some(vec![group]), None),
+            Which::Rows(rows) => {
+                let total = self.files[file].footer.metadata().file_metadata().num_rows().max(0) as usize;
+                (None, Some(RowSelection::from_consecutive_ranges(ranges(rows), total)))
+            }
+        };
+        // Files of the first format have no history, and what is behind it lies before.
+        let RowColumns { history, features, .. } = self.columns;
+        let missing = if self.files[file].format == Format::First { features - history } else { 0 };
+        let place = |column: &usize| if *column < history { *column } else { column - missing };
+        let columns: Vec<usize> = columns.iter().map(place).collect();
+        let batches = self.reader(file, &columns, groups, selection, batch_rows)?;
+        Ok(Box::new(batches.map(move |batch| batch.map_err(|error| self.unreadable(file, error.into())))))
     }
 
     fn reader(
@@ -323,7 +391,11 @@ impl History {
         if !entry.is_unchanged() {
             return OfflineError::SourceChanged { file: entry.path.clone() }.into();
         }
-        OfflineError::ReadPublished { path: entry.path.clone(), source }.into()
+        let path = entry.path.clone();
+        match self.files[file].direct {
+            Some(_) => OfflineError::ReadFile { file: path, source }.into(),
+            None => OfflineError::ReadPublished { path, source }.into(),
+        }
     }
 }
 
@@ -337,10 +409,10 @@ pub(super) fn place(row: u64) -> (usize, u64) {
     ((row >> ROW_BITS) as usize, row & ((1 << ROW_BITS) - 1))
 }
 
-/// The rows of one file as ranges.
+/// Rows, by their numbers in one file, as ranges.
 fn ranges(rows: &[u64]) -> impl Iterator<Item = Range<usize>> {
     rows.chunk_by(|a, b| a + 1 == *b).map(|run| {
-        let start = place(run[0]).1 as usize;
+        let start = run[0] as usize;
         start..start + run.len()
     })
 }

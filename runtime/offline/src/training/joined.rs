@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{Array, RecordBatch};
 use tandem_core::canonical::RowEncoder;
 use tandem_core::feature_plan::Step;
 use tandem_core::model::{FeatureView, KnownBy};
 use tandem_core::point_in_time::{Contest, Decided, Rules};
-use tandem_core::status::Status;
+use tandem_core::status::{Status, has_ended};
 use tandem_core::time::Timestamp;
 
 use super::history::{History, Offered};
@@ -67,6 +69,7 @@ impl JoinedView {
         let offering = started.elapsed();
         let started = Instant::now();
         winners.settle_ties(history)?;
+        winners.end(history, &step.view.view, &keys)?;
         let mut rows: Vec<u64> = winners.rows.iter().filter_map(|(row, expired)| (!expired).then_some(*row)?).collect();
         rows.sort_unstable();
         rows.dedup();
@@ -143,6 +146,7 @@ impl JoinedView {
         report.rows_read += self.offered.rows;
         report.rows_without_key += self.offered.null_keys;
         report.rows_without_created_time += self.offered.null_created;
+        report.rows_set_aside += self.offered.set_aside;
         for (label, time) in times.iter().enumerate() {
             let slot = self.keys.slots[label].map(|slot| slot as usize);
             match self.status(label) {
@@ -245,6 +249,23 @@ impl Winners {
             }
         }
         winners
+    }
+
+    /// Rows of a dimension that are no longer valid are not served, and no older ones stand in for them: as online.
+    fn end(&mut self, history: &History, view: &FeatureView, keys: &LabelKeys) -> Result<(), TrainingError> {
+        let Some(column) = history.valid_to_column() else { return Ok(()) };
+        let mut rows: Vec<u64> = self.rows.iter().filter_map(|(row, expired)| (!expired).then_some(*row)?).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let ends = history.fetch(&rows, &[column])?;
+        let ends = ends.column(0).as_primitive::<TimestampMicrosecondType>();
+        for (slot, (row, expired)) in self.rows.iter_mut().enumerate() {
+            let Some(row) = row.filter(|_| !*expired) else { continue };
+            let place = rows.binary_search(&row).expect("it was fetched");
+            let end = ends.is_valid(place).then(|| Timestamp(ends.value(place)));
+            *expired = has_ended(end, keys.instants.instant(slot), view.as_of);
+        }
+        Ok(())
     }
 
     /// Of rows that tie, that with the greatest canonical bytes wins; of equal ones it does not matter which.

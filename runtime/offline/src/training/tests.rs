@@ -1,5 +1,8 @@
 //! Training sets over published files, against a loop over all rows for each label.
 
+mod columns;
+mod dimension;
+
 use std::fs::File;
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
-    BoundView, FeatureService, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource,
+    BoundView, ColumnFeature, FeatureService, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource,
 };
 use tandem_core::types::Signature;
 
@@ -13,7 +13,7 @@ use super::What;
 pub struct Differences {
     /// Fields that can change a value; empty if, and only if, the definition hashes are equal.
     pub meaning: Vec<String>,
-    /// Fields that cannot: what people read, and where files lie. Without the stage.
+    /// Fields that cannot: what people read, where files lie, how long instances live. Without the stage.
     pub documentation: Vec<String>,
 }
 
@@ -44,6 +44,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         source,
         entities,
         component: _, // its digest says what it is; the file lies in the registry
+        columns,
         parameters,
         inputs: _,      // resolved for each input of the signature
         key_columns: _, // resolved for each join key
@@ -56,13 +57,23 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         checks,
         on_error,
         nan,
+        instance,
         limits,
         owner,
         description,
         tags,
     } = &after.view;
     let old = &before.view;
-    found.meaning(before.digest != after.digest, "component");
+    if old.is_columns() && after.view.is_columns() {
+        let meant = |columns: &[ColumnFeature]| -> Vec<ColumnFeature> {
+            columns.iter().map(|feature| ColumnFeature { description: String::new(), ..feature.clone() }).collect()
+        };
+        let differs = meant(&old.columns) != meant(columns);
+        found.meaning(differs, "features");
+        found.documentation(!differs && old.columns != *columns, "features");
+    } else {
+        found.meaning(before.digest != after.digest, "component");
+    }
     let names = old.parameters.keys().chain(parameters.keys());
     for name in sorted(names) {
         found.meaning(old.parameters.get(name) != parameters.get(name), format!("parameters.{name}"));
@@ -71,7 +82,8 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         bound.signature.inputs.iter().any(|input| input.name == name).then(|| bound.view.input_source(name))
     };
     let names = before.signature.inputs.iter().chain(&after.signature.inputs).map(|input| &input.name);
-    for name in sorted(names) {
+    // Those of columns are their features'.
+    for name in sorted(names).into_iter().filter(|_| !after.view.is_columns()) {
         found.meaning(input(before, name) != input(after, name), format!("inputs.{name}"));
     }
     let keys = |view: &FeatureView| -> Vec<(JoinKey, String)> {
@@ -97,6 +109,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         found.meaning.push("what an upstream view or the encoding covers".to_owned());
     }
     found.documentation(old.checks != *checks, "checks");
+    found.documentation(old.instance != *instance, "instance");
     found.documentation(old.owner != *owner, "owner");
     found.documentation(old.description != *description, "description");
     found.documentation(old.tags != *tags, "tags");
@@ -130,6 +143,7 @@ fn of_files(before: &Source, after: &Source, found: &mut Differences) {
         path,
         kind,
         event_time,
+        valid_to,
         created_time,
         sequence,
         event_id,
@@ -141,6 +155,7 @@ fn of_files(before: &Source, after: &Source, found: &mut Differences) {
     found.meaning(before.name != *name, "source");
     found.meaning(before.kind != *kind, "source.kind");
     found.meaning(before.event_time != *event_time, "source.event_time");
+    found.meaning(before.valid_to != *valid_to, "source.valid_to");
     found.meaning(before.created_time != *created_time, "source.created_time");
     found.meaning(before.sequence != *sequence, "source.sequence");
     found.meaning(before.event_id != *event_id, "source.event_id");

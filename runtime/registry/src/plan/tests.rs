@@ -6,8 +6,8 @@ use tandem_core::defaults::Defaults;
 use tandem_core::hash::definition_hash;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
-    AsOf, Deprecation, Entity, FeatureView, History, InputSource, JoinKey, KnownBy, NanMode, OnError, ServiceFeatures,
-    Source, SourceKind, ViewSource,
+    AsOf, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, JoinKey, KnownBy, NanMode, OnError,
+    ServiceFeatures, Source, SourceKind, ViewSource,
 };
 use tandem_core::parameter::ParameterValue;
 use tandem_core::time::Day;
@@ -24,6 +24,7 @@ fn source() -> Source {
         name: "events".to_owned(),
         path: PathBuf::from("data/events"),
         kind: SourceKind::Events,
+        valid_to: None,
         event_time: "at".to_owned(),
         created_time: None,
         sequence: None,
@@ -53,6 +54,7 @@ fn view(name: &str, version: u32, reads: &[ViewVersion]) -> FeatureView {
         source: if reads.is_empty() { ViewSource::Files(Arc::new(source())) } else { ViewSource::Request },
         entities: vec![Arc::new(entity)],
         component: PathBuf::from("a.wasm"),
+        columns: Vec::new(),
         parameters: BTreeMap::new(),
         inputs: reads.iter().enumerate().map(input).collect(),
         key_columns: BTreeMap::new(),
@@ -65,6 +67,7 @@ fn view(name: &str, version: u32, reads: &[ViewVersion]) -> FeatureView {
         checks: Vec::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
+        instance: InstanceMode::PerCall,
         limits: TransformLimits::default(),
         owner: String::new(),
         description: String::new(),

@@ -28,12 +28,12 @@ pub struct Arguments {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let range = arguments.range.range()?;
     let opened = context.open_to_run(&arguments.run)?;
-    let view = opened.view(&arguments.view)?;
-    context.warn_deprecated(&view.bound.view);
+    let (view, transform) = opened.view(&arguments.view)?.computed("computed in batch")?;
+    context.warn_deprecated(&view.view);
     let settings = &opened.project.settings;
     let request = BatchRequest {
-        view: view.bound,
-        transform: view.transform,
+        view,
+        transform,
         range,
         offline_root: settings.storage.offline.clone(),
         now: now(),

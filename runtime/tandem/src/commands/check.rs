@@ -19,11 +19,12 @@ pub fn run(context: &Context, _: &Arguments) -> Result<(), Error> {
             for view in &views {
                 let (view, bound) = (&view.bound.view, &view.bound);
                 text.push_str(&format!(
-                    "{}@{}  {} inputs, {} features  component {}  definition {}\n",
+                    "{}@{}  {} inputs, {} features  {} {}  definition {}\n",
                     view.name,
                     view.version,
                     bound.signature.inputs.len(),
                     bound.signature.outputs.len(),
+                    if view.is_columns() { "columns" } else { "component" },
                     bound.digest.short(),
                     bound.definition_hash.short(),
                 ));

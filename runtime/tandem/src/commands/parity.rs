@@ -36,14 +36,14 @@ pub struct Arguments {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let range = arguments.range.range()?;
     let opened = context.open_to_run(&arguments.run)?;
-    let view = opened.view(&arguments.view)?;
-    context.warn_deprecated(&view.bound.view);
+    let (view, _) = opened.view(&arguments.view)?.computed("compared")?;
+    context.warn_deprecated(&view.view);
     let settings = &opened.project.settings;
     let url = arguments.url.clone().unwrap_or_else(|| format!("http://{}", settings.server.listen));
     let server = Arc::new(Server::new(&url, arguments.format)?);
     let max_future = settings.max_future.as_micros();
     let request = parity::Request {
-        view: view.bound,
+        view,
         offline_root: settings.storage.offline.clone(),
         range,
         sample: arguments.sample,

@@ -60,7 +60,7 @@ fn view_text(bound: &BoundView, record: Option<&ViewRecord>, users: &[Consumer],
     line("rows from", view.source.what().replace('`', ""));
     let entities: Vec<&str> = view.entities.iter().map(|entity| entity.name.as_str()).collect();
     line("entities", entities.join(", "));
-    line("component", bound.digest.to_string());
+    line(if view.is_columns() { "columns" } else { "component" }, bound.digest.to_string());
     line("definition", bound.definition_hash.to_string());
     if let Some(record) = record {
         line("runtime", record.runtime_fingerprint.clone());

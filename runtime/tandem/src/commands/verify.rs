@@ -7,9 +7,9 @@ use tandem_build::{BuildOptions, build};
 use tandem_core::model::FeatureView;
 use tandem_engine::verify::golden::Replay;
 use tandem_engine::verify::{Verdict, VerifyOptions, golden, verify};
-use tandem_engine::{Engine, EngineError, EngineOptions, Workers};
+use tandem_engine::{EngineError, EngineOptions, Workers};
 
-use super::describe::{ParameterArguments, Unbound, view_of};
+use super::describe::{ParameterArguments, Unbound, engine, view_of};
 use super::test::instant;
 use crate::cli::{Context, compiler};
 use crate::error::{Error, io};
@@ -73,6 +73,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let named = arguments.view.as_deref().map(|reference| named_view(context, reference)).transpose()?;
     let transform = match (&arguments.transform, &named) {
         (Some(transform), _) => transform.clone(),
+        (None, Some(view)) if view.is_columns() => {
+            return Err(Error::NoTransform { view: view.id(), what: "verified" });
+        }
         (None, Some(view)) => view.component.clone(),
         (None, None) => {
             let reason = "name the component too, or its view with --view; without a file, all that is registered is held against its vectors";
@@ -90,8 +93,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let view = named.or_else(|| view_of(context, &component));
     let Unbound { code, view, parameters, nan, limits } = Unbound::read(&component, view, &arguments.parameters)?;
 
-    let engine =
-        Engine::new(EngineOptions { instances_max: INSTANCES, compiler: compiler(), ..EngineOptions::default() })?;
+    let engine = engine(context, &component, EngineOptions { instances_max: INSTANCES, ..EngineOptions::default() })?;
     let workers = Workers::start(1);
     let fail = |source| Error::Component { component: component.clone(), source };
     // On a worker: its stack has room for the deepest recursion of user code.
@@ -165,8 +167,14 @@ fn registered(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     }
     let registry = registry::open(&context.root()?)?;
     let views = match &arguments.view {
-        Some(name) => vec![registry.view(name)?.view.id()],
-        None => registry.registered.bound.keys().cloned().collect(),
+        Some(name) => match &registry.view(name)?.view {
+            view if view.is_columns() => return Err(Error::NoTransform { view: view.id(), what: "verified" }),
+            view => vec![view.id()],
+        },
+        None => {
+            let computed = registry.registered.bound.values().filter(|bound| !bound.view.is_columns());
+            computed.map(|bound| bound.view.id()).collect()
+        }
     };
     registry.some()?;
     let opened = Opened::open_registered(&registry.registered, compiler())?;

@@ -44,6 +44,9 @@ pub fn bind(opened: &Opened, registered: &Registered) -> Result<Wanted, Error> {
     let mut known = Known::new(registered);
     let mut files: HashMap<PathBuf, (Digest, Arc<Vec<u8>>)> = HashMap::new();
     let declared = |view: &FeatureView| {
+        if let Some(declared) = view.declared() {
+            return Ok(Ok(declared));
+        }
         let (digest, bytes) = match files.get(&view.component) {
             Some((digest, bytes)) => (*digest, Arc::clone(bytes)),
             None => match opened.component_bytes(view)? {

@@ -67,6 +67,8 @@ kinds! {
     ServiceNotFound, "service-not-found", NOT_FOUND, "There is no such feature service";
     /// No such route.
     RouteNotFound, "route-not-found", NOT_FOUND, "There is no such route";
+    /// A view of columns, of which nothing is computed.
+    NoTransform, "no-transform", CONFLICT, "The feature view has no transform";
     /// The view has no online values.
     NotMaterialized, "not-materialized", CONFLICT, "The feature view is not materialized";
     /// The route has other methods.

@@ -28,7 +28,7 @@ use super::guard::{self, Deadline};
 use super::names;
 use super::problem::{Kind, Problem};
 use super::state::{Server, View};
-use super::transforms::{engine_problem, too_late};
+use super::transforms::{engine_problem, no_transform, too_late};
 use crate::lookup::{Found, lookup};
 
 /// A feature service, with what requests need of it worked out once.
@@ -135,7 +135,8 @@ async fn answer(server: &Server, service: &Arc<Service>, body: axum::body::Bytes
     let internal = |error: EngineError| Problem::internal("columns do not fit their plan", &error);
     while let Some(inputs) = evaluation.next().map_err(internal)? {
         let view = &service.computed[inputs.step];
-        let outcome = view.on_demand.apply(inputs.batch.clone()).await.map_err(|error| engine_problem(&error))?;
+        let Some(on_demand) = &view.on_demand else { return Err(no_transform(view)) };
+        let outcome = on_demand.apply(inputs.batch.clone()).await.map_err(|error| engine_problem(&error))?;
         evaluation.push(inputs, outcome).map_err(internal)?;
     }
     let body = encode::json(service, &evaluation, &found, as_of, rows)

@@ -30,7 +30,8 @@ const REGISTRATION: HeaderName = HeaderName::from_static("tandem-registration");
 /// A version of a view, with what requests need of it worked out once.
 pub(super) struct View {
     pub(super) bound: Arc<BoundView>,
-    pub(super) on_demand: OnDemand,
+    /// None for a view of columns.
+    pub(super) on_demand: Option<OnDemand>,
     pub(super) store_view: Option<ViewId>,
     pub(super) plan: Arc<InputPlan>,
     /// The registration that it is of, as a header has it.

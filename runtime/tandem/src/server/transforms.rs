@@ -66,6 +66,9 @@ pub(super) async fn transform(
 ) -> Result<Response, Problem> {
     let Path(name) = name.map_err(|_| Problem::new(Kind::InvalidPath, "the view's name is not UTF-8"))?;
     let view = server.view(&name)?;
+    if view.on_demand.is_none() {
+        return Err(no_transform(&view));
+    }
     let (head, body) = request.into_parts();
     let media = Media::of_body(&head.headers, &[Media::Json, Media::ArrowStream])?;
     let answer_media = Media::of_answer(&head.headers, media)?;
@@ -73,6 +76,13 @@ pub(super) async fn transform(
 
     let answered = timeout_at(deadline, answer(&server, &view, media, answer_media, body)).await;
     answered.unwrap_or_else(|_| Err(too_late(server.settings.request_seconds_max)))
+}
+
+/// The problem of a view of columns, of which nothing is computed.
+pub(super) fn no_transform(view: &View) -> Problem {
+    let (name, version) = view.name_and_version();
+    let detail = format!("feature view `{name}@{version}` has no transform: its features are columns of its source");
+    Problem::new(Kind::NoTransform, detail).hint("ask for its features with POST /v1/features")
 }
 
 /// The problem of an answer that is not there in time.
@@ -99,7 +109,8 @@ async fn answer(
     };
 
     let rows = inputs.num_rows();
-    let outcome = view.on_demand.apply(inputs).await.map_err(|error| engine_problem(&error))?;
+    let Some(on_demand) = &view.on_demand else { return Err(no_transform(view)) };
+    let outcome = on_demand.apply(inputs).await.map_err(|error| engine_problem(&error))?;
 
     let (bound, bytes) = (Arc::clone(&view.bound), outcome.outputs.get_array_memory_size());
     let encoded = server

@@ -171,6 +171,9 @@ pub struct Join {
     pub as_of: String,
     /// What counts as known.
     pub known_by: String,
+    /// How long after its event a row counts as published, where that is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish_delay: Option<String>,
     /// For how long a row is served; None for ever.
     pub ttl: Option<String>,
 }
@@ -341,6 +344,7 @@ fn join(bound: &BoundView) -> Join {
     Join {
         as_of: view.as_of.as_str().to_owned(),
         known_by: view.known_by.as_str().to_owned(),
+        publish_delay: view.publish_delay.map(|delay| delay.to_string()),
         ttl: view.ttl.map(|ttl| ttl.to_string()),
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -7,12 +8,12 @@ use super::super::{File, parse_registered};
 use super::*;
 use crate::definition::DURATION_DAYS_MAX;
 use crate::model::{
-    Allowed, AsOf, Check, CheckAction, Deprecation, Expected, History, JoinKey, KnownBy, NanMode, OnError,
+    Allowed, AsOf, Check, CheckAction, ColumnFeature, Deprecation, Expected, History, InstanceMode, JoinKey, KnownBy, NanMode, OnError,
     PublishedRows, ServiceFeatures, SourceKind, Stage, ViewVersion,
 };
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration, MICROS_PER_DAY};
-use crate::types::DataType;
+use crate::types::{DataType, ItemType};
 
 /// Any text: control characters, quotes, emoji.
 fn text() -> impl Strategy<Value = String> {
@@ -75,11 +76,13 @@ fn source(root: &'static str) -> impl Strategy<Value = Source> {
             let retracted = retracted.filter(|_| event_id.is_some());
             let timezone = timezone.map(str::to_owned);
             let path = Path::new(root).join(path);
+            let valid_to = (kind == SourceKind::Dimension).then(|| "until".to_owned());
             Source {
                 name,
                 path,
                 kind,
                 event_time,
+                valid_to,
                 created_time,
                 sequence,
                 event_id,
@@ -180,6 +183,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
         prop::sample::select(OnError::ALL.to_vec()),
         prop::sample::select(NanMode::ALL.to_vec()),
         prop::sample::select(History::ALL.to_vec()),
+        prop::sample::select(InstanceMode::ALL.to_vec()),
         prop::option::of(1..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64),
     );
     let input = prop_oneof![column().prop_map(InputSource::Column), Just(InputSource::AsOf)];
@@ -197,7 +201,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
     (name(), 1..=u32::MAX, source(root), entities(), choices, maps, rest, later).prop_map(
         move |(name, version, source, entities, choices, maps, rest, later)| {
             let (publish_delay, defaults, checks) = later;
-            let (stage, as_of, known_by, on_error, nan, history, ttl) = choices;
+            let (stage, as_of, known_by, on_error, nan, history, instance, ttl) = choices;
             let (inputs, key_columns, tags) = maps;
             let (component, parameters, limits, owner, description, since, replaced) = rest;
             let other = ViewVersion::new("replacement", 7);
@@ -216,6 +220,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
                 source: ViewSource::Files(Arc::new(source)),
                 entities,
                 component: Path::new(root).join(component),
+                columns: Vec::new(),
                 parameters,
                 inputs,
                 key_columns,
@@ -228,6 +233,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
                 checks,
                 on_error,
                 nan,
+                instance,
                 limits,
                 owner,
                 description,
@@ -271,6 +277,32 @@ fn on_demand(view: FeatureView, upstream: &FeatureView, feature: String) -> Feat
     }
 }
 
+/// `view` as one of columns.
+fn of_columns(view: FeatureView, description: String, column: String) -> FeatureView {
+    let feature = |name: &str, column: &str, data_type| ColumnFeature {
+        name: name.to_owned(),
+        column: column.to_owned(),
+        data_type,
+        description: description.clone(),
+    };
+    let columns = vec![
+        feature("plain", "plain", DataType::Float32Vector(3)),
+        feature("mapped", &column, DataType::Sequence(ItemType::String)),
+    ];
+    let inputs = [("mapped".to_owned(), InputSource::Column(column))].into();
+    FeatureView {
+        name: "of_columns".to_owned(),
+        component: PathBuf::new(),
+        columns,
+        parameters: BTreeMap::new(),
+        inputs,
+        nan: NanMode::Boundary,
+        instance: InstanceMode::PerCall,
+        limits: TransformLimits::default(),
+        ..view
+    }
+}
+
 /// What `replacement@7` refers to.
 fn replacement(view: &FeatureView) -> FeatureView {
     FeatureView {
@@ -290,14 +322,15 @@ proptest! {
     #[test]
     fn what_is_rendered_is_read_back(
         (root, stored, others, feature) in prop::sample::select(vec!["", ".", "root/of it", "/abs"])
-            .prop_flat_map(|root| (Just(root), stored(root), prop::collection::vec(stored(root), 2), name())),
+            .prop_flat_map(|root| (Just(root), stored(root), prop::collection::vec(stored(root), 3), name())),
         prefix: bool,
         (owner, description, tags) in (text(), text(), texts(text(), text())),
     ) {
-        let [first, second] = <[FeatureView; 2]>::try_from(others).unwrap();
+        let [first, second, third] = <[FeatureView; 3]>::try_from(others).unwrap();
+        let of_columns = of_columns(third, description.clone(), "a column".to_owned());
         let over = over(first, &stored);
         let on_demand = on_demand(second, &stored, feature.clone());
-        let mut views = vec![replacement(&stored), stored, over, on_demand];
+        let mut views = vec![replacement(&stored), stored, over, on_demand, of_columns];
         let distinct: BTreeSet<ViewVersion> = views.iter().map(FeatureView::id).collect();
         prop_assume!(distinct.len() == views.len());
         let service = FeatureService {
@@ -342,6 +375,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
             path: "/project/data/logins".into(),
             kind: SourceKind::Events,
             event_time: "at".to_owned(),
+            valid_to: None,
             created_time: None,
             sequence: None,
             event_id: None,
@@ -356,6 +390,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
             description: String::new(),
         })],
         component: "/elsewhere/login_risk.wasm".into(),
+        columns: Vec::new(),
         parameters: [
             ("edges".to_owned(), ParameterValue::Float64s(vec![0.0, 1e300, f64::NEG_INFINITY])),
             ("night".to_owned(), ParameterValue::Timestamps(vec![Timestamp(0)])),
@@ -372,6 +407,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
         checks: Vec::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
+        instance: InstanceMode::PerCall,
         limits: TransformLimits::default(),
         owner: "risk@example.com".to_owned(),
         description: "Two\nlines".to_owned(),

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    AsOf, Check, CheckAction, Deprecation, Expected, History, KnownBy, NanMode, OnError, SourceKind, Stage,
+    AsOf, Check, CheckAction, Deprecation, Expected, History, InstanceMode, KnownBy, NanMode, OnError, SourceKind, Stage,
 };
 use crate::time::{Day, Duration, Timestamp};
 use crate::types::{DataType, Field};
@@ -38,6 +38,17 @@ impl Case {
         self.view.inputs.insert(input.to_owned(), source);
     }
 
+    fn columns(&mut self, columns: &[(&str, &str, DataType)]) {
+        let feature = |(name, column, data_type): &(&str, &str, DataType)| ColumnFeature {
+            name: (*name).to_owned(),
+            column: (*column).to_owned(),
+            data_type: *data_type,
+            description: String::new(),
+        };
+        self.view.columns = columns.iter().map(feature).collect();
+        (self.signature, self.digest) = self.view.declared().unwrap();
+    }
+
     fn default(&mut self, value: serde_json::Value) {
         self.view.defaults.insert("risk".to_owned(), value);
     }
@@ -68,6 +79,7 @@ fn case() -> Case {
         path: "data/transactions".into(),
         kind: SourceKind::Events,
         event_time: "event_time".to_owned(),
+        valid_to: None,
         created_time: Some("created_time".to_owned()),
         sequence: Some("offset".to_owned()),
         event_id: None,
@@ -86,6 +98,7 @@ fn case() -> Case {
         source: ViewSource::Files(Arc::new(source)),
         entities: vec![Arc::new(entity)],
         component: "transform.wasm".into(),
+        columns: Vec::new(),
         parameters: parameters(),
         inputs: [("amount".to_owned(), InputSource::Column("amount_eur".to_owned()))].into(),
         key_columns: BTreeMap::new(),
@@ -98,6 +111,7 @@ fn case() -> Case {
         checks: Vec::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
+        instance: InstanceMode::PerCall,
         // Written out: a new default must not change the pinned hash below.
         limits: TransformLimits {
             fuel_base: 1,
@@ -165,6 +179,10 @@ const COVERED: &[Change] = &[
     ("FeatureView.ttl", |c| c.view.ttl = None),
     ("FeatureView.ttl", |c| c.view.ttl = Some(Duration::from_micros(1))),
     ("FeatureView.as_of", |c| c.view.as_of = AsOf::AtOrBefore),
+    ("FeatureView.columns", |c| c.columns(&[("risk", "risk", DataType::Float64)])),
+    ("FeatureView.columns", |c| c.columns(&[("risk", "risk_1", DataType::Float64)])),
+    ("FeatureView.columns", |c| c.columns(&[("risk", "risk", DataType::Int64)])),
+    ("FeatureView.columns", |c| c.columns(&[("risk", "risk", DataType::Float64), ("x", "x", DataType::Int64)])),
     ("FeatureView.publish_delay", |c| c.view.publish_delay = Some(Duration::from_micros(0))),
     ("FeatureView.publish_delay", |c| c.view.publish_delay = Some(Duration::from_micros(1))),
     ("FeatureView.defaults", |c| c.default(serde_json::json!(1.5))),
@@ -177,6 +195,8 @@ const COVERED: &[Change] = &[
     ("FeatureView.nan", |c| c.view.nan = NanMode::Strict),
     ("FeatureView.limits", |c| c.view.limits = TransformLimits::default()),
     ("Source.name", |c| c.source().name.push('2')),
+    ("Source.kind", |c| c.source().kind = SourceKind::Dimension),
+    ("Source.valid_to", |c| c.source().valid_to = Some("until".to_owned())),
     ("Source.kind", |c| c.source().kind = SourceKind::State),
     ("Source.event_time", |c| c.source().event_time = "at".to_owned()),
     ("Source.created_time", |c| c.source().created_time = None),
@@ -220,6 +240,7 @@ const NOT_COVERED: &[Change] = &[
     ("FeatureView.checks", |c| {
         c.view.checks = vec![Check { expected: Expected::Unique, action: CheckAction::Fail }];
     }),
+    ("FeatureView.instance", |c| c.view.instance = InstanceMode::Reused),
     ("FeatureView.component", |c| c.view.component = "elsewhere.wasm".into()),
     ("FeatureView.owner", |c| c.view.owner = "risk".to_owned()),
     ("FeatureView.description", |c| c.view.description = "text".to_owned()),
@@ -261,11 +282,11 @@ fn every_field_is_covered_or_left_out_on_purpose() {
     let case = case();
     let mut fields: BTreeSet<&str> = BTreeSet::new();
     fields.extend(fields!(FeatureView {
-        name, version, stage, deprecation, source, entities, component, parameters, inputs, key_columns, ttl, as_of, known_by, history, publish_delay, defaults, checks, on_error,
-        nan, limits, owner, description, tags,
+        name, version, stage, deprecation, source, entities, component, columns, parameters, inputs, key_columns, ttl, as_of, known_by, history, publish_delay, defaults, checks, on_error,
+        nan, instance, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {
-        name, path, kind, event_time, created_time, sequence, event_id, retracted, timezone, partition, description,
+        name, path, kind, event_time, valid_to, created_time, sequence, event_id, retracted, timezone, partition, description,
     } of case.view.source.files().unwrap().as_ref()));
     fields.extend(["InputSource.view", "InputSource.feature"]);
     let mut over_a_view = case.clone();

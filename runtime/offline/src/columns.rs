@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
 use tandem_core::model::{BoundView, InputSource, Source, ViewSource};
 use tandem_core::types::{
-    CORRECTED_TIME, DataType, HISTORY_COLUMNS, RETRACTED_TIME, SUPERSEDED_TIME, TIME_COLUMNS, VALID_TO, timestamp_arrow_type,
+    CORRECTED_TIME, DataType, HISTORY_COLUMNS, RETRACTED_TIME, SUPERSEDED_TIME, TIME_COLUMNS, VALID_TO,
+    timestamp_arrow_type,
 };
 
 use crate::error::OfflineError;

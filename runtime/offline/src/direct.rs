@@ -173,7 +173,14 @@ impl DirectFile {
         let narrow = Arc::new(narrowed(&self.view, &features));
         let checked = Arc::new(self.checked(&narrow)?);
         // Times lie in the future of nobody: a label sees what had happened.
-        let binding = Binding::new(narrow, Arc::clone(&self.source), Arc::clone(&checked), Timestamp::MAX, Timestamp::MIN, Arc::default())?;
+        let binding = Binding::new(
+            narrow,
+            Arc::clone(&self.source),
+            Arc::clone(&checked),
+            Timestamp::MAX,
+            Timestamp::MIN,
+            Arc::default(),
+        )?;
 
         let path = &self.entry().path;
         let file = File::open(path).map_err(OfflineError::listed("open", path))?;

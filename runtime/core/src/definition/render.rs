@@ -7,7 +7,10 @@ use std::fmt::{Display, Write};
 use std::path::Path;
 
 use crate::limits::TransformLimits;
-use crate::model::{Alias, Allowed, Check, ColumnFeature, Entity, Expected, FeatureService, FeatureView, InputSource, Source, ViewSource};
+use crate::model::{
+    Alias, Allowed, Check, ColumnFeature, Entity, Expected, FeatureService, FeatureView, InputSource, Source,
+    ViewSource,
+};
 use crate::parameter::ParameterValue;
 use crate::time::Timestamp;
 use crate::types::is_name;

@@ -13,8 +13,8 @@ use super::references::Views;
 use super::{checks, columns, defaults, parameters, source, upstream};
 use crate::limits::TransformLimits;
 use crate::model::{
-    AsOf, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, KnownBy, NanMode, OnError, Source, SourceKind,
-    Stage, ViewSource, ViewVersion,
+    AsOf, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, KnownBy, NanMode, OnError, Source,
+    SourceKind, Stage, ViewSource, ViewVersion,
 };
 use crate::suggest;
 use crate::time::{Day, Duration};

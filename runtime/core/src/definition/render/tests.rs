@@ -8,8 +8,8 @@ use super::super::{File, parse_registered};
 use super::*;
 use crate::definition::DURATION_DAYS_MAX;
 use crate::model::{
-    Allowed, AsOf, Check, CheckAction, ColumnFeature, Deprecation, Expected, History, InstanceMode, JoinKey, KnownBy, NanMode, OnError,
-    PublishedRows, ServiceFeatures, SourceKind, Stage, ViewVersion,
+    Allowed, AsOf, Check, CheckAction, ColumnFeature, Deprecation, Expected, History, InstanceMode, JoinKey, KnownBy,
+    NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind, Stage, ViewVersion,
 };
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration, MICROS_PER_DAY};

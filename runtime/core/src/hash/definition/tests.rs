@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    AsOf, Check, CheckAction, Deprecation, Expected, History, InstanceMode, KnownBy, NanMode, OnError, SourceKind, Stage,
+    AsOf, Check, CheckAction, Deprecation, Expected, History, InstanceMode, KnownBy, NanMode, OnError, SourceKind,
+    Stage,
 };
 use crate::time::{Day, Duration, Timestamp};
 use crate::types::{DataType, Field};

@@ -14,11 +14,10 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use tandem_core::model::{BoundView, OnError, Source};
 use tandem_core::time::{DayRange, Timestamp};
-use tandem_core::types::TIME_COLUMNS;
 use tandem_engine::convert::ConvertError;
 
 use crate::bind::{Binding, local_day};
-use crate::columns::{check_names, feature_schema, needed_columns};
+use crate::columns::{RowColumns, check_names, feature_schema, needed_columns};
 use crate::error::OfflineError;
 use crate::footers::{self, CheckedPartition};
 use crate::listing::{self, FileEntry, PartitionFiles, PartitionId};
@@ -138,7 +137,7 @@ impl DirectFile {
 
     /// Which columns of the feature rows are to be read to know which rows count: where a row is set aside for any value of it, all.
     pub(crate) fn deciding_columns(&self) -> Vec<usize> {
-        let keys = self.view.view.join_keys().count() + TIME_COLUMNS.len();
+        let keys = RowColumns::of(&self.view).features;
         let features = match self.view.view.on_error {
             OnError::Fail => 0,
             OnError::Quarantine => self.view.signature.outputs.len(),
@@ -155,7 +154,7 @@ impl DirectFile {
         which: Which<'_>,
         batch_rows: usize,
     ) -> Result<DirectRows, OfflineError> {
-        let keys = self.view.view.join_keys().count() + TIME_COLUMNS.len();
+        let keys = RowColumns::of(&self.view).features;
         // The features that are wanted, in the order of the view; what is bound has keys and times before them.
         let outputs = self.view.signature.outputs.len();
         let mut features: Vec<usize> =
@@ -172,7 +171,14 @@ impl DirectFile {
         let narrow = Arc::new(narrowed(&self.view, &features));
         let checked = Arc::new(self.checked(&narrow)?);
         // Times lie in the future of nobody: a label sees what had happened.
-        let binding = Binding::new(narrow, Arc::clone(&self.source), Arc::clone(&checked), Timestamp::MAX)?;
+        let binding = Binding::new(
+            narrow,
+            Arc::clone(&self.source),
+            Arc::clone(&checked),
+            Timestamp::MAX,
+            Timestamp::MIN,
+            Arc::default(),
+        )?;
 
         let path = &self.entry().path;
         let file = File::open(path).map_err(OfflineError::listed("open", path))?;

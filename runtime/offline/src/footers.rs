@@ -40,6 +40,12 @@ impl CheckedPartition {
                 None => in_files.push(column),
             }
         }
+        // Optional columns go by the first file: those who write files without them write one for each partition.
+        let first = partition.files.first().map(|file| read(&file.path)).transpose()?;
+        in_files.retain(|column| {
+            let there = first.as_ref().is_some_and(|footer| footer.schema().field_with_name(&column.name).is_ok());
+            !column.optional || there
+        });
         let mut types: Vec<ArrowType> = Vec::new();
         let mut file_rows = Vec::new();
         for file in &partition.files {

@@ -28,7 +28,7 @@ mod output;
 mod part;
 mod report;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -101,23 +101,24 @@ impl TrainingSet {
             let step: &tandem_core::feature_plan::StoredStep = step;
             let view = &step.view.view;
             let keys = LabelKeys::read(&shared.request, &step.keys, row..row + 1, &shared.times[row..row + 1])?;
-            let mut rows: Vec<JoinRow> = Vec::new();
-            for unit in history.units() {
-                let take = |offered: &[(u32, JoinRow)]| rows.extend(offered.iter().map(|(_, row)| *row));
-                history.offer(&unit, &keys, take, shared.request.options.batch_rows)?;
-            }
-            // The greatest first; what ties lies side by side.
-            rows.sort_by_key(|row| std::cmp::Reverse((row.event_time, row.created_time, row.sequence, row.row)));
             let mut rules = Rules::of(view);
             if shared.request.ignore_created_time {
                 rules.known_by = KnownBy::Event;
             }
+            let mut rows: Vec<JoinRow> = Vec::new();
+            for unit in history.units() {
+                let take = |offered: &[(u32, JoinRow)]| rows.extend(offered.iter().map(|(_, row)| *row));
+                history.offer(&unit, &keys, rules, take, shared.request.options.batch_rows)?;
+            }
+            // The greatest first; what ties lies side by side.
+            rows.sort_by_key(|row| std::cmp::Reverse((row.event_time, row.created_time, row.sequence, row.row)));
             let winner = joined.winner(0);
             let status = joined.row_status(0);
             let of_winner = rows.iter().find(|row| Some(row.row) == winner).map(rank);
             let candidate = |row: &JoinRow| {
                 let happened = rules.happened_from(row.event_time);
                 let known = rules.there_from(row.event_time, row.created_time, row.published_time);
+                let known = known.map(|known| known.max(row.corrected_time.unwrap_or(Timestamp::MIN)));
                 let verdict = match (happened, known) {
                     (None, _) => Verdict::Future,
                     (Some(happened), _) if happened > instant => Verdict::Future,

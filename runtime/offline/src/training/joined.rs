@@ -202,7 +202,7 @@ fn offer_all<'a>(
         let mut offered = Offered::default();
         loop {
             let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) else { return Ok((contest, offered)) };
-            offered += history.offer(unit, keys, |rows| contest.offer_all(rows), options.batch_rows.max(1))?;
+            offered += history.offer(unit, keys, rules, |rows| contest.offer_all(rows), options.batch_rows.max(1))?;
         }
     };
     let threads = options.threads.clamp(1, units.len().max(1));

@@ -51,8 +51,10 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         ttl,
         as_of,
         known_by,
+        history,
         publish_delay,
         defaults,
+        checks,
         on_error,
         nan,
         instance,
@@ -92,6 +94,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
     found.meaning(old.ttl != *ttl, "ttl");
     found.meaning(old.as_of != *as_of, "as_of");
     found.meaning(old.known_by != *known_by, "known_by");
+    found.meaning(old.history != *history, "history");
     found.meaning(old.publish_delay != *publish_delay, "publish_delay");
     for name in sorted(old.defaults.keys().chain(defaults.keys())) {
         found.meaning(old.defaults.get(name) != defaults.get(name), format!("defaults.{name}"));
@@ -105,6 +108,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
     } else if found.meaning.is_empty() {
         found.meaning.push("what an upstream view or the encoding covers".to_owned());
     }
+    found.documentation(old.checks != *checks, "checks");
     found.documentation(old.instance != *instance, "instance");
     found.documentation(old.owner != *owner, "owner");
     found.documentation(old.description != *description, "description");
@@ -124,7 +128,8 @@ fn of_sources(before: &ViewSource, after: &ViewSource, found: &mut Differences) 
         (ViewSource::Files(before), ViewSource::Files(after)) => of_files(before, after, found),
         (ViewSource::View(before), ViewSource::View(after)) => {
             // The rest follows from the view.
-            let PublishedRows { view, kind: _, created_time: _, sequence: _, timezone: _, partition: _ } = &**after;
+            let PublishedRows { view, kind: _, created_time: _, sequence: _, event_ids: _, timezone: _, partition: _ } =
+                &**after;
             found.meaning(before.view != *view, "source");
         }
         (ViewSource::Request, ViewSource::Request) => {}
@@ -133,14 +138,28 @@ fn of_sources(before: &ViewSource, after: &ViewSource, found: &mut Differences) 
 }
 
 fn of_files(before: &Source, after: &Source, found: &mut Differences) {
-    let Source { name, path, kind, event_time, valid_to, created_time, sequence, timezone, partition, description } =
-        after;
+    let Source {
+        name,
+        path,
+        kind,
+        event_time,
+        valid_to,
+        created_time,
+        sequence,
+        event_id,
+        retracted,
+        timezone,
+        partition,
+        description,
+    } = after;
     found.meaning(before.name != *name, "source");
     found.meaning(before.kind != *kind, "source.kind");
     found.meaning(before.event_time != *event_time, "source.event_time");
     found.meaning(before.valid_to != *valid_to, "source.valid_to");
     found.meaning(before.created_time != *created_time, "source.created_time");
     found.meaning(before.sequence != *sequence, "source.sequence");
+    found.meaning(before.event_id != *event_id, "source.event_id");
+    found.meaning(before.retracted != *retracted, "source.retracted");
     found.meaning(before.timezone != *timezone, "source.timezone");
     found.meaning(before.partition != *partition, "source.partition");
     found.documentation(before.path != *path, "source.path");

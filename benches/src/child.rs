@@ -139,7 +139,7 @@ fn serve_views(runtime: &Runtime, project: &Path, threads: usize, views: &[&str]
         Ok(ServedView { bound: Arc::clone(&view.bound), on_demand, store_view: None })
     };
     let state = ServerState {
-        live: Live::new(None, views.iter().map(served).collect::<Result<_, _>>()?, &[]),
+        live: Live::new(None, views.iter().map(served).collect::<Result<_, _>>()?, &[], &[]),
         store: None,
         settings: opened.project.settings.server.clone(),
         clock: now,

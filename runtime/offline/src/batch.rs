@@ -22,9 +22,10 @@ use crate::footers::CheckedPartition;
 use crate::listing::{self, PartitionFiles};
 use crate::options::BatchOptions;
 use crate::publish::{OutputLock, check_published, metadata, quarantine_folder, remove_quarantine, view_folder};
+use crate::query::QueryRows;
 use crate::report::{BatchReport, PartitionReport, Progress, RowCounts};
 use crate::scan;
-use crate::source;
+use crate::source::{self, Resolved};
 use crate::staged::{DATA_FILE, StagedWriter, Target};
 use crate::transform_exec::TransformExec;
 
@@ -97,6 +98,8 @@ impl Job {
 struct Run {
     job: Job,
     source: Arc<Source>,
+    /// The rows of a query, for as long as they are read.
+    _query: Option<Arc<QueryRows>>,
     function: Arc<dyn RowFunction>,
     workers: Workers,
     output: PathBuf,
@@ -116,9 +119,9 @@ pub(crate) async fn run_with(
     let start = Instant::now();
     check_names(&job.view)?;
     let output = view_folder(&job.offline_root, &job.view.view.name, job.view.view.version);
-    let source = {
+    let Resolved { source, query } = {
         let (view, root) = (Arc::clone(&job.view), job.offline_root.clone());
-        workers.run(move || source::resolve(&view, &root)).await??
+        workers.run(move || source::resolve(&view, &root, None)).await??
     };
     let partitions = plan(&job, &source, workers).await?;
     let (lock, published) = {
@@ -147,6 +150,7 @@ pub(crate) async fn run_with(
         run_id: run_id(),
         job,
         source,
+        _query: query,
         function,
         workers: workers.clone(),
         output: output.clone(),

@@ -28,6 +28,7 @@ pub mod listing;
 pub mod options;
 mod publish;
 pub mod published;
+pub mod query;
 pub mod report;
 pub mod rows;
 mod scan;

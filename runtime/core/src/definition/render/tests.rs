@@ -9,7 +9,7 @@ use super::*;
 use crate::definition::DURATION_DAYS_MAX;
 use crate::model::{
     AsOf, ColumnFeature, Deprecation, JoinKey, KnownBy, NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind,
-    Stage, ViewVersion,
+    SourceQuery, Stage, ViewVersion,
 };
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration, MICROS_PER_DAY};
@@ -69,13 +69,31 @@ fn source(root: &'static str) -> impl Strategy<Value = Source> {
     let zone = prop::option::of(prop::sample::select(vec!["UTC", "Europe/Vienna", "America/Argentina/Ushuaia"]));
     let kind = prop::sample::select(SourceKind::ALL.to_vec());
     let columns = (column(), optional(), optional(), optional());
-    (name(), path_text(), kind, columns, zone, text()).prop_map(
-        move |(name, path, kind, columns, timezone, description)| {
+    (name(), path_text(), kind, columns, zone, text(), prop::option::of(text())).prop_map(
+        move |(name, path, kind, columns, timezone, description, query)| {
             let (event_time, created_time, sequence, partition) = columns;
             let timezone = timezone.map(str::to_owned);
             let path = Path::new(root).join(path);
             let valid_to = (kind == SourceKind::Dimension).then(|| "until".to_owned());
-            Source { name, path, kind, event_time, valid_to, created_time, sequence, timezone, partition, description }
+            let mut source = Source {
+                name,
+                path,
+                query: None,
+                kind,
+                event_time,
+                valid_to,
+                created_time,
+                sequence,
+                timezone,
+                partition,
+                description,
+            };
+            if let Some(text) = query.filter(|text| !text.is_empty()) {
+                let tables = [("a".to_owned(), source.path), ("b_2".to_owned(), Path::new(root).join("b"))].into();
+                source.query = Some(SourceQuery { text, tables });
+                (source.path, source.partition) = (PathBuf::new(), None);
+            }
+            source
         },
     )
 }
@@ -318,6 +336,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
         source: ViewSource::Files(Arc::new(Source {
             name: "logins".to_owned(),
             path: "/project/data/logins".into(),
+            query: None,
             kind: SourceKind::Events,
             event_time: "at".to_owned(),
             valid_to: None,

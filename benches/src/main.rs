@@ -1,7 +1,7 @@
 //! What Tandem costs: every figure beside its baseline, measured in the same run, as Markdown.
 //!
 //! ```text
-//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours] [registry]
+//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours] [registry] [languages] [training]
 //! ```
 //!
 //! In the order of the table:
@@ -13,9 +13,11 @@
 //! - `http`: one row on demand over HTTP, against a bare axum route (`echo`), asked by `load`
 //! - `neighbours`: the same view beside one that attacks, against itself alone
 //! - `registry`: a thousand views planned, registered, served, and replaced while they are served
+//! - `languages`: the example of each language built, started and called, against plain Python and pandas (`baselines/`)
+//! - `training`: point-in-time joins of several sizes, against DuckDB, Polars and pandas (`baselines/`)
 //!
 //! What they share: `race` times contenders in turns, `guests` builds and loads components, `columns` makes rows, `project` lays the quickstart
-//! out at several sizes, `child` measures in a process of its own, `markdown` writes tables.
+//! out at several sizes, `child` measures in a process of its own, `tools` installs what other languages need, `markdown` writes tables.
 
 mod batch;
 mod child;
@@ -25,6 +27,7 @@ mod crossing;
 mod echo;
 mod guests;
 mod http;
+mod languages;
 mod load;
 mod machine;
 mod markdown;
@@ -33,6 +36,8 @@ mod neighbours;
 mod project;
 mod race;
 mod registry;
+mod tools;
+mod training;
 mod transforms;
 
 use std::error::Error;
@@ -56,6 +61,9 @@ struct Arguments {
     /// Rows of the smaller batch; the larger has ten times as many
     #[arg(long, value_name = "ROWS", default_value_t = 800_000)]
     batch_rows: usize,
+    /// Rows of the largest point-in-time join, which has a tenth as many labels; tools that hold all in memory may need 200 bytes for each
+    #[arg(long, value_name = "ROWS")]
+    training_rows: Option<usize>,
     /// What a process of its own is to do; this program gives it to itself
     #[command(flatten)]
     child: child::Arguments,
@@ -75,11 +83,23 @@ enum Section {
     Neighbours,
     /// A registry of a thousand views
     Registry,
+    /// The common example in each language
+    Languages,
+    /// Point-in-time joins
+    Training,
 }
 
 impl Section {
-    const ALL: [Section; 6] =
-        [Section::Transforms, Section::Crossing, Section::Batch, Section::Http, Section::Neighbours, Section::Registry];
+    const ALL: [Section; 8] = [
+        Section::Transforms,
+        Section::Crossing,
+        Section::Batch,
+        Section::Http,
+        Section::Neighbours,
+        Section::Registry,
+        Section::Languages,
+        Section::Training,
+    ];
 }
 
 fn main() -> ExitCode {
@@ -109,6 +129,8 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
             Section::Http => http::run(arguments.quick)?,
             Section::Neighbours => neighbours::run(arguments.quick)?,
             Section::Registry => registry::run(arguments.quick)?,
+            Section::Languages => languages::run(arguments.quick)?,
+            Section::Training => training::run(arguments.quick, arguments.training_rows)?,
         })?;
     }
     Ok(())

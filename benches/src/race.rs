@@ -31,6 +31,11 @@ pub(crate) struct Course {
 }
 
 impl Course {
+    /// For contenders of which some take long.
+    pub(crate) fn of(rounds: usize, sample_min: Duration) -> Course {
+        Course { rounds, sample_min }
+    }
+
     pub(crate) fn new(quick: bool) -> Course {
         if quick {
             Course { rounds: 3, sample_min: Duration::from_micros(200) }

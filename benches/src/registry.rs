@@ -239,7 +239,7 @@ pub(crate) fn serve_registered(runtime: &Runtime, root: &Path, threads: usize) -
     let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
     let mut loader = Loader::new(opened.engine.clone(), opened.workers.clone(), None, options);
     let views = loader.registered(&registered, threads)?;
-    let live = Live::new(Some(registered.number), views, &registered.project.aliases);
+    let live = Live::new(Some(registered.number), views, &registered.project.aliases, &registered.project.services);
     let settings = registered.project.settings.clone();
     let state = ServerState {
         live: live.clone(),

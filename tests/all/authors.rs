@@ -1,6 +1,7 @@
 //! What authors do: `tandem new`, `cargo test`, `tandem build`, `tandem test`.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -270,4 +271,38 @@ fn what_a_row_costs_is_measured() {
         let rate = figures["rows_per_second"].as_f64().unwrap();
         assert!((rate * time / 1e9 - 1.0).abs() < 1e-9, "{told}");
     }
+}
+
+/// What a command compiles, the next one finds: the clock says nothing, so the log of both is asked.
+#[test]
+fn a_component_is_compiled_once_for_its_author() {
+    let root = tempfile::tempdir().unwrap();
+    fs::copy(Guest::Columnar.path(), root.path().join("columnar.wasm")).unwrap();
+    let cache = root.path().join("cache");
+    let event = |arguments: &[&str]| {
+        let mut command = tandem(root.path(), &[arguments, &["--log", "tandem_engine=debug"]].concat());
+        let output = command.env("TANDEM_CACHE", &cache).output().unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        let events: Vec<_> = ["Hit", "Miss", "Refused"].into_iter().filter(|event| log.contains(event)).collect();
+        assert!(output.status.success(), "{log}");
+        (events.join(", "), log)
+    };
+    assert_eq!(event(&["describe", "columnar.wasm"]).0, "Miss");
+    assert_eq!(event(&["describe", "columnar.wasm"]).0, "Hit");
+    let verify = ["verify", "columnar.wasm", "--no-interpreter", "--generate", "20"];
+    assert_eq!(event(&verify).0, "Hit, Miss", "one of its two profiles");
+    assert_eq!(event(&verify).0, "Hit");
+
+    // A folder that others may write to is not trusted, and a folder that cannot be is done without.
+    let compiled = cache.join("compiled");
+    fs::set_permissions(&compiled, fs::Permissions::from_mode(0o755)).unwrap();
+    let (events, told) = event(&["describe", "columnar.wasm"]);
+    assert_eq!(events, "Miss");
+    assert!(
+        told.contains("warning: compiled code cannot be kept in ") && told.contains("; it is not used\n"),
+        "{told}"
+    );
+    fs::remove_dir_all(&compiled).unwrap();
+    fs::write(&compiled, "a file").unwrap();
+    assert_eq!(event(&["describe", "columnar.wasm"]).0, "Miss");
 }

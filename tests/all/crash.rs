@@ -6,8 +6,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::harness::program::tandem;
 use crate::harness::project::{Event, FIRST_DAY, MICROS_PER_DAY, Project, files};
@@ -40,6 +44,11 @@ fn a_rerun_writes_into_no_published_file() {
     // Held open, so that no new file gets the number of an old one.
     let mut held: Vec<(&String, File)> =
         parquet.iter().map(|(name, _)| (name, File::open(published.join(name)).expect("a file"))).collect();
+    // What the source's files are is among the metadata of what is published.
+    for (name, _) in files(&project.root().join("data")).iter().filter(|(name, _)| !name.starts_with("features/")) {
+        let source = File::options().append(true).open(project.root().join("data").join(name)).expect("a file");
+        source.set_modified(std::time::UNIX_EPOCH).expect("a time");
+    }
     run();
     for ((name, old), (_, bytes)) in std::iter::zip(&mut held, parquet) {
         let number = |metadata: std::io::Result<fs::Metadata>| metadata.expect("a file").ino();
@@ -48,12 +57,29 @@ fn a_rerun_writes_into_no_published_file() {
         old.read_to_end(&mut read).expect("it is still there");
         assert!(read == *bytes, "{name} has changed under its reader");
     }
+    let parquet = || files(&published).into_iter().filter(|(name, _)| name.ends_with(".parquet")).collect::<Vec<_>>();
+    let again = parquet();
+    run();
+    assert!(parquet() == again, "the same source once more");
     assert!(
-        files(&published)
+        again
             .iter()
-            .filter(|(name, _)| name.ends_with(".parquet"))
-            .eq(before.iter().filter(|(name, _)| name.ends_with(".parquet")))
+            .map(|(name, _)| name)
+            .eq(before.iter().map(|(name, _)| name).filter(|name| name.ends_with(".parquet")))
     );
+}
+
+/// The rows of a published file, but for when each was published first.
+fn rows(file: &Path) -> Vec<RecordBatch> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file).expect("a file")).expect("a whole file");
+    let batches = reader.build().expect("a whole file").map(|batch| {
+        let batch = batch.expect("a whole file");
+        let columns = batch.schema().fields().len();
+        let kept: Vec<usize> =
+            (0..columns).filter(|column| batch.schema().field(*column).name() != "published_time").collect();
+        batch.project(&kept).expect("its columns")
+    });
+    batches.collect()
 }
 
 #[test]
@@ -85,8 +111,9 @@ fn a_killed_batch_leaves_whole_partitions() {
     finish(); // compiles the component
     fs::remove_dir_all(&published).unwrap();
     let whole_run = finish();
-    let expected: BTreeMap<String, Vec<u8>> =
-        files(&published).into_iter().filter(|(name, _)| name.ends_with(".parquet")).collect();
+    let content = |name: &str| rows(&published.join(name));
+    let names = || files(&published).into_iter().map(|(name, _)| name).filter(|name| name.ends_with(".parquet"));
+    let expected: BTreeMap<String, Vec<RecordBatch>> = names().map(|name| (name.clone(), content(&name))).collect();
     assert!(expected.len() > 12, "twelve days, and what was set aside");
 
     let (mut killed, mut incomplete, mut staged) = (0, 0, 0);
@@ -107,8 +134,8 @@ fn a_killed_batch_leaves_whole_partitions() {
             fs::create_dir_all(&published).map(|()| Vec::new()).unwrap()
         };
         let visible = left.iter().filter(|(name, _)| name.ends_with(".parquet"));
-        for (name, bytes) in visible.clone() {
-            assert!(expected.get(name) == Some(bytes), "{name} is not whole");
+        for (name, _) in visible.clone() {
+            assert!(expected.get(name) == Some(&content(name)), "{name} is not whole");
             // What was set aside for a partition is there before the partition.
             let quarantine = name.replacen("/v1/", "/v1/_quarantine/", 1);
             let there = |name: &String| left.iter().any(|(left, _)| left == name);
@@ -126,9 +153,8 @@ fn a_killed_batch_leaves_whole_partitions() {
             after.iter().all(|(name, _)| name.ends_with(".parquet") || name.ends_with("/.lock")),
             "nothing is left staged"
         );
-        let after: BTreeMap<String, Vec<u8>> =
-            after.into_iter().filter(|(name, _)| name.ends_with(".parquet")).collect();
-        assert!(after == expected, "the next run makes the same files");
+        let after: BTreeMap<String, Vec<RecordBatch>> = names().map(|name| (name.clone(), content(&name))).collect();
+        assert!(after == expected, "the next run makes the same rows");
     }
     assert!(
         killed > KILLS / 2 && incomplete > 2 && staged > 0,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use tandem::commands::describe::COMPILED_BYTES_MAX;
 use tandem::following::{REGISTRY_POLL_MILLIS, REGISTRY_RETRY_SECONDS};
 use tandem::registry::LOCK_SECONDS_MAX;
 use tandem::server::DEPRECATED_LOG_SECONDS;
@@ -12,7 +13,9 @@ use tandem_core::definition::{
 };
 use tandem_core::limits::TransformLimits;
 use tandem_engine::verify::VerifyOptions;
-use tandem_engine::{CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, OnDemandOptions, TABLES_MAX, TrialOptions};
+use tandem_engine::{
+    CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, OnDemandOptions, ReuseOptions, TABLES_MAX, TrialOptions,
+};
 use tandem_offline::training::{TrainingOptions, leakage};
 use tandem_online::StoreOptions;
 
@@ -93,9 +96,13 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         compile_seconds_max,
         compile_memory_bytes_max,
         cache: _,
+        cache_bytes_max: _,
     } = EngineOptions::default();
-    let OnDemandOptions { shared_rows_max, trial } = OnDemandOptions::default();
-    assert_eq!(trial, None, "the server turns trials on, with these bounds");
+    let OnDemandOptions { shared_rows_max, trial, reuse } = OnDemandOptions::default();
+    assert_eq!((trial, reuse), (None, None), "the server turns them on, with these bounds");
+    let ReuseOptions { calls_max: reused_calls_max, memory_bytes_max: reused_memory_bytes_max } =
+        ReuseOptions::default();
+    assert_eq!(reused_calls_max as usize, VerifyOptions::default().calls, "as many as a proof covers");
     let TrialOptions { rows_max: trial_rows_max, fuel: trial_fuel, memory_bytes_max: trial_memory_bytes_max } =
         TrialOptions::default();
     let StoreOptions {
@@ -171,6 +178,9 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("trial_rows_max", trial_rows_max as u64),
         ("trial_fuel", trial_fuel),
         ("trial_memory_bytes_max", trial_memory_bytes_max),
+        ("reused_calls_max", u64::from(reused_calls_max)),
+        ("reused_memory_bytes_max", reused_memory_bytes_max),
+        ("compiled_bytes_max", COMPILED_BYTES_MAX),
         ("map_bytes", map_bytes as u64),
         ("map_bytes_max", map_bytes_max as u64),
         ("readers_max", u64::from(readers_max)),

@@ -16,6 +16,7 @@
 //! - `python`: transforms in Python
 //! - `docs`: the book holds together
 //! - `guide`: the guide and the README are run
+//! - `history`: rows that are corrected or taken back, offline and online
 //! - `import`: `tandem import`
 //! - `limits`: the page of limits says what the code says
 
@@ -31,6 +32,7 @@ mod examples;
 mod flights;
 mod guide;
 mod harness;
+mod history;
 mod import;
 mod limits;
 mod other_languages;

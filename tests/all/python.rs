@@ -14,7 +14,7 @@ use tandem_core::json::encode_value;
 use tandem_offline::BatchOptions;
 
 use crate::harness::componentize::{copy, environment, unittest, with_environment, work};
-use crate::harness::guests::{component, workspace};
+use crate::harness::guests::{compiled, component, workspace};
 use crate::harness::program::{tandem, told};
 use crate::harness::project::{batch, published};
 use crate::harness::server::Server;
@@ -58,7 +58,7 @@ fn from_an_empty_folder_to_a_proved_component() {
     };
     let (folder, rows) = made("everyday", &[]);
     let (_, columns) = made("columnar", &["--columns"]);
-    assert_eq!(rows, columns, "both forms give the same bits");
+    assert_eq!(rows.to_string(), columns.to_string(), "both forms give the same bits");
     assert_eq!(rows[1]["inputs"]["merchant"], "寿司 さくら");
     assert_eq!(
         rows[2]["outputs"],
@@ -114,7 +114,7 @@ fn project(component: &Path) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     fs::create_dir(root.join("features")).unwrap();
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    let cache = compiled();
     fs::write(root.join("tandem.toml"), format!("[project]\nname = \"orders\"\n\n[storage]\ncache = {cache:?}\n"))
         .unwrap();
     let definitions = format!(

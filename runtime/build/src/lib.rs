@@ -61,7 +61,7 @@ use sha2::Digest as _;
 
 pub use error::{BuildError, SysrootError};
 pub use language::Language;
-pub use options::{BuildOptions, Built, Written};
+pub use options::{BuildOptions, Built, Written, default_cache_dir};
 
 /// The only target of Rust's transforms: WebAssembly without any host interface.
 pub const TARGET: &str = "wasm32-unknown-unknown";

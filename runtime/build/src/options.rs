@@ -13,8 +13,7 @@ pub struct BuildOptions {
     /// Cargo's folder for intermediate files; none: what cargo itself takes for the crate (its own `target`, or its
     /// workspace's). Other languages leave no intermediate files.
     pub target_dir: Option<PathBuf>,
-    /// Folder that keeps the standard library for wasm32 between builds; none: `$TANDEM_CACHE`, else
-    /// `$XDG_CACHE_HOME/tandem`, else `~/.cache/tandem`.
+    /// Folder that keeps what builds have in common, such as the standard library for wasm32; none: [`default_cache_dir`].
     pub cache_dir: Option<PathBuf>,
 }
 
@@ -44,8 +43,8 @@ pub struct Written {
     pub sha256: [u8; 32],
 }
 
-/// The cache folder of this user, if the environment names one.
-pub(crate) fn default_cache_dir() -> Option<PathBuf> {
+/// The cache folder of this user, if the environment names one: `$TANDEM_CACHE`, else `$XDG_CACHE_HOME/tandem`, else `~/.cache/tandem`.
+pub fn default_cache_dir() -> Option<PathBuf> {
     cache_dir_from(|name| std::env::var_os(name))
 }
 

@@ -13,6 +13,7 @@
 
 mod bind;
 mod bind_service;
+mod checks;
 mod columns;
 mod defaults;
 mod diagnostic;

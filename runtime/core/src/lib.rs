@@ -9,7 +9,10 @@
 //! - [`limits`]: every limit of a transform, with its unit and default
 //! - [`time`]: timestamps, durations, ranges of days
 //! - [`canonical`], [`key`], [`order`]: canonical bytes of values, entity keys, the total order of feature rows
+//! - [`history`]: what becomes of published rows when their partition is computed again
+//! - [`versions`]: corrections and retractions of events that have an id
 //! - [`status`]: what an online value is served as
+//! - [`checks`]: rows against what is expected of them
 //! - [`point_in_time`]: which row of a view a label gets
 //! - [`feature_plan`]: what features take: columns of the request, stored rows, on-demand views in their order
 //! - [`hash`]: digests of components and definition hashes
@@ -18,10 +21,12 @@
 //! - [`sample`]: sample rows, generated from a signature
 
 pub mod canonical;
+pub mod checks;
 pub mod defaults;
 pub mod definition;
 pub mod feature_plan;
 pub mod hash;
+pub mod history;
 pub mod json;
 pub mod key;
 pub mod limits;
@@ -34,3 +39,4 @@ pub mod status;
 pub mod suggest;
 pub mod time;
 pub mod types;
+pub mod versions;

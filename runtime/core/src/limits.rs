@@ -28,7 +28,7 @@ impl Default for TransformLimits {
     fn default() -> Self {
         TransformLimits {
             fuel_base: 100_000_000,
-            fuel_per_row: 200_000,
+            fuel_per_row: 1_000_000,
             call_seconds_max: 30,
             memory_bytes_max: 256 << 20,
             table_elements_max: 100_000,

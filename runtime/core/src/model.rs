@@ -1,5 +1,6 @@
 //! What definitions mean once they are checked. [`crate::definition`] makes these; nothing here is unchecked.
 
+mod check;
 mod column;
 mod reference;
 mod service;
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use check::{Allowed, Check, CheckAction, Expected};
 pub use column::ColumnFeature;
 pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
 pub use service::{Alias, FeatureService, ServiceFeatures};
@@ -93,6 +95,10 @@ pub struct Source {
     pub created_time: Option<String>,
     /// Column with the position in the source's log (int64).
     pub sequence: Option<String>,
+    /// Column with the event's id: rows of one id are versions of one event ([`crate::versions`]). Only with a created time.
+    pub event_id: Option<String>,
+    /// Column (boolean) that is true in a row that takes its event back. Only with event ids.
+    pub retracted: Option<String>,
     /// IANA time zone in which timestamps without a zone are read; without it they are refused.
     pub timezone: Option<String>,
     /// Hive column that holds the day of the event time, as `YYYY-MM-DD` (UTC, or the local day in `timezone`). Without it every file is read.
@@ -148,6 +154,28 @@ impl KnownBy {
     }
 }
 
+/// What becomes of published rows when their partition is computed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// Rows that changed are added, and those that they replace still count for the labels of their time.
+    Append,
+    /// Rows that changed replace those that were there.
+    Replace,
+}
+
+impl History {
+    /// Every variant.
+    pub const ALL: [History; 2] = [History::Append, History::Replace];
+
+    /// Its word in definition files; part of the definition hash.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            History::Append => "append",
+            History::Replace => "replace",
+        }
+    }
+}
+
 /// What becomes of a row whose transform fails in batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
@@ -188,6 +216,29 @@ impl NanMode {
         match self {
             NanMode::Boundary => "boundary",
             NanMode::Strict => "strict",
+        }
+    }
+}
+
+/// How long an instance lives that answers requests on demand. It changes no value: a component is proved to give the same bits in an
+/// instance that was used before, or it is not registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstanceMode {
+    /// One call: nothing can pass from one call to another.
+    PerCall,
+    /// Several calls, as many as a proof covers; what is registered only.
+    Reused,
+}
+
+impl InstanceMode {
+    /// Every variant.
+    pub const ALL: [InstanceMode; 2] = [InstanceMode::PerCall, InstanceMode::Reused];
+
+    /// Its word in definition files; not part of the definition hash.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            InstanceMode::PerCall => "per_call",
+            InstanceMode::Reused => "reused",
         }
     }
 }
@@ -234,7 +285,7 @@ pub enum ViewSource {
     /// What another stored view published.
     View(Arc<PublishedRows>),
     /// The request, or the label row: an on-demand view. It has no `ttl`, no `known_by`, no `as_of` and no key columns; those
-    /// fields have the values [`None`], [`KnownBy::Event`], [`AsOf::AtOrBefore`] and empty.
+    /// fields have the values [`None`], [`KnownBy::Event`], [`AsOf::AtOrBefore`] and empty; its `history` is [`History::Append`].
     Request,
 }
 
@@ -250,6 +301,8 @@ pub struct PublishedRows {
     pub created_time: bool,
     /// Whether rows have a sequence.
     pub sequence: bool,
+    /// Whether its source has event ids, so that its rows may be superseded.
+    pub event_ids: bool,
     /// The zone of the partitions' days; timestamps are UTC all the same.
     pub timezone: Option<String>,
     /// Hive column with the day of the event time. Without it every file is read.
@@ -269,6 +322,7 @@ impl PublishedRows {
             kind: view.source.kind()?,
             created_time: view.source.has_created_time(),
             sequence: view.source.has_sequence(),
+            event_ids: view.source.has_event_ids(),
             timezone,
             partition: view.source.partition().map(str::to_owned),
         })
@@ -321,6 +375,15 @@ impl ViewSource {
         match self {
             ViewSource::Files(source) => source.sequence.is_some(),
             ViewSource::View(rows) => rows.sequence,
+            ViewSource::Request => false,
+        }
+    }
+
+    /// Whether rows may be superseded by later versions of their event.
+    pub fn has_event_ids(&self) -> bool {
+        match self {
+            ViewSource::Files(source) => source.event_id.is_some(),
+            ViewSource::View(rows) => rows.event_ids,
             ViewSource::Request => false,
         }
     }
@@ -398,6 +461,8 @@ pub struct FeatureView {
     pub as_of: AsOf,
     /// What "known by T" means.
     pub known_by: KnownBy,
+    /// What becomes of published rows when their partition is computed again.
+    pub history: History,
     /// Under [`KnownBy::Published`]: a row counts offline as published so long after its event time, whenever it really was.
     pub publish_delay: Option<Duration>,
     /// Values that stand in for features that have none, in the form of [`crate::json`]: feature to value. Never null, never an object.
@@ -406,8 +471,12 @@ pub struct FeatureView {
     pub on_error: OnError,
     /// NaN inside the transform.
     pub nan: NanMode,
+    /// How long an instance lives that answers requests.
+    pub instance: InstanceMode,
     /// Limits of calls into the transform.
     pub limits: TransformLimits,
+    /// What is expected of the rows that it publishes. None of an on-demand view.
+    pub checks: Vec<Check>,
     /// Who answers for it; may be empty.
     pub owner: String,
     /// For people; may be empty.

@@ -286,9 +286,7 @@ impl Signature {
             let nullable = if field.nullable { "nullable " } else { "" };
             return Err(SignatureError::AsOf(format!("{nullable}{}", field.data_type)));
         }
-        if let Some(field) =
-            self.outputs.iter().find(|field| field.name == AS_OF || TIME_COLUMNS.contains(&field.name.as_str()))
-        {
+        if let Some(field) = self.outputs.iter().find(|field| is_reserved(&field.name)) {
             return Err(SignatureError::ReservedOutput(field.name.clone()));
         }
         Ok(())
@@ -319,6 +317,23 @@ pub const VALID_TO: &str = "valid_to";
 
 /// Columns of a feature row beside its keys and features: event time, created time, published time, sequence.
 pub const TIME_COLUMNS: [&str; 4] = [EVENT_TIME, CREATED_TIME, "published_time", SEQUENCE];
+
+/// Columns of a published feature row that say at which instants it counts ([`crate::history`]): corrected, retracted, superseded, superseded published.
+pub const HISTORY_COLUMNS: [&str; 4] = [CORRECTED_TIME, RETRACTED_TIME, SUPERSEDED_TIME, "superseded_published_time"];
+
+/// Column of a published feature row: it does not count before.
+pub const CORRECTED_TIME: &str = "corrected_time";
+
+/// Column of a published feature row: since when it is gone from its source.
+pub const RETRACTED_TIME: &str = "retracted_time";
+
+/// Column of a published feature row: since when, by the producer's word, a later version stands in its place.
+pub const SUPERSEDED_TIME: &str = "superseded_time";
+
+/// Whether a column of feature rows has this name whatever the view: no feature and no join key can have it.
+pub fn is_reserved(name: &str) -> bool {
+    name == AS_OF || TIME_COLUMNS.contains(&name) || HISTORY_COLUMNS.contains(&name)
+}
 
 fn schema(fields: &[Field]) -> arrow::SchemaRef {
     Arc::new(arrow::Schema::new(fields.iter().map(Field::to_arrow).collect::<Vec<_>>()))

@@ -11,6 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -40,11 +41,12 @@ pub enum CacheEvent {
 pub(crate) struct Cache {
     folder: PathBuf,
     key: [u8; KEY_BYTES],
+    bytes_max: Option<u64>,
 }
 
 impl Cache {
     /// Opens the folder, making it and its key if they are not there. Refuses a folder that others can write to.
-    pub(crate) fn open(folder: &Path) -> Result<Cache, EngineError> {
+    pub(crate) fn open(folder: &Path, bytes_max: Option<u64>) -> Result<Cache, EngineError> {
         let refuse = |reason: String| EngineError::Cache { path: folder.to_owned(), reason, source: None };
         let io = |error: std::io::Error| EngineError::Cache {
             path: folder.to_owned(),
@@ -81,7 +83,7 @@ impl Cache {
         let mut key = [0; KEY_BYTES];
         let mut file = File::open(&key_path).map_err(io)?;
         file.read_exact(&mut key).map_err(|_| refuse("its key is cut short. hint: delete the folder".to_owned()))?;
-        Ok(Cache { folder: folder.to_owned(), key })
+        Ok(Cache { folder: folder.to_owned(), key, bytes_max })
     }
 
     /// The component under `digest`, loaded from the cache or compiled and kept. A cache that cannot be written costs time, not the result.
@@ -100,7 +102,10 @@ impl Cache {
                 // The HMAC shows that this user's own process wrote these bytes, for an engine of the same version, flags and target (all three are
                 // in the file's name).
                 match load_own_code(engine, &code) {
-                    Ok(component) => return Ok((component, CacheEvent::Hit)),
+                    Ok(component) => {
+                        self.mark_used(&path);
+                        return Ok((component, CacheEvent::Hit));
+                    }
                     Err(error) => {
                         tracing::warn!(path = %path.display(), %error, "compiled code does not fit this engine; compiling again");
                         CacheEvent::Refused
@@ -118,8 +123,9 @@ impl Cache {
             .map_or_else(|| component.serialize(), Ok)
             .map_err(|error| error.to_string())
             .and_then(|code| self.write(&path, &name, &code).map_err(|error| error.to_string()));
-        if let Err(error) = kept {
-            tracing::warn!(path = %path.display(), error, "compiled code is not kept");
+        match kept {
+            Ok(()) => self.make_room(&name),
+            Err(error) => tracing::warn!(path = %path.display(), error, "compiled code is not kept"),
         }
         Ok((component, event))
     }
@@ -160,6 +166,39 @@ impl Cache {
             let _ = fs::remove_file(&staged); // the first error is the one to tell
         }
         written
+    }
+
+    /// Remembers when a file was used, where that decides which files stay. A time that cannot be set costs a compilation one day.
+    fn mark_used(&self, path: &Path) {
+        if self.bytes_max.is_some() {
+            let now = OpenOptions::new().write(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
+            if let Err(error) = now {
+                tracing::debug!(path = %path.display(), %error, "the use of compiled code is not noted");
+            }
+        }
+    }
+
+    /// Removes what was longest not used until the bound is kept; never what was just written. Other processes may do the same at the same time.
+    fn make_room(&self, written: &str) {
+        let Some(max) = self.bytes_max else { return };
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
+            .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "code"))
+            .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.file_name() != written)
+            .filter_map(|entry| entry.metadata().ok().map(|file| (file, entry.path())))
+            .filter_map(|(file, path)| Some((file.modified().ok()?, file.len(), path)))
+            .collect();
+        files.sort();
+        let own = fs::metadata(self.folder.join(written)).map_or(0, |file| file.len());
+        let mut bytes = own + files.iter().map(|(_, bytes, _)| bytes).sum::<u64>();
+        for (_, length, path) in files {
+            if bytes <= max {
+                return;
+            }
+            // Gone already: another process made room too.
+            let _ = fs::remove_file(&path);
+            bytes -= length;
+        }
     }
 
     fn mac(&self, name: &str, code: &[u8]) -> Hmac<Sha256> {

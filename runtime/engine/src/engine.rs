@@ -15,6 +15,7 @@ use crate::compile;
 use crate::component::Component;
 use crate::error::EngineError;
 use crate::options::{Allocation, CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, TABLES_MAX};
+use crate::reuse::Waiting;
 
 /// The contract that this engine speaks, as its package is named in `wit/`.
 pub const CONTRACT: &str = "tandem:feature@0.1.0";
@@ -31,6 +32,7 @@ pub struct Engine {
 struct Shared {
     options: EngineOptions,
     cache: Option<Cache>,
+    waiting: Waiting,
     plain: OnceLock<wasmtime::Engine>,
     strict: OnceLock<wasmtime::Engine>,
     large_plain: OnceLock<wasmtime::Engine>,
@@ -43,6 +45,9 @@ struct Shared {
 /// Largest component whose functions are inlined into each other, in bytes. Inlining keeps all functions in memory until the last is compiled:
 /// for the 18 MB of a component in Python more than 8 GB, instead of less than 1.
 const INLINED_BYTES_MAX: usize = 4 << 20;
+
+/// Of all instances that may be alive, the share that may wait for another call: one in so many. The others are for calls.
+const WAITING_SHARE: u32 = 4;
 
 /// What carries a component's instructions out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +67,10 @@ impl Engine {
     ///
     /// Where the machine refuses the address space of the pool, or the cache's folder is not private.
     pub fn new(options: EngineOptions) -> Result<Engine, EngineError> {
-        let cache = options.cache.as_deref().map(Cache::open).transpose()?;
+        let cache = options.cache.as_deref().map(|folder| Cache::open(folder, options.cache_bytes_max)).transpose()?;
         let engine = Engine {
             shared: Arc::new(Shared {
+                waiting: Waiting::new((options.instances_max / WAITING_SHARE) as usize),
                 options,
                 cache,
                 plain: OnceLock::new(),
@@ -78,6 +84,11 @@ impl Engine {
         };
         engine.profile(NanMode::Boundary, Machine::Native)?; // a machine that cannot run it should say so now
         Ok(engine)
+    }
+
+    /// Instances that wait for another call.
+    pub(crate) fn waiting(&self) -> &Waiting {
+        &self.shared.waiting
     }
 
     /// The options it was made with.

@@ -89,6 +89,8 @@ pub(crate) struct Instance {
     store: Store<State>,
     exports: Exports,
     stack_bytes_max: u64,
+    /// Calls of `apply` so far.
+    calls: u32,
 }
 
 impl Instance {
@@ -99,7 +101,7 @@ impl Instance {
         store.limiter(|state| state);
         arm(&mut store, limits.fuel_base, limits);
         match loaded.pre.instantiate(&mut store) {
-            Ok(exports) => Ok(Instance { store, exports, stack_bytes_max: options.stack_bytes_max }),
+            Ok(exports) => Ok(Instance { store, exports, stack_bytes_max: options.stack_bytes_max, calls: 0 }),
             Err(error) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
                 Err(EngineError::InstancesExhausted { max: options.instances_max })
             }
@@ -134,10 +136,21 @@ impl Instance {
     ) -> Result<(outcomes::Outcome, u64), CallError> {
         let fuel = limits.fuel_base.saturating_add(u64::from(rows).saturating_mul(limits.fuel_per_row));
         arm(&mut self.store, fuel, limits);
+        self.calls = self.calls.saturating_add(1);
         let answer = self.exports.call_apply(&mut self.store, parameters, rows, inputs);
         let outcome = self.answer(answer, fuel, limits)?;
         let left = self.store.get_fuel().expect("fuel is on");
         Ok((outcome, fuel - left))
+    }
+
+    /// Calls of `apply` so far.
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls
+    }
+
+    /// Bytes of its memories.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.store.data().memory_bytes
     }
 
     fn answer<T>(

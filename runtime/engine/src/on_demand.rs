@@ -1,6 +1,6 @@
 //! Requests that wait at the same moment share one call.
 //!
-//! A transform computes row by row, so the rows of several requests can go through one fresh instance in one call without changing one bit
+//! A transform computes row by row, so the rows of several requests can go through one instance in one call without changing one bit
 //! of one value; at load a fresh instance then costs each request next to nothing. Should the shared call fail as a whole, each request is
 //! called for alone, so that no request suffers for another.
 //!
@@ -15,6 +15,7 @@ use arrow_select::concat::concat_batches;
 use futures::channel::oneshot;
 
 use crate::error::EngineError;
+use crate::reuse::ReuseOptions;
 use crate::transform::{Outcome, RowFailure, Transform};
 use crate::trial::{Trial, TrialOptions};
 use crate::workers::{WorkerPanic, Workers};
@@ -26,15 +27,18 @@ pub struct OnDemandOptions {
     pub shared_rows_max: usize,
     /// Whether and how far a request is tried on the thread that asks, before it goes to a worker. Default: not at all.
     pub trial: Option<TrialOptions>,
+    /// Whether and how far instances are reused, for a transform that is proved to give the same bits then; such a transform is not tried. Default:
+    /// a fresh instance for each call.
+    pub reuse: Option<ReuseOptions>,
 }
 
 impl Default for OnDemandOptions {
     fn default() -> Self {
-        OnDemandOptions { shared_rows_max: 4_096, trial: None }
+        OnDemandOptions { shared_rows_max: 4_096, trial: None, reuse: None }
     }
 }
 
-/// A transform that is called on demand, with a fresh instance for each call. Cheap to clone.
+/// A transform that is called on demand. Cheap to clone.
 #[derive(Clone)]
 pub struct OnDemand {
     shared: Arc<Shared>,
@@ -56,7 +60,8 @@ struct Request {
 impl OnDemand {
     /// The transform, to be called on `workers`.
     pub fn new(transform: Transform, workers: Workers, options: OnDemandOptions) -> OnDemand {
-        let trial = options.trial.map(|options| Trial::new(&transform, options));
+        // A fresh instance for a trial would cost what reuse saves.
+        let trial = options.trial.filter(|_| options.reuse.is_none()).map(|options| Trial::new(&transform, options));
         OnDemand { shared: Arc::new(Shared { transform, options, trial, waiting: Mutex::default() }), workers }
     }
 
@@ -82,6 +87,14 @@ impl OnDemand {
         match receiver.await {
             Ok(outcome) => outcome,
             Err(oneshot::Canceled) => Err(WorkerPanic("the call was given up".to_owned()).into()),
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.options.reuse.is_some() {
+            self.transform.engine().waiting().forget(&self.transform);
         }
     }
 }
@@ -117,8 +130,16 @@ impl Shared {
         taken
     }
 
+    /// One call, with a fresh instance or one that waits.
+    fn apply(&self, inputs: &RecordBatch) -> Result<Outcome, EngineError> {
+        match self.options.reuse {
+            Some(bounds) => self.transform.apply_reusing(inputs, bounds),
+            None => self.transform.apply(inputs),
+        }
+    }
+
     fn answer_alone(&self, request: Request) {
-        let outcome = self.transform.apply(&request.inputs);
+        let outcome = self.apply(&request.inputs);
         let _ = request.answer.send(outcome); // the asker may be gone
     }
 
@@ -126,7 +147,7 @@ impl Shared {
         let schema = requests[0].inputs.schema();
         let together = concat_batches(&schema, requests.iter().map(|request| &request.inputs))
             .map_err(|error| EngineError::Arrow(error.to_string()))
-            .and_then(|inputs| self.transform.apply(&inputs));
+            .and_then(|inputs| self.apply(&inputs));
         let Ok(outcome) = together else {
             return requests.into_iter().for_each(|request| self.answer_alone(request));
         };

@@ -43,12 +43,14 @@ pub struct EngineOptions {
     /// [`crate::compile_for_parent`]; it must be this same program. None: this process compiles, for as long and with as much memory as it takes.
     /// Default: none.
     pub compiler: Option<PathBuf>,
-    /// Seconds that a component may take to compile. Default: 60.
+    /// Seconds that a component may take to compile. Default: 300; one in Python takes 15 where nothing else runs.
     pub compile_seconds_max: u64,
     /// Bytes of memory that the process that compiles may have. Default: 2 GiB.
     pub compile_memory_bytes_max: u64,
     /// Folder for compiled code, private to this user; none: compile at every start. Default: none.
     pub cache: Option<PathBuf>,
+    /// Bytes of compiled code that the folder keeps; what was longest not used is removed when there is more. None: all is kept. Default: none.
+    pub cache_bytes_max: Option<u64>,
 }
 
 impl Default for EngineOptions {
@@ -62,9 +64,10 @@ impl Default for EngineOptions {
             stack_bytes_max: 1 << 20,
             component_bytes_max: 64 << 20,
             compiler: None,
-            compile_seconds_max: 60,
+            compile_seconds_max: 300,
             compile_memory_bytes_max: 2 << 30,
             cache: None,
+            cache_bytes_max: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Record batches through a transform; rows at fault isolated.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow_schema::{Field as ArrowField, Schema, SchemaRef};
@@ -13,10 +13,12 @@ use tandem_core::types::{DataType, Signature};
 
 use crate::call::CallError;
 use crate::component::{Component, LoweredParameters};
+use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::instance::Instance;
 use crate::lift::lift;
 use crate::lower::{LoweredColumn, lower};
+use crate::reuse::ReuseOptions;
 use crate::signature;
 
 /// A component with its parameters: the function from input columns to features. Cheap to clone.
@@ -115,6 +117,31 @@ impl Transform {
         })
     }
 
+    /// What tells it from every other.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity(Arc::downgrade(&self.shared))
+    }
+
+    /// The engine that runs it.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.shared.component.shared.engine
+    }
+
+    /// As [`Transform::apply`], in an instance that waits for a call, where one does; it waits again afterwards, within the bounds.
+    pub(crate) fn apply_reusing(&self, inputs: &RecordBatch, bounds: ReuseOptions) -> Result<Outcome, EngineError> {
+        let waiting = self.engine().waiting();
+        let mut session = Session { transform: self.clone(), instance: waiting.take(self) };
+        let outcome = session.apply(inputs);
+        // There only if its last call succeeded.
+        let again = |instance: &Instance| {
+            instance.calls() < bounds.calls_max && instance.memory_bytes() <= bounds.memory_bytes_max
+        };
+        if let Some(instance) = session.instance.take().filter(again) {
+            waiting.put(self, instance);
+        }
+        outcome
+    }
+
     /// A session: its instance lives from call to call. One partition at most should go through it.
     pub fn session(&self) -> Session {
         Session { transform: self.clone(), instance: None }
@@ -127,6 +154,16 @@ impl Transform {
     /// See [`Session::apply`].
     pub fn apply(&self, inputs: &RecordBatch) -> Result<Outcome, EngineError> {
         self.session().apply(inputs)
+    }
+}
+
+/// A transform's identity, which does not keep it alive.
+pub(crate) struct Identity(Weak<Bound>);
+
+impl Identity {
+    /// Whether it is this one's.
+    pub(crate) fn is(&self, transform: &Transform) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&transform.shared))
     }
 }
 

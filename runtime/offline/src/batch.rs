@@ -1,33 +1,41 @@
 //! A view over the partitions of its source: scanned, transformed and published, several at a time.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use arrow_array::RecordBatch;
+use arrow_select::filter::filter_record_batch;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use futures::{StreamExt, TryStreamExt, stream};
-use tandem_core::model::{BoundView, Source};
+use tandem_core::checks::{CheckResult, Checker};
+use tandem_core::model::{BoundView, Expected, Source};
 use tandem_core::time::{DayRange, Timestamp};
 use tandem_engine::{Transform, Workers};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::bind::{Binding, RowFunction};
-use crate::columns::{check_names, needed_columns};
+use crate::columns::{RowColumns, check_names, needed_columns};
 use crate::error::OfflineError;
 use crate::footers::CheckedPartition;
-use crate::listing::{self, PartitionFiles};
+use crate::listing::{self, PartitionFiles, PartitionId};
 use crate::options::BatchOptions;
-use crate::publish::{OutputLock, check_published, metadata, quarantine_folder, remove_quarantine, view_folder};
+use crate::publish::{
+    OutputLock, check_published, metadata, quarantine_folder, rejected_folder, remove_quarantine, remove_rejected,
+    view_folder,
+};
 use crate::query::QueryRows;
 use crate::report::{BatchReport, PartitionReport, Progress, RowCounts};
+use crate::rerun::{self, Changes, PublishedFile};
 use crate::scan;
 use crate::source::{self, Resolved};
-use crate::staged::{DATA_FILE, StagedWriter, Target};
+use crate::staged::{DATA_FILE, Staged, StagedWriter, Target};
 use crate::transform_exec::TransformExec;
+use crate::versions::Versions;
 
 /// Messages between partitions and the task that tells the progress; a full channel makes partitions wait.
 const MESSAGES_MAX: usize = 256;
@@ -100,6 +108,9 @@ struct Run {
     source: Arc<Source>,
     /// The rows of a query, for as long as they are read.
     _query: Option<Arc<QueryRows>>,
+    versions: Versions,
+    /// What was published before the run and is no part of it.
+    before: Vec<PartitionFiles>,
     function: Arc<dyn RowFunction>,
     workers: Workers,
     output: PathBuf,
@@ -123,7 +134,8 @@ pub(crate) async fn run_with(
         let (view, root) = (Arc::clone(&job.view), job.offline_root.clone());
         workers.run(move || source::resolve(&view, &root, None)).await??
     };
-    let partitions = plan(&job, &source, workers).await?;
+    let versions = Versions::read(&source, job.now, workers).await?;
+    let mut partitions = plan(&job, &source, workers, None).await?;
     let (lock, published) = {
         let (view, output) = (Arc::clone(&job.view), output.clone());
         workers
@@ -133,9 +145,19 @@ pub(crate) async fn run_with(
             })
             .await??
     };
+    // A later version of an event changes what is published of the earlier one, wherever that is.
+    let ids: BTreeSet<PartitionId> = partitions.iter().map(|checked| checked.partition.id.clone()).collect();
+    let mut corrected = versions.superseded_by(&ids);
+    corrected.retain(|id| published.iter().any(|old| old.id == *id));
+    if !corrected.is_empty() {
+        tracing::info!(partitions = corrected.len(), "partitions outside the range have events that were corrected");
+        partitions.extend(plan(&job, &source, workers, Some(&corrected)).await?);
+    }
     let rows = partitions.iter().map(CheckedPartition::rows).sum();
     progress.planned(partitions.len() as u64, rows);
     tracing::info!(view = job.view.view.name, partitions = partitions.len(), rows, "batch");
+    let ids: BTreeSet<&PartitionId> = partitions.iter().map(|checked| &checked.partition.id).collect();
+    let before = published.iter().filter(|old| !ids.contains(&old.id)).cloned().collect();
     let orphaned = {
         let there: HashSet<_> = partitions.iter().map(|checked| &checked.partition.id).collect();
         let in_range = |partition: &PartitionFiles| match (&job.range, partition.day) {
@@ -151,6 +173,8 @@ pub(crate) async fn run_with(
         job,
         source,
         _query: query,
+        versions,
+        before,
         function,
         workers: workers.clone(),
         output: output.clone(),
@@ -163,12 +187,18 @@ pub(crate) async fn run_with(
     Ok(BatchReport { output, partitions, orphaned, elapsed: start.elapsed() })
 }
 
-/// Lists the source and reads the footers of all its files in the range.
-async fn plan(job: &Job, source: &Arc<Source>, workers: &Workers) -> Result<Vec<CheckedPartition>, OfflineError> {
-    let listing = {
-        let (source, range) = (Arc::clone(source), job.range);
+/// Lists the source and reads the footers of all its files in the range, or of these partitions whatever the range.
+async fn plan(
+    job: &Job,
+    source: &Arc<Source>,
+    workers: &Workers,
+    only: Option<&BTreeSet<PartitionId>>,
+) -> Result<Vec<CheckedPartition>, OfflineError> {
+    let mut listing = {
+        let (source, range) = (Arc::clone(source), job.range.filter(|_| only.is_none()));
         workers.run(move || listing::list(&source, range.as_ref())).await??
     };
+    listing.partitions.retain(|partition| only.is_none_or(|only| only.contains(&partition.id)));
     if listing.partitions.is_empty() {
         let range = job.range.map(|range| format!("in {range}"));
         return Err(OfflineError::NoPartitions { path: source.path.clone(), range });
@@ -242,6 +272,8 @@ async fn one_partition(run: &Run, checked: CheckedPartition) -> Result<Option<Pa
         Arc::clone(&run.source),
         Arc::clone(&checked),
         event_time_max,
+        run.job.now,
+        run.versions.of(&checked.partition.id),
     )?);
     let mut rows = RowCounts::default();
     let mut writers = Writers::create(run, &binding).await?;
@@ -270,14 +302,25 @@ async fn one_partition(run: &Run, checked: CheckedPartition) -> Result<Option<Pa
         }
     }
     let bytes_in = checked.bytes();
-    let bytes_out = writers.publish(run, checked).await?;
-    Ok(Some(PartitionReport { partition, snapshot, rows, bytes_in, bytes_out, elapsed: start.elapsed() }))
+    let Published { bytes: bytes_out, changes, checks, rejected } = writers.publish(run, &binding).await?;
+    (rows.added, rows.retracted) = (changes.added, changes.gone);
+    let elapsed = start.elapsed();
+    Ok(Some(PartitionReport { partition, snapshot, rows, bytes_in, bytes_out, checks, rejected, elapsed }))
 }
 
 /// The files that a partition writes. They live on the workers while they work, so that encoding never runs on the async executor.
 struct Writers {
     features: StagedWriter,
     quarantine: Option<StagedWriter>,
+    checker: Checker,
+}
+
+/// What became of a partition.
+struct Published {
+    bytes: u64,
+    changes: Changes,
+    checks: Vec<CheckResult>,
+    rejected: Option<PathBuf>,
 }
 
 impl Writers {
@@ -285,20 +328,23 @@ impl Writers {
         let partition = &binding.checked().partition;
         let folder = partition.id.folder(&run.output);
         let create = run.writer(binding, folder, Arc::clone(binding.feature_schema()));
-        Ok(Writers { features: run.workers.run(create).await??, quarantine: None })
+        let checker = Checker::new(&run.job.view.view.checks, &run.job.view.signature);
+        Ok(Writers { features: run.workers.run(create).await??, quarantine: None, checker })
     }
 
     async fn write(
         mut self,
         run: &Run,
         binding: &Arc<Binding>,
-        features: arrow_array::RecordBatch,
-        quarantine: Vec<arrow_array::RecordBatch>,
+        features: RecordBatch,
+        quarantine: Vec<RecordBatch>,
     ) -> Result<Self, OfflineError> {
         let folder = quarantine_folder(&run.output, &binding.checked().partition.id);
         let create = run.writer(binding, folder, Arc::clone(binding.quarantine_schema()));
+        let view = Arc::clone(&run.job.view);
         run.workers
             .run(move || {
+                look(&mut self.checker, &view, &features)?;
                 self.features.write(features)?;
                 if !quarantine.is_empty() {
                     let mut writer = match self.quarantine.take() {
@@ -314,31 +360,105 @@ impl Writers {
     }
 
     /// Publishes the quarantine, then the features: whoever sees new features sees what was set aside for them.
-    async fn publish(self, run: &Run, checked: Arc<CheckedPartition>) -> Result<u64, OfflineError> {
-        let output = run.output.clone();
+    async fn publish(self, run: &Run, binding: &Arc<Binding>) -> Result<Published, OfflineError> {
+        let earlier = run.earlier(&binding.checked().partition.id);
+        let (output, view, now) = (run.output.clone(), Arc::clone(&run.job.view), run.job.now);
+        let folder = binding.checked().partition.id.folder(&output);
+        let merged =
+            run.writer_as(binding, folder, Arc::clone(binding.feature_schema()), format!("{}-merged", run.run_id));
+        let binding = Arc::clone(binding);
         run.workers
             .run(move || {
+                let checked = binding.checked();
                 if let Some(changed) = checked.partition.files.iter().find(|file| !file.is_unchanged()) {
                     return Err(OfflineError::SourceChanged { file: changed.path.clone() });
                 }
-                let features = self.features.finish()?;
-                match self.quarantine {
+                let computed = self.features.finish()?;
+                let checks = self.checker.finish(&row_counts(&view, &earlier)?);
+                if checks.iter().any(CheckResult::fails) {
+                    // What is published stays, and so does what was set aside for it.
+                    let kept = rejected_folder(&output, &checked.partition.id).join(DATA_FILE);
+                    let bytes = computed.retarget(kept.clone())?.publish()?;
+                    return Ok(Published { bytes, changes: Changes::default(), checks, rejected: Some(kept) });
+                }
+                let target = computed.target().to_owned();
+                let (features, changes) = beside_published(&view, computed, now, merged)?;
+                let publish = || match features {
+                    Some(features) => features.publish(),
+                    None => target.metadata().map(|found| found.len()).map_err(OfflineError::io("read", &target)),
+                };
+                let bytes = match self.quarantine {
                     Some(quarantine) => {
                         quarantine.finish()?.publish()?;
-                        features.publish()
+                        publish()?
                     }
                     None => {
-                        let bytes = features.publish()?;
+                        let bytes = publish()?;
                         remove_quarantine(&output, &checked.partition.id)?;
-                        Ok(bytes)
+                        bytes
                     }
-                }
+                };
+                remove_rejected(&output, &checked.partition.id)?;
+                Ok(Published { bytes, changes, checks, rejected: None })
             })
             .await?
     }
 }
 
+/// What the partition will have: the rows that were computed, beside those of its published file that are no longer among them. None where that
+/// is what is published. Blocking.
+fn beside_published(
+    view: &BoundView,
+    computed: Staged,
+    now: Timestamp,
+    writer: impl FnOnce() -> Result<StagedWriter, OfflineError>,
+) -> Result<(Option<Staged>, Changes), OfflineError> {
+    if !computed.target().is_file() {
+        let added = crate::footers::read(computed.path())?.metadata().file_metadata().num_rows().max(0) as u64;
+        return Ok((Some(computed), Changes { added, gone: 0 }));
+    }
+    let published = PublishedFile::open(view, computed.target())?;
+    rerun::merge(&published, &PublishedFile::open(view, computed.path())?, now, writer)
+}
+
+/// Shows rows that stand to the checks.
+fn look(checker: &mut Checker, view: &BoundView, rows: &RecordBatch) -> Result<(), OfflineError> {
+    if view.view.checks.is_empty() {
+        return Ok(());
+    }
+    let RowColumns { keys, times, history, features } = RowColumns::of(view);
+    let standing = rerun::standing(rows.column(history + 1), rows.column(history + 2));
+    let rows = filter_record_batch(rows, &standing).map_err(|error| OfflineError::DataFusion(error.into()))?;
+    let outputs: Vec<usize> = (features..rows.num_columns()).collect();
+    let outputs = rows.project(&outputs).map_err(|error| OfflineError::DataFusion(error.into()))?;
+    let looked = checker.look(&rows.columns()[..keys], rows.column(times), &outputs);
+    looked.map_err(|error| OfflineError::Task(error.to_string()))
+}
+
+/// Rows that stand in published partitions. Blocking.
+fn row_counts(view: &BoundView, partitions: &[PartitionFiles]) -> Result<Vec<u64>, OfflineError> {
+    let rows = |partition: &PartitionFiles| {
+        partition.files.iter().map(|file| PublishedFile::open(view, &file.path)?.standing_rows()).sum()
+    };
+    partitions.iter().map(rows).collect()
+}
+
 impl Run {
+    /// The partitions before one that were published before the run and are no part of it, as many as the view's checks look at, the latest first. Those
+    /// of other folders above it do not count.
+    fn earlier(&self, id: &PartitionId) -> Vec<PartitionFiles> {
+        let partitions = self.job.view.view.checks.iter().filter_map(|check| match &check.expected {
+            Expected::RowCount { partitions, .. } => Some(*partitions as usize),
+            _ => None,
+        });
+        let above = |id: &PartitionId| id.as_str().rsplit_once('/').map(|(above, _)| above.to_owned());
+        let before = |old: &&PartitionFiles| old.id < *id && above(&old.id) == above(id);
+        let mut before: Vec<PartitionFiles> = self.before.iter().filter(before).cloned().collect();
+        before.sort_by(|a, b| b.id.cmp(&a.id));
+        before.truncate(partitions.max().unwrap_or(0));
+        before
+    }
+
     /// A job that begins a file in `folder`.
     fn writer(
         &self,
@@ -346,9 +466,20 @@ impl Run {
         folder: PathBuf,
         schema: arrow_schema::SchemaRef,
     ) -> impl FnOnce() -> Result<StagedWriter, OfflineError> + Send + use<> {
+        self.writer_as(binding, folder, schema, self.run_id.clone())
+    }
+
+    /// [`Run::writer`] with a name of its own for the staged file.
+    fn writer_as(
+        &self,
+        binding: &Binding,
+        folder: PathBuf,
+        schema: arrow_schema::SchemaRef,
+        run_id: String,
+    ) -> impl FnOnce() -> Result<StagedWriter, OfflineError> + Send + use<> {
         let snapshot = binding.checked().partition.snapshot();
         let metadata = metadata(&self.job.view, snapshot, &self.job.contract, &self.job.runtime_fingerprint);
-        let (root, run_id, lock) = (self.job.offline_root.clone(), self.run_id.clone(), Arc::clone(&self.lock));
+        let (root, lock) = (self.job.offline_root.clone(), Arc::clone(&self.lock));
         let row_group_rows = self.job.options.row_group_rows;
         move || {
             StagedWriter::create(

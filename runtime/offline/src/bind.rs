@@ -1,31 +1,33 @@
 //! A batch of source rows to a batch of feature rows: columns converted and bound to inputs, one call into the transform, rows at fault
 //! set aside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, TimestampMicrosecondType};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, new_null_array,
+    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
+    new_null_array,
 };
 use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use arrow_select::nullif::nullif;
 use datafusion::error::DataFusionError;
 use tandem_core::canonical::{CanonicalError, RowEncoder, decode_rows};
-use tandem_core::model::{BoundView, InputSource, OnError, Source};
+use tandem_core::model::{BoundView, InputSource, OnError, Source, ViewSource};
 use tandem_core::time::{Timestamp, Zone};
-use tandem_core::types::{DataType, TIME_COLUMNS};
+use tandem_core::types::{DataType, HISTORY_COLUMNS, TIME_COLUMNS};
 use tandem_engine::convert::{ConvertError, to_declared};
 use tandem_engine::{EngineError, Outcome, Session, Transform};
 
-use crate::columns::{QUARANTINE_COLUMNS, feature_schema, quarantine_schema};
+use crate::columns::{QUARANTINE_COLUMNS, UPSTREAM_HISTORY, feature_schema, quarantine_schema};
 use crate::direct::aligned_schema;
 use crate::error::OfflineError;
 use crate::footers::CheckedPartition;
 use crate::inputs::InputBatch;
 use crate::report::RowCounts;
+use crate::rerun::standing;
 
 /// Where sessions come from. [`Transform`] is the only one in the product; unit tests have a native one.
 pub(crate) trait RowFunction: Send + Sync {
@@ -57,7 +59,7 @@ pub(crate) struct Binding {
     source: Arc<Source>,
     checked: Arc<CheckedPartition>,
     /// Keys, event time, created time, published time, sequence, inputs, and the end of validity where there is one: what a row is before its features
-    /// are known.
+    /// are known. Behind them, of a view over published rows, the history of those, or of a source the retraction.
     bound: Vec<BoundColumn>,
     bound_schema: SchemaRef,
     feature_schema: SchemaRef,
@@ -66,7 +68,14 @@ pub(crate) struct Binding {
     /// Start of the partition's day (included) and of the next (excluded), in microseconds.
     day: Option<(i64, i64)>,
     event_time_max: i64,
+    /// The published time of its rows.
+    published: Timestamp,
+    /// Rows of the partition that a later version of their event stands in the place of, and since when.
+    superseded: Arc<Superseded>,
 }
+
+/// Rows of a partition that are superseded, by their number, and since when.
+pub(crate) type Superseded = HashMap<u64, Timestamp>;
 
 struct BoundColumn {
     from: ColumnSource,
@@ -81,6 +90,12 @@ enum ColumnSource {
     /// No such column: all null.
     Absent,
 }
+
+/// The name of the retraction among the bound columns; a dot is in no name.
+const RETRACTED: &str = "source.retracted";
+
+/// The published time among a row's times.
+const PUBLISHED: usize = 2;
 
 /// What came of one batch.
 pub(crate) struct Computed {
@@ -102,12 +117,15 @@ enum Reject {
 type Rejects = BTreeMap<usize, Reject>;
 
 impl Binding {
-    /// `source` is what `checked` is a partition of; `event_time_max`: rows with a later event time are set aside.
+    /// `source` is what `checked` is a partition of; `event_time_max`: rows with a later event time are set aside; `published`: the published
+    /// time of all others.
     pub(crate) fn new(
         view: Arc<BoundView>,
         source: Arc<Source>,
         checked: Arc<CheckedPartition>,
         event_time_max: Timestamp,
+        published: Timestamp,
+        superseded: Arc<Superseded>,
     ) -> Result<Self, OfflineError> {
         let definition = &view.view;
         let scan = |column: &str| {
@@ -140,7 +158,18 @@ impl Binding {
             bound.push(BoundColumn { from: optional(&source.valid_to), data_type: DataType::Timestamp });
         }
         let quarantine_schema = quarantine_schema(&view);
-        let bound_schema = Arc::new(Schema::new(quarantine_schema.fields()[..bound.len()].to_vec()));
+        let mut bound_fields = quarantine_schema.fields()[..bound.len()].to_vec();
+        if let ViewSource::View(_) = &definition.source {
+            for name in UPSTREAM_HISTORY {
+                bound.push(BoundColumn { from: scan(name), data_type: DataType::Timestamp });
+                bound_fields.push(Arc::new(Field::new(name, DataType::Timestamp.to_arrow(), true)));
+            }
+        }
+        if let Some(column) = &source.retracted {
+            bound.push(BoundColumn { from: scan(column), data_type: DataType::Boolean });
+            bound_fields.push(Arc::new(Field::new(RETRACTED, DataType::Boolean.to_arrow(), true)));
+        }
+        let bound_schema = Arc::new(Schema::new(bound_fields));
         let day = match checked.partition.day {
             Some(day) => Some(local_day(day, source.timezone.as_deref())?),
             None => None,
@@ -153,6 +182,8 @@ impl Binding {
             keys,
             day,
             event_time_max: event_time_max.0,
+            published,
+            superseded,
             checked,
             source,
             view,
@@ -185,8 +216,10 @@ impl Binding {
     ) -> Result<Computed, OfflineError> {
         let (bound, mut rejects) = self.bind(batch, first_row)?;
         self.reject(&bound, &mut rejects);
-        let kept_rows: Vec<usize> = (0..bound.num_rows()).filter(|row| !rejects.contains_key(row)).collect();
-        let kept = keep(&bound, |row| !rejects.contains_key(&row), rejects.is_empty())?;
+        let taken_back = take_back(&bound, &mut rejects);
+        let is_kept = |row: usize| !rejects.contains_key(&row) && !taken_back.contains(&row);
+        let mut kept_rows: Vec<usize> = (0..bound.num_rows()).filter(|row| is_kept(*row)).collect();
+        let kept = keep(&bound, is_kept, rejects.is_empty() && taken_back.is_empty())?;
         let outcome = if kept.num_rows() == 0 {
             let outputs = RecordBatch::new_empty(self.view.signature.output_schema());
             Outcome { outputs, failures: Vec::new(), fuel: 0 }
@@ -203,13 +236,57 @@ impl Binding {
         self.refuse(&rejects, bound.num_rows(), first_row)?;
 
         let kept = keep(&kept, |row| !failed.contains_key(&row), failed.is_empty())?;
+        let mut at = 0..;
+        kept_rows.retain(|_| at.next().is_some_and(|row| !failed.contains_key(&row)));
         let outputs = keep(&outcome.outputs, |row| !failed.contains_key(&row), failed.is_empty())?;
-        let mut columns = kept.columns()[..self.keys + 4].to_vec();
+        let mut columns = kept.columns()[..self.keys + TIME_COLUMNS.len()].to_vec();
+        columns[self.keys + PUBLISHED] = self.published_times(kept.num_rows(), |_| true);
+        columns.extend(self.history(&kept, |row| first_row + kept_rows[row] as u64));
         columns.extend(outputs.columns().iter().cloned());
-        columns.extend(kept.columns()[self.inputs_end()..].iter().cloned());
+        columns.extend(kept.columns()[self.inputs_end()..self.stored_end()].iter().cloned());
         let features = record_batch(&self.feature_schema, columns, kept.num_rows())?;
-        let rows = self.count(&features, &rejects);
+        let rows = self.count(&features, &rejects, taken_back.len());
         Ok(Computed { features, quarantine: self.quarantine(&bound, &rejects, first_row)?, rows })
+    }
+
+    /// The published time where `there` holds, else null.
+    fn published_times(&self, rows: usize, there: impl Fn(usize) -> bool) -> ArrayRef {
+        let times = (0..rows).map(|row| there(row).then_some(self.published.0));
+        Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+    }
+
+    /// The history of rows that are published first: what that of the rows says that they are computed from.
+    fn history(&self, bound: &RecordBatch, place: impl Fn(usize) -> u64) -> [ArrayRef; HISTORY_COLUMNS.len()] {
+        let rows = bound.num_rows();
+        let none = || new_null_array(&DataType::Timestamp.to_arrow(), rows);
+        let upstream = self.upstream_history(bound);
+        let until = |row: usize| {
+            let at = |column: &ArrayRef| {
+                let times = column.as_primitive::<TimestampMicrosecondType>();
+                times.is_valid(row).then(|| times.value(row))
+            };
+            match upstream {
+                Some([_, retracted, superseded]) => at(retracted).into_iter().chain(at(superseded)).min(),
+                None => self.superseded.get(&place(row)).map(|since| since.0),
+            }
+        };
+        if upstream.is_none() && self.superseded.is_empty() {
+            return std::array::from_fn(|_| none());
+        }
+        let until: TimestampMicrosecondArray = (0..rows).map(until).collect();
+        let published = self.published_times(rows, |row| until.is_valid(row));
+        let corrected = upstream.map_or_else(none, |[corrected, ..]| Arc::clone(corrected));
+        [corrected, none(), Arc::new(until.with_timezone("UTC")), published]
+    }
+
+    /// Of a view over published rows: when they were corrected, retracted and superseded.
+    fn upstream_history<'a>(&self, bound: &'a RecordBatch) -> Option<&'a [ArrayRef; UPSTREAM_HISTORY.len()]> {
+        match &self.view.view.source {
+            ViewSource::View(_) => {
+                bound.columns()[self.quarantine_schema.fields().len() - QUARANTINE_COLUMNS.len()..].try_into().ok()
+            }
+            _ => None,
+        }
     }
 
     /// The feature rows of a view of columns, for every row of the scan's columns: what is bound is what the view gives. A row that is set aside has no
@@ -233,16 +310,30 @@ impl Binding {
         for (column, output) in columns[self.keys + TIME_COLUMNS.len()..].iter_mut().zip(&self.view.signature.outputs) {
             *column = one_nan(column, output)?;
         }
+        let none = new_null_array(&DataType::Timestamp.to_arrow(), rows);
+        let history = self.keys + TIME_COLUMNS.len();
+        columns.splice(history..history, std::iter::repeat_n(none, HISTORY_COLUMNS.len()));
         record_batch(&aligned_schema(&self.view), columns, rows)
     }
 
-    /// What [`Binding::compute`] would give to the transform: inputs and event times of the rows that reach it. Blocking.
+    /// What [`Binding::compute`] would give to the transform: inputs and event times of the rows that reach it and stand. Blocking.
     pub(crate) fn inputs(&self, batch: &RecordBatch, first_row: u64) -> Result<InputBatch, OfflineError> {
         let (bound, mut rejects) = self.bind(batch, first_row)?;
         self.reject(&bound, &mut rejects);
-        let kept = keep(&bound, |row| !rejects.contains_key(&row), rejects.is_empty())?;
+        let taken_back = take_back(&bound, &mut rejects);
+        let stands = |row: usize| !self.superseded.contains_key(&(first_row + row as u64));
+        let is_kept = |row: usize| !rejects.contains_key(&row) && !taken_back.contains(&row) && stands(row);
+        let mut kept = keep(&bound, is_kept, false)?;
+        if let Some([_, retracted, superseded]) = self.upstream_history(&kept) {
+            kept = filter_record_batch(&kept, &standing(retracted, superseded)).map_err(arrow)?;
+        }
         let event_times = Arc::clone(kept.column(self.keys));
         Ok(InputBatch { inputs: self.inputs_of(&kept)?, event_times })
+    }
+
+    /// Behind the end of validity, where there is one.
+    fn stored_end(&self) -> usize {
+        self.inputs_end() + usize::from(self.source.valid_to.is_some())
     }
 
     fn inputs_end(&self) -> usize {
@@ -360,6 +451,7 @@ impl Binding {
             return Ok(None);
         }
         let mut columns = keep(bound, |row| rejects.contains_key(&row), false)?.columns().to_vec();
+        columns.truncate(self.quarantine_schema.fields().len() - QUARANTINE_COLUMNS.len());
         let places: Vec<_> = rejects.keys().map(|row| self.checked.locate(first_row + *row as u64)).collect();
         let errors = rejects.values().map(|reject| match reject {
             Reject::NullEventTime => "the event time is null",
@@ -375,7 +467,7 @@ impl Binding {
         record_batch(&self.quarantine_schema, columns, rejects.len()).map(Some)
     }
 
-    fn count(&self, features: &RecordBatch, rejects: &Rejects) -> RowCounts {
+    fn count(&self, features: &RecordBatch, rejects: &Rejects, retractions: usize) -> RowCounts {
         let rows_out = features.num_rows();
         let event_times = features.column(self.keys).as_primitive::<TimestampMicrosecondType>().values();
         let misplaced =
@@ -387,15 +479,29 @@ impl Binding {
         let keys = &features.columns()[..self.keys];
         let null_keys = (0..rows_out).filter(|row| keys.iter().any(|key| is_null_or_nan(key, *row))).count();
         RowCounts {
-            rows_in: (rows_out + rejects.len()) as u64,
+            rows_in: (rows_out + rejects.len() + retractions) as u64,
+            retractions: retractions as u64,
             rows_out: rows_out as u64,
             quarantined: rejects.len() as u64,
             quarantined_future: rejects.values().filter(|reject| matches!(reject, Reject::Future(_))).count() as u64,
+            // Known once the rows are put beside what is published.
+            added: 0,
+            retracted: 0,
             misplaced: misplaced as u64,
             null_created_times: null_created_times as u64,
             null_keys: null_keys as u64,
         }
     }
+}
+
+/// Rows that take their event back: they have no values, so nothing that is wrong with those matters.
+fn take_back(bound: &RecordBatch, rejects: &mut Rejects) -> BTreeSet<usize> {
+    let Some(retracted) = bound.column_by_name(RETRACTED) else { return BTreeSet::new() };
+    let retracted = retracted.as_boolean();
+    let rows: BTreeSet<usize> =
+        (0..bound.num_rows()).filter(|row| retracted.is_valid(*row) && retracted.value(*row)).collect();
+    rejects.retain(|row, _| !rows.contains(row));
+    rows
 }
 
 /// Start of the day (included) and of the next (excluded) on the clocks of `timezone`, in microseconds since the epoch.

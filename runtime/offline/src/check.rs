@@ -102,6 +102,7 @@ fn needed(view: &BoundView, source: &Source) -> Vec<Needed> {
         ("valid_to", source.valid_to.as_ref(), "the end of validity", DataType::Timestamp),
         ("created_time", source.created_time.as_ref(), "the created time", DataType::Timestamp),
         ("sequence", source.sequence.as_ref(), "the sequence", DataType::Int64),
+        ("retracted", source.retracted.as_ref(), "the retraction", DataType::Boolean),
     ];
     let times = times.into_iter().filter_map(|(key, column, what, data_type)| {
         Some(Needed { what: what.to_owned(), key: Key::of_source(key), column: column?.clone(), data_type })

@@ -4,8 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
-use tandem_core::model::{BoundView, InputSource, Source};
-use tandem_core::types::{DataType, VALID_TO, timestamp_arrow_type};
+use tandem_core::model::{BoundView, InputSource, Source, ViewSource};
+use tandem_core::types::{
+    CORRECTED_TIME, DataType, HISTORY_COLUMNS, RETRACTED_TIME, SUPERSEDED_TIME, TIME_COLUMNS, VALID_TO,
+    timestamp_arrow_type,
+};
 
 use crate::error::OfflineError;
 
@@ -21,9 +24,14 @@ pub(crate) struct NeededColumn {
     pub(crate) name: String,
     /// For messages: "input `amount` and join key `user_id`".
     pub(crate) needed_by: String,
+    /// Whether files may lack it; it then counts as null.
+    pub(crate) optional: bool,
 }
 
-/// The columns of `source` that `view` reads, each once, in the order: keys, times, inputs.
+/// Columns of published rows that a view over them reads beside those that its definition names: from when on and until when a row counts.
+pub(crate) const UPSTREAM_HISTORY: [&str; 3] = [CORRECTED_TIME, RETRACTED_TIME, SUPERSEDED_TIME];
+
+/// The columns of `source` that `view` reads, each once, in the order: keys, times, inputs, history.
 pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededColumn> {
     let definition = &view.view;
     let noun = input_noun(view);
@@ -35,6 +43,7 @@ pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededCol
         (source.valid_to.as_ref(), "the end of validity"),
         (source.created_time.as_ref(), "the created time"),
         (source.sequence.as_ref(), "the sequence"),
+        (source.retracted.as_ref(), "the retraction"),
     ];
     let times = times.into_iter().filter_map(|(column, what)| Some((column?.clone(), what.to_owned())));
     let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
@@ -46,10 +55,39 @@ pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededCol
     for (name, by) in keys.chain(times).chain(inputs) {
         match needed.iter_mut().find(|column| column.name == name) {
             Some(column) => column.needed_by = format!("{} and {by}", column.needed_by),
-            None => needed.push(NeededColumn { name, needed_by: by }),
+            None => needed.push(NeededColumn { name, needed_by: by, optional: false }),
         }
     }
+    if let ViewSource::View(_) = &definition.source {
+        needed.extend(UPSTREAM_HISTORY.map(|name| NeededColumn {
+            name: name.to_owned(),
+            needed_by: "the history of the rows".to_owned(),
+            // Files of format version 1 have none.
+            optional: true,
+        }));
+    }
     needed
+}
+
+/// The columns of `source` that tell versions of its events apart: id, created time, sequence, retraction. None where it has no ids.
+pub(crate) fn version_columns(source: &Source) -> Option<Vec<NeededColumn>> {
+    source.event_id.as_ref()?;
+    let columns = [
+        (&source.event_id, "the event id"),
+        (&source.created_time, "the created time"),
+        (&source.sequence, "the sequence"),
+        (&source.retracted, "the retraction"),
+    ];
+    let needed = columns.into_iter().filter_map(|(name, what)| {
+        Some(NeededColumn { name: name.clone()?, needed_by: what.to_owned(), optional: false })
+    });
+    let mut columns: Vec<NeededColumn> = Vec::new();
+    for column in needed {
+        if !columns.iter().any(|other| other.name == column.name) {
+            columns.push(column);
+        }
+    }
+    Some(columns)
 }
 
 /// What a column is that is neither key nor time: an input of the transform, or the feature itself.
@@ -82,6 +120,7 @@ pub fn source_columns(view: &BoundView, source: &Source) -> Vec<SourceColumn> {
         (source.valid_to.as_ref(), DataType::Timestamp, "the end of validity"),
         (source.created_time.as_ref(), DataType::Timestamp, "the created time"),
         (source.sequence.as_ref(), DataType::Int64, "the sequence"),
+        (source.retracted.as_ref(), DataType::Boolean, "the retraction"),
     ];
     let times = times.into_iter().filter_map(|(name, data_type, what)| Some(column(name?, data_type, what.to_owned())));
     let inputs = view.signature.inputs.iter().filter_map(|input| match definition.input_source(&input.name) {
@@ -92,14 +131,37 @@ pub fn source_columns(view: &BoundView, source: &Source) -> Vec<SourceColumn> {
 }
 
 /// The columns of published feature rows of `view`: join keys (nullable), `event_time` (`timestamp[us, UTC]`, never null), `created_time`
-/// and `published_time` (the same type, nullable), `sequence` (int64, nullable), then the features (nullable), and over a dimension
-/// `valid_to` (`timestamp[us, UTC]`, nullable).
+/// and `published_time` (the same type, nullable), `sequence` (int64, nullable), the history's ([`HISTORY_COLUMNS`]: the same type as the times, nullable),
+/// then the features (nullable), and over a dimension `valid_to` (`timestamp[us, UTC]`, nullable).
 pub fn feature_schema(view: &BoundView) -> SchemaRef {
     let mut fields = key_fields(view);
     fields.extend(time_fields(false));
+    fields.extend(HISTORY_COLUMNS.map(|name| Field::new(name, timestamp_arrow_type(), true)));
     fields
         .extend(view.stored_fields().iter().map(|output| Field::new(&output.name, output.data_type.to_arrow(), true)));
     Arc::new(Schema::new(fields))
+}
+
+/// Where the columns of a feature row lie in [`feature_schema`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowColumns {
+    /// Join keys, from the first column on.
+    pub keys: usize,
+    /// `event_time`; `created_time`, `published_time` and `sequence` follow.
+    pub times: usize,
+    /// The first of the history's columns.
+    pub history: usize,
+    /// The first feature.
+    pub features: usize,
+}
+
+impl RowColumns {
+    /// Those of `view`.
+    pub fn of(view: &BoundView) -> Self {
+        let keys = view.view.join_keys().count();
+        let history = keys + TIME_COLUMNS.len();
+        RowColumns { keys, times: keys, history, features: history + HISTORY_COLUMNS.len() }
+    }
 }
 
 /// The columns of quarantined rows: join keys, times, every input as `input.NAME`, file, row and error.

@@ -11,16 +11,13 @@ use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 use futures::stream::{self, BoxStream, StreamExt};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use tandem_core::model::{BoundView, OnError, Source};
 use tandem_core::time::{DayRange, Timestamp};
-use tandem_core::types::TIME_COLUMNS;
 use tandem_engine::convert::ConvertError;
 
 use crate::bind::{Binding, local_day};
-use crate::columns::{check_names, feature_schema, needed_columns};
+use crate::columns::{RowColumns, check_names, feature_schema, needed_columns};
 use crate::error::OfflineError;
 use crate::footers::{self, CheckedPartition};
 use crate::listing::{self, FileEntry, PartitionFiles, PartitionId};
@@ -36,7 +33,7 @@ const BATCHES_AHEAD: usize = 2;
 pub(crate) enum Which<'a> {
     All,
     RowGroup(usize),
-    /// Ascending, each once.
+    /// Ascending, each once, at least one.
     Rows(&'a [u64]),
 }
 
@@ -152,7 +149,7 @@ impl DirectFile {
 
     /// Which columns of the feature rows are to be read to know which rows count: where a row is set aside for any value of it, all.
     pub(crate) fn deciding_columns(&self) -> Vec<usize> {
-        let keys = self.view.view.join_keys().count() + TIME_COLUMNS.len();
+        let keys = RowColumns::of(&self.view).features;
         let features = match self.view.view.on_error {
             OnError::Fail => 0,
             OnError::Quarantine => self.view.signature.outputs.len(),
@@ -169,7 +166,7 @@ impl DirectFile {
         which: Which<'_>,
         batch_rows: usize,
     ) -> Result<DirectRows, OfflineError> {
-        let keys = self.view.view.join_keys().count() + TIME_COLUMNS.len();
+        let keys = RowColumns::of(&self.view).features;
         // The features that are wanted, in the order of the view; what is bound has keys and times before them.
         let outputs = self.view.signature.outputs.len();
         let mut features: Vec<usize> =
@@ -186,7 +183,14 @@ impl DirectFile {
         let narrow = Arc::new(narrowed(&self.view, &features));
         let checked = Arc::new(self.checked(&narrow)?);
         // Times lie in the future of nobody: a label sees what had happened.
-        let binding = Binding::new(narrow, Arc::clone(&self.source), Arc::clone(&checked), Timestamp::MAX)?;
+        let binding = Binding::new(
+            narrow,
+            Arc::clone(&self.source),
+            Arc::clone(&checked),
+            Timestamp::MAX,
+            Timestamp::MIN,
+            Arc::default(),
+        )?;
 
         let path = &self.entry().path;
         let file = File::open(path).map_err(OfflineError::listed("open", path))?;
@@ -205,9 +209,8 @@ impl DirectFile {
                 builder = builder.with_row_groups(vec![group]);
             }
             Which::Rows(rows) => {
-                let total = self.footer.metadata().file_metadata().num_rows().max(0) as usize;
-                let runs = rows.chunk_by(|a, b| a + 1 == *b).map(|run| run[0] as usize..run[0] as usize + run.len());
-                builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(runs, total));
+                let (groups, selection) = footers::selection(&self.footer, rows);
+                builder = builder.with_row_groups(groups).with_row_selection(selection);
                 selected = Some(rows.to_vec());
             }
         }

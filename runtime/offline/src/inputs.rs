@@ -16,12 +16,14 @@ use tandem_engine::Workers;
 use crate::bind::Binding;
 use crate::columns::{check_names, needed_columns};
 use crate::error::OfflineError;
-use crate::footers::{self, CheckedPartition};
+use crate::footers::CheckedPartition;
 use crate::listing::{self, PartitionId};
 use crate::publish::{check_published, quarantine_folder, view_folder};
+use crate::rerun::PublishedFile;
 use crate::scan;
 use crate::source;
 use crate::staged::DATA_FILE;
+use crate::versions::Versions;
 
 /// Rows as the transform takes them.
 #[derive(Debug, Clone)]
@@ -33,7 +35,7 @@ pub struct InputBatch {
 }
 
 /// The inputs of one partition of a view's source, in the order in which batch publishes their rows. Rows that never reach the transform
-/// (without an event time, or too far in the future) are left out, as batch leaves them out.
+/// (without an event time, or too far in the future) are left out, as batch leaves them out; so are rows that do not stand any more.
 pub struct InputRows {
     batches: BoxStream<'static, Result<InputBatch, OfflineError>>,
 }
@@ -66,7 +68,9 @@ impl InputRows {
         };
         let plan = scan::plan(&checked, batch_rows.max(1))?;
         let source::Resolved { source, query } = resolved;
-        let binding = Arc::new(Binding::new(view, source, checked, event_time_max)?);
+        // None of these rows is published, and since when one is superseded does not matter.
+        let superseded = Versions::read(&source, Timestamp::MAX, workers).await?.of(partition);
+        let binding = Arc::new(Binding::new(view, source, checked, event_time_max, Timestamp::MIN, superseded)?);
         let batches = plan.execute(0, Arc::new(TaskContext::default())).map_err(OfflineError::from_stream)?;
         let workers = workers.clone();
         let mut first_row = 0;
@@ -102,7 +106,7 @@ impl Stream for InputRows {
 pub struct PublishedPartition {
     /// The partition.
     pub id: PartitionId,
-    /// Its published rows.
+    /// Its published rows that stand: neither retracted nor superseded.
     pub rows: u64,
     /// Whether rows of it were set aside.
     pub has_quarantine: bool,
@@ -128,8 +132,8 @@ pub async fn published_partitions(
         let partitions = check_published(&view, &folder)?.into_iter().filter(in_range);
         let describe = |partition: listing::PartitionFiles| {
             let rows = partition.files.iter().map(|file| {
-                let footer = footers::read(&file.path).map_err(OfflineError::published)?;
-                Ok(footer.metadata().file_metadata().num_rows().max(0) as u64)
+                let rows = PublishedFile::open(&view, &file.path)?.standing_rows()?;
+                Ok(rows)
             });
             let rows = rows.sum::<Result<u64, OfflineError>>()?;
             let has_quarantine = quarantine_folder(&folder, &partition.id).join(DATA_FILE).exists();

@@ -7,8 +7,10 @@
 //! - [`listing`]: folders to explicit lists of files, pruned to days; the only place that lists directories
 //! - `footers`, `scan`: files checked against the columns that the view needs, then a DataFusion scan of one partition
 //! - `columns`: which source columns a view needs, and the columns of feature rows and of the quarantine
+//! - `versions`: rows of a source that later versions of their event stand in the place of
 //! - `bind`, `transform_exec`: source rows to inputs, through the engine, to feature rows; a physical operator
 //! - `staged`, `publish`: Parquet files written beside their target and renamed over it, under a lock
+//! - `rerun`: a partition that is computed again, beside what is published of it
 //! - [`batch`]: all of it for the partitions of a range, several at a time; [`report`] says what came of it
 //! - [`rows`]: the rows of one file, of no view
 //! - [`import`](mod@import): rows into a source's folder, as Parquet in its partitions
@@ -30,6 +32,7 @@ mod publish;
 pub mod published;
 pub mod query;
 pub mod report;
+mod rerun;
 pub mod rows;
 mod scan;
 mod source;
@@ -38,10 +41,11 @@ mod staged;
 mod testing;
 pub mod training;
 mod transform_exec;
+mod versions;
 
 pub use batch::{BatchRequest, run};
 pub use check::check_columns;
-pub use columns::{SourceColumn, feature_schema, source_columns};
+pub use columns::{RowColumns, SourceColumn, feature_schema, source_columns};
 pub use error::OfflineError;
 pub use import::{ImportedFile, import_rows};
 pub use inputs::{InputBatch, InputRows, PublishedPartition, published_partitions};

@@ -15,7 +15,16 @@ use crate::staged::{self, DATA_FILE};
 use crate::{footers, staged::sync_folders};
 
 /// Version of the layout of published files, in the metadata key `tandem.format_version`.
-pub const FORMAT_VERSION: &str = "1";
+pub const FORMAT_VERSION: &str = "2";
+
+/// A layout of published files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Without the history's columns, and without published times. Read, no longer written.
+    First,
+    /// That of [`FORMAT_VERSION`].
+    Current,
+}
 
 const LOCK_FILE: &str = ".lock";
 
@@ -38,6 +47,18 @@ pub fn view_folder(offline_root: &Path, view: &str, version: u32) -> PathBuf {
     offline_root.join(view).join(format!("v{version}"))
 }
 
+const REJECTED_FOLDER: &str = "_rejected";
+
+/// Where the rows of a partition go that break a check.
+pub(crate) fn rejected_folder(view_folder: &Path, partition: &PartitionId) -> PathBuf {
+    partition.folder(&view_folder.join(REJECTED_FOLDER))
+}
+
+/// Removes what an earlier run kept aside because it broke a check. Blocking.
+pub(crate) fn remove_rejected(view_folder: &Path, partition: &PartitionId) -> Result<(), OfflineError> {
+    remove_data(rejected_folder(view_folder, partition), view_folder)
+}
+
 /// Where the rows go that a partition sets aside.
 pub(crate) fn quarantine_folder(view_folder: &Path, partition: &PartitionId) -> PathBuf {
     partition.folder(&view_folder.join(QUARANTINE_FOLDER))
@@ -45,7 +66,11 @@ pub(crate) fn quarantine_folder(view_folder: &Path, partition: &PartitionId) -> 
 
 /// Removes the quarantined rows of an earlier run. Blocking.
 pub(crate) fn remove_quarantine(view_folder: &Path, partition: &PartitionId) -> Result<(), OfflineError> {
-    let path = quarantine_folder(view_folder, partition).join(DATA_FILE);
+    remove_data(quarantine_folder(view_folder, partition), view_folder)
+}
+
+fn remove_data(folder: PathBuf, view_folder: &Path) -> Result<(), OfflineError> {
+    let path = folder.join(DATA_FILE);
     match fs::remove_file(&path) {
         Ok(()) => sync_folders(&path, view_folder),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -70,16 +95,20 @@ pub(crate) fn metadata(view: &BoundView, snapshot: Digest, contract: &str, finge
 }
 
 /// Refuses a file that is not a published file of `view`, as it is defined now.
-pub(crate) fn check_metadata(view: &BoundView, path: &Path, footer: &FileMetaData) -> Result<(), OfflineError> {
+pub(crate) fn check_metadata(view: &BoundView, path: &Path, footer: &FileMetaData) -> Result<Format, OfflineError> {
     let pairs = footer.key_value_metadata().into_iter().flatten();
     let found: HashMap<&str, &str> =
         pairs.filter_map(|pair| Some((pair.key.as_str(), pair.value.as_deref()?))).collect();
     let not_ours = |reason: String| OfflineError::NotOurs { path: path.to_owned(), reason };
     let get = |key: &str| found.get(key).copied().ok_or_else(|| not_ours(format!("its metadata has no `{key}`")));
-    let format = get(keys::FORMAT_VERSION)?;
-    if format != FORMAT_VERSION {
-        return Err(not_ours(format!("its format version is {format:?}, and this program knows {FORMAT_VERSION:?}")));
-    }
+    let format = match get(keys::FORMAT_VERSION)? {
+        "1" => Format::First,
+        FORMAT_VERSION => Format::Current,
+        other => {
+            let known = format!("this program knows \"1\" and {FORMAT_VERSION:?}");
+            return Err(not_ours(format!("its format version is {other:?}, and {known}")));
+        }
+    };
     let (name, version) = (get(keys::VIEW)?, get(keys::VIEW_VERSION)?);
     if name != view.view.name || version != view.view.version.to_string() {
         return Err(not_ours(format!("it holds version {version} of view `{name}`")));
@@ -94,7 +123,7 @@ pub(crate) fn check_metadata(view: &BoundView, path: &Path, footer: &FileMetaDat
             current: view.definition_hash,
         });
     }
-    Ok(())
+    Ok(format)
 }
 
 /// The right to write the folder of a view's version, until it is dropped or the process ends.

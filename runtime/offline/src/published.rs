@@ -4,21 +4,26 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use arrow_array::RecordBatch;
-use arrow_schema::{Schema, SchemaRef};
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use arrow_schema::{ArrowError, Schema, SchemaRef};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::file::metadata::FileMetaData;
 use tandem_core::model::BoundView;
-use tandem_core::time::DayRange;
+use tandem_core::time::{DayRange, Timestamp};
+use tandem_core::types::{RETRACTED_TIME, SUPERSEDED_TIME};
 
-use crate::columns::feature_schema;
+use crate::columns::{RowColumns, feature_schema};
 use crate::direct;
 use crate::error::OfflineError;
 use crate::listing::{self, FileEntry, PartitionFiles, PartitionId};
-use crate::publish::{check_metadata, view_folder};
+use crate::publish::{Format, check_metadata, view_folder};
+use crate::rerun::standing;
 use crate::source;
 
 /// Feature rows of one partition.
@@ -26,8 +31,16 @@ use crate::source;
 pub struct PublishedBatch {
     /// The partition.
     pub partition: PartitionId,
-    /// Rows with the columns of [`feature_schema`], in the order of the file.
+    /// Rows with the columns of [`feature_schema`], in the order of the file: those that stand, then those that do not any more.
     pub rows: RecordBatch,
+}
+
+impl PublishedBatch {
+    /// Which of the rows stand: they are neither retracted nor superseded.
+    pub fn standing(&self) -> BooleanArray {
+        let column = |name| self.rows.column_by_name(name).expect("the schema has it");
+        standing(column(RETRACTED_TIME), column(SUPERSEDED_TIME))
+    }
 }
 
 /// The published rows of a view, partition after partition in the order of their ids; of a view of columns those of its source.
@@ -121,20 +134,56 @@ pub(crate) fn list_published(
     Ok(listed)
 }
 
-/// Refuses a file that is not one of published rows of `view`, as it is defined now.
+/// Refuses a file that is not one of published rows of `view`, as it is defined now; says which columns it has.
 pub(crate) fn check_file(
     view: &BoundView,
     path: &Path,
     metadata: &FileMetaData,
     found: &Schema,
-) -> Result<(), OfflineError> {
-    check_metadata(view, path, metadata)?;
-    let expected = feature_schema(view);
+) -> Result<Format, OfflineError> {
+    let format = check_metadata(view, path, metadata)?;
+    let expected = file_schema(view, format);
     if found.fields() == expected.fields() {
-        return Ok(());
+        return Ok(format);
     }
     let reason = format!("its columns are {:?}, and should be {:?}", found.fields(), expected.fields());
     Err(OfflineError::NotOurs { path: path.to_owned(), reason })
+}
+
+/// The columns of a file.
+pub(crate) fn file_schema(view: &BoundView, format: Format) -> SchemaRef {
+    let schema = feature_schema(view);
+    match format {
+        Format::Current => schema,
+        Format::First => {
+            let RowColumns { history, features, .. } = RowColumns::of(view);
+            let fields = schema.fields()[..history].iter().chain(&schema.fields()[features..]);
+            Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()))
+        }
+    }
+}
+
+/// Whole rows of a file, as they would be in one of the current format. What has no published time was published when its file was `written`.
+pub(crate) fn to_current(
+    view: &BoundView,
+    schema: &SchemaRef,
+    rows: &RecordBatch,
+    format: Format,
+    written: Timestamp,
+) -> Result<RecordBatch, ArrowError> {
+    let mut columns = rows.columns().to_vec();
+    if format == Format::First {
+        let RowColumns { times, history, features, .. } = RowColumns::of(view);
+        let count = rows.num_rows();
+        let times_of = |time| Arc::new(TimestampMicrosecondArray::from(vec![time; count]).with_timezone("UTC"));
+        let published = columns[times + 2].as_primitive::<TimestampMicrosecondType>();
+        let published: TimestampMicrosecondArray = published.iter().map(|time| time.or(Some(written.0))).collect();
+        columns[times + 2] = Arc::new(published.with_timezone("UTC"));
+        let none: arrow_array::ArrayRef = times_of(None);
+        columns.splice(history..history, std::iter::repeat_n(none, features - history));
+    }
+    // The reader's schema carries the file's metadata; ours is the same for every file.
+    RecordBatch::try_new(Arc::clone(schema), columns)
 }
 
 async fn open_file(
@@ -144,27 +193,34 @@ async fn open_file(
     file: FileEntry,
     batch_rows: usize,
 ) -> Result<impl Stream<Item = Result<PublishedBatch, OfflineError>>, OfflineError> {
-    let path = file.path;
+    let (path, written) = (file.path, micros(file.modified));
     let opened = tokio::fs::File::open(&path).await.map_err(OfflineError::listed("open", &path))?;
     let reader = ParquetRecordBatchStreamBuilder::new(opened)
         .await
         .map_err(|source| OfflineError::published(OfflineError::Footer { file: path.clone(), source }))?;
-    check_file(&view, &path, reader.metadata().file_metadata(), reader.schema())?;
+    let format = check_file(&view, &path, reader.metadata().file_metadata(), reader.schema())?;
     let batches = reader
         .with_batch_size(batch_rows.max(1))
         .build()
         .map_err(|source| OfflineError::ReadPublished { path: path.clone(), source })?;
     Ok(batches.map(move |rows| {
         match rows {
-            // The reader's schema carries the file's metadata; ours is the same for every file.
             Ok(rows) => {
-                let rows = rows.with_schema(Arc::clone(&schema)).map_err(|error| error.into());
+                let rows = to_current(&view, &schema, &rows, format, written).map_err(|error| error.into());
                 rows.map(|rows| PublishedBatch { partition: partition.clone(), rows })
             }
             Err(error) => Err(error),
         }
         .map_err(|source| OfflineError::ReadPublished { path: path.clone(), source })
     }))
+}
+
+/// A time of the file system in microseconds since the Unix epoch.
+pub(crate) fn micros(time: SystemTime) -> Timestamp {
+    Timestamp(match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
+    })
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ impl Table {
         let columns = columns.schema().fields().iter().map(|field| field.name().clone());
         let needed: Vec<NeededColumn> = columns
             .filter(|column| !hive.contains(column))
-            .map(|column| NeededColumn { name: column, needed_by: format!("table `{name}`") })
+            .map(|column| NeededColumn { name: column, needed_by: format!("table `{name}`"), optional: false })
             .collect();
         let entries = files.iter().map(|(file, _)| file.clone()).collect();
         let together = PartitionFiles { id: PartitionId::default(), hive: Vec::new(), day: None, files: entries };

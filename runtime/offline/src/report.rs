@@ -4,6 +4,7 @@ use std::ops::AddAssign;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tandem_core::checks::CheckResult;
 use tandem_core::hash::Digest;
 
 use crate::listing::PartitionId;
@@ -15,10 +16,16 @@ pub struct RowCounts {
     pub rows_in: u64,
     /// Feature rows published.
     pub rows_out: u64,
+    /// Rows that take an event back, and have no values to be published.
+    pub retractions: u64,
     /// Rows set aside, whatever the reason.
     pub quarantined: u64,
     /// Of those, rows whose event time lies further in the future than `max_future`.
     pub quarantined_future: u64,
+    /// Rows that were not published before this run.
+    pub added: u64,
+    /// Rows that were published before and that this run found gone: they no longer count from now on.
+    pub retracted: u64,
     /// Published rows whose event time lies outside the day of their partition.
     pub misplaced: u64,
     /// Published rows whose created time is null, though the source has one.
@@ -31,8 +38,11 @@ impl AddAssign for RowCounts {
     fn add_assign(&mut self, other: RowCounts) {
         self.rows_in += other.rows_in;
         self.rows_out += other.rows_out;
+        self.retractions += other.retractions;
         self.quarantined += other.quarantined;
         self.quarantined_future += other.quarantined_future;
+        self.added += other.added;
+        self.retracted += other.retracted;
         self.misplaced += other.misplaced;
         self.null_created_times += other.null_created_times;
         self.null_keys += other.null_keys;
@@ -52,6 +62,10 @@ pub struct PartitionReport {
     pub bytes_in: u64,
     /// Bytes of the published file, without the quarantine.
     pub bytes_out: u64,
+    /// What came of the view's checks, in their order.
+    pub checks: Vec<CheckResult>,
+    /// Where its rows are kept aside, not published, because a check fails; None where they are published.
+    pub rejected: Option<PathBuf>,
     /// Wall time from its first read to its publication.
     pub elapsed: Duration,
 }

@@ -61,6 +61,9 @@ pub(crate) fn source_of(view: &BoundView, offline_root: &Path) -> Result<Arc<Sou
             valid_to: column(rows.kind == SourceKind::Dimension, VALID_TO),
             created_time: column(rows.created_time, CREATED_TIME),
             sequence: column(rows.sequence, SEQUENCE),
+            // Its history tells which of its rows are superseded.
+            event_id: None,
+            retracted: None,
             timezone: rows.timezone.clone(),
             partition: rows.partition.clone(),
             description: String::new(),

@@ -141,6 +141,20 @@ impl Staged {
         &self.path
     }
 
+    /// The file that it will be.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Another place for the file, on the same file system; its folder is made. Blocking.
+    pub(crate) fn retarget(mut self, target: PathBuf) -> Result<Self, OfflineError> {
+        if let Some(folder) = target.parent() {
+            fs::create_dir_all(folder).map_err(OfflineError::io("create", folder))?;
+        }
+        self.target = target;
+        Ok(self)
+    }
+
     /// Renames the file over its target and syncs the folders, so that it is there after a power cut too; gives its size in bytes. Blocking.
     pub(crate) fn publish(mut self) -> Result<u64, OfflineError> {
         fs::rename(&self.path, &self.target).map_err(OfflineError::io("publish", &self.target))?;

@@ -42,6 +42,8 @@ pub(crate) fn source(path: impl Into<PathBuf>) -> Source {
         valid_to: None,
         created_time: Some("known_at".to_owned()),
         sequence: Some("offset".to_owned()),
+        event_id: None,
+        retracted: None,
         timezone: Some("UTC".to_owned()),
         partition: Some("date".to_owned()),
         description: String::new(),
@@ -69,10 +71,13 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
             ttl: None,
             as_of: AsOf::Before,
             known_by: KnownBy::Created,
+            history: History::Append,
             publish_delay: None,
             defaults: BTreeMap::new(),
+            checks: Vec::new(),
             on_error: OnError::Quarantine,
             nan: NanMode::Boundary,
+            instance: InstanceMode::PerCall,
             limits: TransformLimits::default(),
             owner: String::new(),
             description: String::new(),
@@ -189,6 +194,30 @@ pub(crate) async fn run_function(
         options: options.resolved(threads),
     };
     run_with(job, Arc::new(function), &Workers::start(threads), progress).await
+}
+
+/// [`run`] at another instant, in microseconds.
+pub(crate) async fn run_at(view: &BoundView, output: &Path, now: i64) -> Result<BatchReport, OfflineError> {
+    run_range(view, output, None, now).await
+}
+
+/// [`run_at`] over some days.
+pub(crate) async fn run_range(
+    view: &BoundView,
+    output: &Path,
+    range: Option<DayRange>,
+    now: i64,
+) -> Result<BatchReport, OfflineError> {
+    let job = Job {
+        view: Arc::new(view.clone()),
+        range,
+        offline_root: output.to_owned(),
+        now: Timestamp(now),
+        contract: "tandem:feature@0.1.0".to_owned(),
+        runtime_fingerprint: "test".to_owned(),
+        options: BatchOptions::default().resolved(1),
+    };
+    run_with(job, Arc::new(Native), &Workers::start(1), &()).await
 }
 
 /// [`run_function`] with the stand-in, two threads and default options.

@@ -253,7 +253,9 @@ mod tests {
         let rows = Arc::new(crate::testing::source(source.path()));
         let partition = listing::list(&rows, None).unwrap().partitions.remove(0);
         let checked = Arc::new(CheckedPartition::check(partition, &needed_columns(&view, &rows)).unwrap());
-        let binding = Arc::new(Binding::new(view, rows, Arc::clone(&checked), Timestamp::MAX).unwrap());
+        let binding = Arc::new(
+            Binding::new(view, rows, Arc::clone(&checked), Timestamp::MAX, Timestamp(0), Arc::default()).unwrap(),
+        );
         let input = scan::plan(&checked, 700).unwrap();
         let operator = Arc::new(TransformExec::new(input, binding, Arc::new(Native), Workers::start(3), 4, 2));
 

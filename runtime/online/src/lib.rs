@@ -32,7 +32,7 @@ mod key;
 pub use error::OnlineError;
 pub use options::StoreOptions;
 pub use record::{Corruption, Record, RecordRef};
-pub use store::{Lookup, PutReport, PutRow, Stats, Store};
+pub use store::{Lookup, PutReport, PutRow, Stats, Store, TakenBack};
 pub use ticket::Ticket;
 pub use view::{View, ViewId, ViewIdentity};
 pub use writer::{Row, Writer};

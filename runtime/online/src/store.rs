@@ -51,6 +51,17 @@ pub struct PutRow<'a> {
     pub record: RecordRef<'a>,
 }
 
+/// A stored row that no longer counts: it was retracted, or a later version stands in its place.
+#[derive(Debug, Clone, Copy)]
+pub struct TakenBack<'a> {
+    /// The entity.
+    pub key: &'a [u8],
+    /// The row as it is stored.
+    pub stored: RecordRef<'a>,
+    /// The greatest row of the entity that counts; None where there is none.
+    pub instead: Option<RecordRef<'a>>,
+}
+
 /// What became of the rows of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PutReport {
@@ -212,6 +223,38 @@ impl Store {
     pub fn put_if_newer(&self, view: ViewId, rows: &[PutRow<'_>]) -> Result<PutReport, OnlineError> {
         self.check_batch(rows)?;
         self.inner.environment.write(|txn| self.put_in(txn, view, rows))
+    }
+
+    /// Puts, in one transaction, other rows in the place of stored ones, also smaller ones or none. An entity whose stored row is not the one that is
+    /// named keeps it. Gives the number of those that did not. When it returns, they are on disk.
+    ///
+    /// # Errors
+    /// Nothing is changed.
+    pub fn take_back(&self, view: ViewId, rows: &[TakenBack<'_>]) -> Result<usize, OnlineError> {
+        let puts: Vec<PutRow<'_>> =
+            rows.iter().filter_map(|row| Some(PutRow { key: row.key, record: row.instead? })).collect();
+        self.check_batch(&puts)?;
+        self.inner.environment.write(|txn| {
+            let (mut taken, mut bytes) = (0, Vec::new());
+            for TakenBack { key, stored, instead } in rows {
+                let record_key = RecordKey::new(view, key, self.inner.hash);
+                let found = txn.get(Table::Records, record_key.as_bytes())?.map(|bytes| read(&record_key, bytes));
+                let Some(Ok(found)) = found else { continue };
+                if found.full_key.is_some_and(|found| found != *key) || found.record.order() != stored.order() {
+                    continue;
+                }
+                match instead {
+                    Some(record) => {
+                        let full_key = record_key.is_hashed().then_some(*key);
+                        Stored { record: *record, full_key }.encode(&mut bytes);
+                        txn.put(Table::Records, record_key.as_bytes(), &bytes)?;
+                    }
+                    None => txn.delete(Table::Records, record_key.as_bytes())?,
+                }
+                taken += 1;
+            }
+            Ok(taken)
+        })
     }
 
     /// Several batches in one transaction, in their order; each must have passed [`Store::check_batch`].

@@ -65,6 +65,14 @@ pub enum Error {
         /// What was found.
         reason: String,
     },
+    /// Rows that break checks of their view, and were not published.
+    #[error("checks of feature view `{view}` fail; kept aside and not published: {}", .kept.join(", "))]
+    ChecksFailed {
+        /// The view.
+        view: String,
+        /// Files, or partitions.
+        kept: Vec<String>,
+    },
     /// A training set that cannot be made again as it was.
     #[error("not as the manifest has it:\n{}", .differences.iter().map(|difference| format!("  {difference}")).collect::<Vec<_>>().join("\n"))]
     NotReproduced {
@@ -324,6 +332,9 @@ impl Error {
             }
             Error::Training(error) => error.hint().map(str::to_owned),
             Error::Denied { .. } => Some("nothing was written; look into it, or leave --deny out".to_owned()),
+            Error::ChecksFailed { .. } => Some(
+                "look at the rows; then mend the source, or the check (`action = \"warn\"` only tells)".to_owned(),
+            ),
             Error::NotReproduced { .. } => Some(
                 "nothing was written; bring back what is missing, or make another training set of what there is now".to_owned(),
             ),
@@ -410,6 +421,7 @@ impl Error {
                 TrainingError::MissingColumn { .. }
                 | TrainingError::UnknownRequestColumn { .. }
                 | TrainingError::DuplicateColumn { .. }
+                | TrainingError::NoSuchLabel { .. }
                 | TrainingError::Output { .. },
             )
             | Error::SourceUnread { .. }
@@ -424,7 +436,7 @@ impl Error {
             | Error::NotRegistered { .. }
             | Error::NothingRegistered { .. }
             | Error::Registry(RegistryError::NoSuchRegistration { .. }) => 2,
-            Error::Parity { .. } | Error::Denied { .. } | Error::NotReproduced { .. } => 3,
+            Error::Parity { .. } | Error::Denied { .. } | Error::NotReproduced { .. } | Error::ChecksFailed { .. } => 3,
             Error::Plan { .. } => 4,
             _ => 1,
         }

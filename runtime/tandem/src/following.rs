@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tandem_core::definition::Settings;
 use tandem_core::hash::Digest;
-use tandem_core::model::{BoundView, NanMode, ViewVersion};
-use tandem_engine::{Component, Engine, OnDemand, OnDemandOptions, Workers};
+use tandem_core::model::{BoundView, InstanceMode, NanMode, ViewVersion};
+use tandem_engine::{Component, Engine, OnDemand, OnDemandOptions, ReuseOptions, Workers};
 use tandem_online::Store;
 use tandem_registry::{Registered, Registry, RegistryError};
 
@@ -31,8 +31,9 @@ pub struct Loader {
     store: Option<Store>,
     options: OnDemandOptions,
     components: HashMap<(Digest, NanMode), Component>,
-    /// By version, with what the version means: what has the same definition hash is called in the same way. Views of columns are called in none.
-    on_demand: BTreeMap<ViewVersion, (Digest, Option<OnDemand>)>,
+    /// By version, with what the version means and how long its instances live: what is the same in both is called in the same way. Views of
+    /// columns are called in none.
+    on_demand: BTreeMap<ViewVersion, (Digest, InstanceMode, Option<OnDemand>)>,
 }
 
 impl Loader {
@@ -53,7 +54,7 @@ impl Loader {
         self.views(views)
     }
 
-    /// Views that are bound already.
+    /// Views that are bound already, each call with a fresh instance: nothing is proved of them.
     ///
     /// # Errors
     ///
@@ -101,8 +102,8 @@ impl Loader {
         if bound.view.is_columns() {
             return Ok((Arc::clone(bound), None));
         }
-        if let Some((hash, on_demand)) = self.on_demand.get(&bound.view.id())
-            && *hash == bound.definition_hash
+        if let Some((hash, instance, on_demand)) = self.on_demand.get(&bound.view.id())
+            && (*hash, *instance) == (bound.definition_hash, bound.view.instance)
         {
             return Ok((Arc::clone(bound), on_demand.clone()));
         }
@@ -110,7 +111,10 @@ impl Loader {
         let fail = |source| Error::Component { component: bound.view.component.clone(), source };
         let (parameters, limits) = (&bound.view.parameters, &bound.view.limits);
         let transform = component.bind_described(parameters, limits, bound.signature.clone()).map_err(fail)?;
-        Ok((Arc::clone(bound), Some(OnDemand::new(transform, self.workers.clone(), self.options))))
+        // What is registered is proved to give the same bits in instances that were used before.
+        let reuse = (bound.view.instance == InstanceMode::Reused).then(ReuseOptions::default);
+        let options = OnDemandOptions { reuse, ..self.options };
+        Ok((Arc::clone(bound), Some(OnDemand::new(transform, self.workers.clone(), options))))
     }
 
     fn views(&mut self, views: Vec<(Arc<BoundView>, Option<OnDemand>)>) -> Result<Vec<ServedView>, Error> {
@@ -142,7 +146,7 @@ impl Loader {
             served.push(ServedView { bound: Arc::clone(bound), on_demand: on_demand.clone(), store_view });
         }
         let kept = |(bound, on_demand): (Arc<BoundView>, Option<OnDemand>)| {
-            (bound.view.id(), (bound.definition_hash, on_demand))
+            (bound.view.id(), (bound.definition_hash, bound.view.instance, on_demand))
         };
         self.on_demand = views.into_iter().map(kept).collect();
         Ok(served)

@@ -1,20 +1,24 @@
 //! Published feature rows into the online store: the newest of each entity, never back in time.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
 use futures::TryStreamExt;
 use tandem_core::canonical::{RowEncoder, schema_fingerprint};
+use tandem_core::checks::{CheckResult, Checker};
+use tandem_core::hash::Digest;
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::{BoundView, JoinKey};
 use tandem_core::status::{is_never_valid, too_far_in_future};
 use tandem_core::time::{DayRange, Duration, Timestamp};
-use tandem_core::types::TIME_COLUMNS;
 use tandem_engine::Workers;
-use tandem_offline::PublishedRows;
-use tandem_online::{PutRow, RecordRef, Store, ViewId, ViewIdentity};
+use tandem_offline::{PartitionId, PublishedRows, RowColumns};
+use tandem_online::{Lookup, PutRow, Record, RecordRef, Store, TakenBack, ViewId, ViewIdentity};
 
 use crate::error::Error;
 
@@ -35,10 +39,19 @@ pub struct Request {
     pub max_future: Duration,
 }
 
+/// What came of the checks of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedPartition {
+    /// The partition.
+    pub partition: PartitionId,
+    /// In the order of the view's checks.
+    pub checks: Vec<CheckResult>,
+}
+
 /// What came of it, in rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
-    /// Rows read.
+    /// Rows read that count: they are neither retracted nor superseded.
     pub rows: u64,
     /// Rows written: each was the newest of its entity so far.
     pub written: u64,
@@ -48,8 +61,12 @@ pub struct Report {
     pub null_keys: u64,
     /// Rows too far in the future.
     pub future: u64,
+    /// Entities whose stored row was retracted or superseded: an older row took its place, or none.
+    pub taken_back: u64,
     /// Partitions read.
     pub partitions: u64,
+    /// What came of the view's checks, where it has any. Nothing is written of partitions of which one fails.
+    pub checked: Vec<CheckedPartition>,
 }
 
 /// The number of a bound view in the store; registers it at its first use.
@@ -68,8 +85,9 @@ pub fn store_view(store: &Store, view: &BoundView) -> Result<ViewId, Error> {
     Ok(store.view(&identity)?)
 }
 
-/// Reads the published rows of the range and writes those that are newer than what the store has. Idempotent; stopped at any moment it leaves
-/// whole rows, and a next run goes on.
+/// Reads the published rows of the range and writes those that are newer than what the store has. Rows that were retracted or superseded are
+/// taken back where the store still has them: the greatest row of the entity that counts takes their place, from whatever partition. Idempotent;
+/// stopped at any moment it leaves whole rows, and a next run goes on.
 pub async fn run(
     request: Request,
     store: &Store,
@@ -81,15 +99,34 @@ pub async fn run(
         let (store, view) = (store.clone(), Arc::clone(&view));
         workers.run(move || store_view(&store, &view)).await.map_err(worker_error)??
     };
+    let checked = check(&request, workers).await?;
+    let rejected: HashSet<PartitionId> = checked
+        .iter()
+        .filter(|part| part.checks.iter().any(CheckResult::fails))
+        .map(|part| part.partition.clone())
+        .collect();
     let mut rows = PublishedRows::open(Arc::clone(&view), &request.offline_root, request.range, BATCH_ROWS).await?;
-    let mut report = Report { partitions: rows.partitions().len() as u64, ..Report::default() };
+    let partitions = (rows.partitions().len() - rejected.len()) as u64;
+    let mut report = Report { partitions, checked, ..Report::default() };
+    let mut stored = Vec::new();
     while let Some(batch) = rows.try_next().await? {
+        if rejected.contains(&batch.partition) {
+            continue;
+        }
         let (store, view) = (store.clone(), Arc::clone(&view));
         let (now, max_future) = (request.now, request.max_future);
-        let part = workers
-            .run(move || put_batch(&store, id, &view, &batch.rows, now, max_future))
+        let (part, gone) = workers
+            .run(move || {
+                let standing = batch.standing();
+                let rows = filter(&batch.rows, &standing)?;
+                let part = put_batch(&store, id, &Rows::encode(&view, &rows, now, max_future)?)?;
+                let gone = filter(&batch.rows, &negated(&standing))?;
+                let gone = Rows::encode(&view, &gone, now, max_future)?;
+                Ok::<_, Error>((part, still_stored(&store, id, &gone)?))
+            })
             .await
             .map_err(worker_error)??;
+        stored.extend(gone);
         report.rows += part.rows;
         report.written += part.written;
         report.kept += part.kept;
@@ -97,92 +134,238 @@ pub async fn run(
         report.future += part.future;
         progress(&report);
     }
+    if !stored.is_empty() {
+        report.taken_back = take_back(&request, store, id, workers, stored).await?;
+    }
     Ok(report)
+}
+
+/// Looks at all rows of the range that count, if the view has checks: what is published may be older than they are.
+async fn check(request: &Request, workers: &Workers) -> Result<Vec<CheckedPartition>, Error> {
+    let view = &request.view;
+    if view.view.checks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut rows = PublishedRows::open(Arc::clone(view), &request.offline_root, request.range, BATCH_ROWS).await?;
+    let new = || Checker::new(&view.view.checks, &view.signature);
+    let mut checkers: BTreeMap<PartitionId, (Checker, u64)> =
+        rows.partitions().iter().map(|id| (id.clone(), (new(), 0))).collect();
+    while let Some(batch) = rows.try_next().await? {
+        let (mut checker, mut count) = checkers.remove(&batch.partition).unwrap_or_else(|| (new(), 0));
+        let (view, partition) = (Arc::clone(view), batch.partition.clone());
+        let looked = workers.run(move || {
+            let rows = filter(&batch.rows, &batch.standing())?;
+            let RowColumns { keys, times, features, .. } = RowColumns::of(&view);
+            let outputs: Vec<usize> = (features..rows.num_columns()).collect();
+            let outputs = rows.project(&outputs).map_err(|error| Error::Data(error.to_string()))?;
+            let looked = checker.look(&rows.columns()[..keys], rows.column(times), &outputs);
+            looked.map_err(|error| Error::Data(error.to_string()))?;
+            count += rows.num_rows() as u64;
+            Ok::<_, Error>((checker, count))
+        });
+        checkers.insert(partition, looked.await.map_err(worker_error)??);
+    }
+    let above = |id: &PartitionId| id.as_str().rsplit_once('/').map(|(above, _)| above.to_owned());
+    // Of each folder above, the numbers of rows so far, the latest first.
+    let mut before: HashMap<Option<String>, Vec<u64>> = HashMap::new();
+    let finish = |(partition, (checker, count)): (PartitionId, (Checker, u64))| {
+        let before = before.entry(above(&partition)).or_default();
+        let checks = checker.finish(before);
+        before.insert(0, count);
+        CheckedPartition { partition, checks }
+    };
+    Ok(checkers.into_iter().map(finish).collect())
 }
 
 fn worker_error(panic: tandem_engine::WorkerPanic) -> Error {
     Error::Engine(panic.into())
 }
 
-/// Writes a batch of feature rows in the columns of [`tandem_offline::feature_schema`].
-fn put_batch(
-    store: &Store,
-    id: ViewId,
-    view: &BoundView,
-    rows: &RecordBatch,
-    now: Timestamp,
-    max_future: Duration,
-) -> Result<Report, Error> {
-    let join_keys: Vec<JoinKey> = view.view.join_keys().cloned().collect();
-    let (keys, rest) = rows.columns().split_at(join_keys.len());
-    let (times, features) = rest.split_at(TIME_COLUMNS.len());
-    let data = |error: &dyn std::fmt::Display| Error::Data(format!("published rows of `{}`: {error}", view.view.name));
-    let key_encoder = KeyEncoder::new(&join_keys, keys).map_err(|error| data(&error))?;
-    let row_encoder = RowEncoder::new(features).map_err(|error| data(&error))?;
-    let event_times = times[0].as_primitive::<TimestampMicrosecondType>();
-    let created_times = times[1].as_primitive::<TimestampMicrosecondType>();
-    let sequences = times[3].as_primitive::<Int64Type>();
+fn filter(rows: &RecordBatch, wanted: &BooleanArray) -> Result<RecordBatch, Error> {
+    filter_record_batch(rows, wanted).map_err(|error| Error::Data(error.to_string()))
+}
 
-    // The end of validity is behind the features.
-    let ends = features.last().filter(|_| view.view.source.has_valid_to());
-    let ends = ends.and_then(|ends| ends.as_primitive_opt::<TimestampMicrosecondType>());
-    let mut report = Report { rows: rows.num_rows() as u64, ..Report::default() };
-    // Keys and rows behind each other in one buffer; records point into it.
-    let mut bytes = Vec::new();
-    let mut places = Vec::with_capacity(rows.num_rows());
-    for row in 0..rows.num_rows() {
-        if too_far_in_future(Timestamp(event_times.value(row)), now, max_future) {
-            report.future += 1;
-            continue;
+fn negated(array: &BooleanArray) -> BooleanArray {
+    array.iter().map(|value| value.map(|value| !value)).collect()
+}
+
+/// Feature rows as the store has them.
+struct Rows {
+    /// Keys and values behind each other in one buffer.
+    bytes: Vec<u8>,
+    rows: Vec<EncodedRow>,
+    digest: Digest,
+    fingerprint: u64,
+    published_time: Timestamp,
+    /// All rows, those with null keys, those of the future, those that are valid at no instant.
+    counts: (u64, u64, u64, u64),
+}
+
+struct EncodedRow {
+    event_time: Timestamp,
+    created_time: Option<Timestamp>,
+    sequence: Option<i64>,
+    key: Range<usize>,
+    row: Range<usize>,
+}
+
+impl Rows {
+    /// Rows in the columns of [`tandem_offline::feature_schema`], without those that have a null key or lie in the future.
+    fn encode(view: &BoundView, rows: &RecordBatch, now: Timestamp, max_future: Duration) -> Result<Self, Error> {
+        let join_keys: Vec<JoinKey> = view.view.join_keys().cloned().collect();
+        let columns = RowColumns::of(view);
+        let (keys, features) = (&rows.columns()[..columns.keys], &rows.columns()[columns.features..]);
+        let data =
+            |error: &dyn std::fmt::Display| Error::Data(format!("published rows of `{}`: {error}", view.view.name));
+        let key_encoder = KeyEncoder::new(&join_keys, keys).map_err(|error| data(&error))?;
+        let row_encoder = RowEncoder::new(features).map_err(|error| data(&error))?;
+        let time = |column: usize| rows.column(columns.times + column).as_primitive::<TimestampMicrosecondType>();
+        let (event_times, created_times) = (time(0), time(1));
+        let sequences = rows.column(columns.times + 3).as_primitive::<Int64Type>();
+
+        // The end of validity is behind the features.
+        let ends = features.last().filter(|_| view.view.source.has_valid_to());
+        let ends = ends.and_then(|ends| ends.as_primitive_opt::<TimestampMicrosecondType>());
+        let (mut bytes, mut encoded) = (Vec::new(), Vec::with_capacity(rows.num_rows()));
+        let (mut null_keys, mut future, mut never_valid) = (0, 0, 0);
+        for row in 0..rows.num_rows() {
+            let event_time = Timestamp(event_times.value(row));
+            if too_far_in_future(event_time, now, max_future) {
+                future += 1;
+                continue;
+            }
+            let end = ends.and_then(|ends| ends.is_valid(row).then(|| Timestamp(ends.value(row))));
+            if is_never_valid(event_time, end) {
+                never_valid += 1;
+                continue;
+            }
+            let start = bytes.len();
+            if !key_encoder.encode_into(row, &mut bytes) {
+                null_keys += 1;
+                continue;
+            }
+            let middle = bytes.len();
+            row_encoder.encode(row, &mut bytes);
+            encoded.push(EncodedRow {
+                event_time,
+                created_time: created_times.is_valid(row).then(|| Timestamp(created_times.value(row))),
+                sequence: sequences.is_valid(row).then(|| sequences.value(row)),
+                key: start..middle,
+                row: middle..bytes.len(),
+            });
         }
-        let end = ends.and_then(|ends| ends.is_valid(row).then(|| Timestamp(ends.value(row))));
-        if is_never_valid(Timestamp(event_times.value(row)), end) {
-            report.kept += 1;
-            continue;
-        }
-        let start = bytes.len();
-        if !key_encoder.encode_into(row, &mut bytes) {
-            report.null_keys += 1;
-            continue;
-        }
-        let middle = bytes.len();
-        row_encoder.encode(row, &mut bytes);
-        places.push((row, start, middle, bytes.len()));
+        Ok(Rows {
+            bytes,
+            rows: encoded,
+            digest: view.digest,
+            fingerprint: schema_fingerprint(&view.stored_fields()),
+            published_time: now,
+            counts: (rows.num_rows() as u64, null_keys, future, never_valid),
+        })
     }
-    let fingerprint = schema_fingerprint(&view.stored_fields());
-    let put: Vec<PutRow<'_>> = places
-        .iter()
-        .map(|(row, start, middle, end)| PutRow {
-            key: &bytes[*start..*middle],
+
+    fn iter(&self) -> impl Iterator<Item = PutRow<'_>> {
+        self.rows.iter().map(|row| PutRow {
+            key: &self.bytes[row.key.clone()],
             record: RecordRef {
-                event_time: Timestamp(event_times.value(*row)),
-                created_time: created_times.is_valid(*row).then(|| Timestamp(created_times.value(*row))),
-                sequence: sequences.is_valid(*row).then(|| sequences.value(*row)),
-                published_time: now,
-                digest: view.digest,
-                schema_fingerprint: fingerprint,
-                row: &bytes[*middle..*end],
+                event_time: row.event_time,
+                created_time: row.created_time,
+                sequence: row.sequence,
+                published_time: self.published_time,
+                digest: self.digest,
+                schema_fingerprint: self.fingerprint,
+                row: &self.bytes[row.row.clone()],
             },
         })
-        .collect();
+    }
+}
+
+/// So many of these rows as one transaction takes, one at least.
+fn transaction<T>(store: &Store, rows: &[T], bytes: impl Fn(&T) -> usize) -> usize {
     let options = store.options();
+    let mut size = 0;
+    let fits = rows.iter().take(options.batch_rows_max).take_while(|row| {
+        size += bytes(row);
+        size <= options.batch_bytes_max
+    });
+    fits.count().max(1)
+}
+
+/// Writes what is newer than what is stored.
+fn put_batch(store: &Store, id: ViewId, rows: &Rows) -> Result<Report, Error> {
+    let (all, null_keys, future, never_valid) = rows.counts;
+    let mut report = Report { rows: all, null_keys, future, kept: never_valid, ..Report::default() };
+    let put: Vec<PutRow<'_>> = rows.iter().collect();
     // A batch may have more bytes than one transaction takes.
     let mut rest = &put[..];
     while !rest.is_empty() {
-        let mut size = 0;
-        let fits = rest
-            .iter()
-            .take(options.batch_rows_max)
-            .take_while(|row| {
-                size += row.key.len() + row.record.row.len();
-                size <= options.batch_bytes_max
-            })
-            .count();
-        let (now_rows, later) = rest.split_at(fits.max(1));
+        let fits = transaction(store, rest, |row| row.key.len() + row.record.row.len());
+        let (now_rows, later) = rest.split_at(fits);
         let written = store.put_if_newer(id, now_rows)?;
         report.written += written.written as u64;
         report.kept += written.kept as u64;
         rest = later;
     }
     Ok(report)
+}
+
+/// Those of these rows that are the stored ones of their entities.
+fn still_stored(store: &Store, id: ViewId, gone: &Rows) -> Result<Vec<(Vec<u8>, Record)>, Error> {
+    let keys: Vec<&[u8]> = gone.iter().map(|row| row.key).collect();
+    let found = store.get_many(id, &keys)?;
+    let stored = gone.iter().zip(found).filter_map(|(row, found)| match found {
+        Lookup::Found(record) if record.order() == row.record.order() => Some((row.key.to_vec(), record)),
+        _ => None,
+    });
+    Ok(stored.collect())
+}
+
+/// Puts the greatest rows that count in the place of `stored` ones that do not; gives the number of entities whose row changed.
+async fn take_back(
+    request: &Request,
+    store: &Store,
+    id: ViewId,
+    workers: &Workers,
+    stored: Vec<(Vec<u8>, Record)>,
+) -> Result<u64, Error> {
+    let view = &request.view;
+    let mut instead: HashMap<Vec<u8>, Option<Record>> = stored.iter().map(|(key, _)| (key.clone(), None)).collect();
+    // Whichever days are asked for: the greatest row of an entity may lie in any.
+    let mut rows = PublishedRows::open(Arc::clone(view), &request.offline_root, None, BATCH_ROWS).await?;
+    while let Some(batch) = rows.try_next().await? {
+        let (view, now, max_future) = (Arc::clone(view), request.now, request.max_future);
+        instead = workers
+            .run(move || {
+                let rows = filter(&batch.rows, &batch.standing())?;
+                for row in Rows::encode(&view, &rows, now, max_future)?.iter() {
+                    if let Some(best) = instead.get_mut(row.key)
+                        && best.as_ref().is_none_or(|best| best.order() < row.record.order())
+                    {
+                        *best = Some(row.record.to_owned());
+                    }
+                }
+                Ok::<_, Error>(instead)
+            })
+            .await
+            .map_err(worker_error)??;
+    }
+    let store = store.clone();
+    let taken = workers.run(move || {
+        let with = |key: &Vec<u8>| instead.get(key).and_then(Option::as_ref);
+        let rows: Vec<TakenBack<'_>> = stored
+            .iter()
+            // An equal row that counts is the same to the store.
+            .filter(|(key, stored)| with(key).is_none_or(|instead| instead.order() != stored.order()))
+            .map(|(key, stored)| TakenBack { key, stored: stored.borrow(), instead: with(key).map(Record::borrow) })
+            .collect();
+        let (mut taken, mut rest) = (0, &rows[..]);
+        while !rest.is_empty() {
+            let fits = transaction(&store, rest, |row| row.key.len() + row.instead.map_or(0, |row| row.row.len()));
+            let (now_rows, later) = rest.split_at(fits);
+            taken += store.take_back(id, now_rows)? as u64;
+            rest = later;
+        }
+        Ok::<_, Error>(taken)
+    });
+    taken.await.map_err(worker_error)?
 }

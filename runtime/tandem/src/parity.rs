@@ -10,15 +10,16 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
 use futures::TryStreamExt;
 use tandem_core::canonical::RowEncoder;
 use tandem_core::json::encode_value;
 use tandem_core::model::BoundView;
 use tandem_core::time::{DayRange, Timestamp};
-use tandem_core::types::{DataType, TIME_COLUMNS};
+use tandem_core::types::DataType;
 use tandem_engine::Workers;
-use tandem_offline::{InputRows, PartitionId, PublishedRows, published_partitions};
+use tandem_offline::{InputRows, PartitionId, PublishedRows, RowColumns, published_partitions};
 
 pub use ask::{Format, Server};
 
@@ -223,7 +224,7 @@ impl Published {
     async fn open(request: &Request) -> Result<Published, Error> {
         let rows =
             PublishedRows::open(Arc::clone(&request.view), &request.offline_root, request.range, BATCH_ROWS).await?;
-        let first = request.view.view.join_keys().count() + TIME_COLUMNS.len();
+        let first = RowColumns::of(&request.view).features;
         let features = first..first + request.view.signature.outputs.len();
         Ok(Published { features: features.collect(), rows, buffered: Vec::new() })
     }
@@ -235,7 +236,8 @@ impl Published {
         while missing > 0 {
             if self.buffered.is_empty() {
                 let Some(batch) = self.rows.try_next().await? else { break };
-                let features = batch.rows.project(&self.features).map_err(data)?;
+                let rows = filter_record_batch(&batch.rows, &batch.standing()).map_err(data)?;
+                let features = rows.project(&self.features).map_err(data)?;
                 self.buffered.push((batch.partition, features));
             }
             let (of, batch) = self.buffered.remove(0);

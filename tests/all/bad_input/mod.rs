@@ -13,6 +13,6 @@ mod disk;
 mod http;
 mod parity;
 mod places;
-mod project;
+pub(crate) mod project;
 mod serve;
 mod source;

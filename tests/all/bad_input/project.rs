@@ -15,7 +15,7 @@ use crate::harness::project::files;
 /// One partition after the other, so that it is known which of them are published when one fails.
 const SETTINGS: &str = "[project]\nname = \"doubles\"\n\n[batch]\npartitions_in_flight = 1\n";
 
-pub(super) const FEATURES: &str = r#"[[entity]]
+pub(crate) const FEATURES: &str = r#"[[entity]]
 name = "user"
 join_keys = [{ name = "user_id", type = "int64" }]
 
@@ -42,15 +42,15 @@ fuel_per_row = 100_000
 memory_bytes_max = 33_554_432
 "#;
 
-pub(super) const DAYS: [&str; 2] = ["2024-03-01", "2024-03-02"];
+pub(crate) const DAYS: [&str; 2] = ["2024-03-01", "2024-03-02"];
 
-pub(super) struct Project {
+pub(crate) struct Project {
     folder: tempfile::TempDir,
 }
 
 impl Project {
     /// Two days with two rows each.
-    pub(super) fn new() -> Project {
+    pub(crate) fn new() -> Project {
         let project = Project { folder: tempfile::tempdir().expect("a temporary folder") };
         fs::create_dir(project.root().join("features")).expect("a folder");
         fs::write(project.root().join("tandem.toml"), SETTINGS).expect("a file");
@@ -61,49 +61,49 @@ impl Project {
         project
     }
 
-    pub(super) fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.folder.path()
     }
 
-    pub(super) fn component(&self) -> PathBuf {
+    pub(crate) fn component(&self) -> PathBuf {
         self.root().join("doubles.wasm")
     }
 
     /// Writes the definitions, with what is given replaced.
-    pub(super) fn define(&self, changes: &[(&str, &str)]) {
+    pub(crate) fn define(&self, changes: &[(&str, &str)]) {
         fs::write(self.root().join("features/doubles.toml"), changed(FEATURES, changes)).expect("a file");
     }
 
     /// Adds to the settings.
-    pub(super) fn set(&self, settings: &str) {
+    pub(crate) fn set(&self, settings: &str) {
         fs::write(self.root().join("tandem.toml"), format!("{SETTINGS}\n{settings}\n")).expect("a file");
     }
 
     /// The source file of a day.
-    pub(super) fn file(&self, day: &str) -> PathBuf {
+    pub(crate) fn file(&self, day: &str) -> PathBuf {
         self.root().join(format!("data/events/date={day}/a.parquet"))
     }
 
     /// Writes the source file of a day.
-    pub(super) fn day(&self, day: &str, rows: &RecordBatch) {
+    pub(crate) fn day(&self, day: &str, rows: &RecordBatch) {
         let path = self.file(day);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         write_parquet(&path, rows);
     }
 
     /// Runs a command that should end with `code`: data, and what is beside it.
-    pub(super) fn told(&self, arguments: &[&str], code: i32) -> (String, String) {
+    pub(crate) fn told(&self, arguments: &[&str], code: i32) -> (String, String) {
         told(tandem(self.root(), arguments), code)
     }
 
     /// What lies in the folder of published rows, but for locks: names and bytes.
-    pub(super) fn published(&self) -> Vec<(String, Vec<u8>)> {
+    pub(crate) fn published(&self) -> Vec<(String, Vec<u8>)> {
         published(&self.root().join("data/features"))
     }
 }
 
 /// Names and bytes of the files in a folder of published rows, but for locks.
-pub(super) fn published(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn published(folder: &Path) -> Vec<(String, Vec<u8>)> {
     if !folder.is_dir() {
         return Vec::new();
     }
@@ -111,7 +111,7 @@ pub(super) fn published(folder: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// A text with replacements, each of which must be possible.
-pub(super) fn changed(text: &str, changes: &[(&str, &str)]) -> String {
+pub(crate) fn changed(text: &str, changes: &[(&str, &str)]) -> String {
     changes.iter().fold(text.to_owned(), |text, (from, to)| {
         assert!(text.contains(from), "{from}");
         text.replace(from, to)
@@ -119,7 +119,7 @@ pub(super) fn changed(text: &str, changes: &[(&str, &str)]) -> String {
 }
 
 /// Rows of users and amounts, an hour apart.
-pub(super) fn rows(day: &str, rows: &[(i64, i64)]) -> RecordBatch {
+pub(crate) fn rows(day: &str, rows: &[(i64, i64)]) -> RecordBatch {
     let midnight = Timestamp::parse(day).expect("a day").0;
     let times = (0..rows.len() as i64).map(|hour| midnight + (hour % 24) * 3_600_000_000);
     RecordBatch::try_from_iter([
@@ -131,7 +131,7 @@ pub(super) fn rows(day: &str, rows: &[(i64, i64)]) -> RecordBatch {
 }
 
 /// The same rows with another column in the place of `name`.
-pub(super) fn with_column(rows: &RecordBatch, name: &str, to: &str, column: ArrayRef) -> RecordBatch {
+pub(crate) fn with_column(rows: &RecordBatch, name: &str, to: &str, column: ArrayRef) -> RecordBatch {
     let columns = std::iter::zip(rows.schema_ref().fields(), rows.columns()).map(|(field, array)| {
         if field.name() == name {
             (to.to_owned(), Arc::clone(&column))
@@ -142,7 +142,7 @@ pub(super) fn with_column(rows: &RecordBatch, name: &str, to: &str, column: Arra
     RecordBatch::try_from_iter(columns.collect::<Vec<_>>()).expect("columns of one length")
 }
 
-pub(super) fn write_parquet(path: &Path, rows: &RecordBatch) {
+pub(crate) fn write_parquet(path: &Path, rows: &RecordBatch) {
     let mut writer = ArrowWriter::try_new(File::create(path).expect("a file"), rows.schema(), None).expect("a writer");
     writer.write(rows).expect("rows");
     writer.close().expect("a file");

@@ -44,6 +44,34 @@ fn code_is_compiled_once() {
 }
 
 #[test]
+fn a_bounded_cache_forgets_what_was_longest_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("compiled");
+    let load = |guest: Guest, bytes_max: u64| {
+        let options = EngineOptions { cache: Some(cache.clone()), instances_max: 2, ..EngineOptions::default() };
+        let engine = Engine::new(EngineOptions { cache_bytes_max: Some(bytes_max), ..options }).unwrap();
+        engine.load(&guest.bytes(), NanMode::Boundary).unwrap().cache_event()
+    };
+    let [one, two, three] = [Guest::Columnar, Guest::Parameters, Guest::EveryType];
+    let codes = || fs::read_dir(&cache).unwrap().filter(|entry| entry.as_ref().unwrap().file_name() != "key").count();
+    for guest in [one, two, three] {
+        assert_eq!(load(guest, u64::MAX), CacheEvent::Miss);
+    }
+    let bytes: u64 = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    fs::remove_dir_all(&cache).unwrap();
+    // Room for all of it but for the key and a byte: one has to go for the last to be there.
+    let bytes = bytes - 33;
+    assert_eq!([load(one, bytes), load(two, bytes)], [CacheEvent::Miss; 2]);
+    assert_eq!(load(one, bytes), CacheEvent::Hit, "used last, though made first");
+    assert_eq!(load(three, bytes), CacheEvent::Miss);
+    assert_eq!(codes(), 2, "the second made place");
+    assert_eq!([load(one, bytes), load(three, bytes)], [CacheEvent::Hit; 2]);
+    assert_eq!(load(two, 0), CacheEvent::Miss, "what is made is kept, however large");
+    assert_eq!(codes(), 1);
+    assert_eq!(load(two, 0), CacheEvent::Hit);
+}
+
+#[test]
 fn changed_code_is_compiled_again() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("compiled");

@@ -1,11 +1,19 @@
 //! Requests that wait together share a call, and none can tell.
 
+use std::time::{Duration, Instant};
+
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::Int64Type;
 use futures::FutureExt as _;
 use futures::executor::block_on;
 use futures::future::join_all;
 use misbehaving_guest::mode;
 use tandem_core::limits::TransformLimits;
-use tandem_engine::{OnDemand, OnDemandOptions, TrialOptions, Workers};
+use tandem_core::model::NanMode;
+use tandem_core::parameter::Parameters;
+use tandem_engine::{
+    Engine, EngineOptions, OnDemand, OnDemandOptions, ReuseOptions, Session, Transform, TrialOptions, Workers,
+};
 
 use super::hostile::modes;
 use crate::harness::guests::Guest;
@@ -27,8 +35,11 @@ fn requests_together_get_what_each_gets_alone() {
         })
         .collect();
     for shared_rows_max in [1, 16, 4096] {
-        let on_demand =
-            OnDemand::new(transform.clone(), Workers::start(1), OnDemandOptions { shared_rows_max, trial: None });
+        let on_demand = OnDemand::new(
+            transform.clone(),
+            Workers::start(1),
+            OnDemandOptions { shared_rows_max, ..OnDemandOptions::default() },
+        );
         let answers = block_on(join_all(requests.iter().map(|request| on_demand.apply(modes(request)))));
         for (request, answer) in std::iter::zip(&requests, answers) {
             let (answer, alone) = (answer.unwrap(), transform.apply(&modes(request)).unwrap());
@@ -107,4 +118,84 @@ fn a_trial_runs_on_the_thread_that_asks_and_a_miss_sends_the_next_to_workers() {
     release.send(()).unwrap();
     assert_eq!(block_on(trapping).unwrap().failures.len(), 1);
     assert_eq!(block_on(next).unwrap().failures.len(), 0);
+}
+
+/// A function that asks for one row and gives its first output; None where the row failed.
+fn asking(on_demand: &OnDemand) -> impl Fn(i64) -> Option<i64> {
+    move |row| {
+        let outcome = block_on(on_demand.apply(modes(&[row]))).unwrap();
+        outcome.failures.is_empty().then(|| outcome.outputs.column(0).as_primitive::<Int64Type>().value(0))
+    }
+}
+
+fn reusing(transform: &Transform, bounds: ReuseOptions) -> OnDemand {
+    let trial = Some(TrialOptions::default()); // which is not made
+    let options = OnDemandOptions { reuse: Some(bounds), trial, ..OnDemandOptions::default() };
+    OnDemand::new(transform.clone(), Workers::start(1), options)
+}
+
+#[test]
+fn an_instance_is_reused_for_so_many_calls_and_no_more() {
+    let transform = Guest::Misbehaving.bind(&TransformLimits { fuel_base: 20_000_000, ..TransformLimits::default() });
+    let on_demand = reusing(&transform, ReuseOptions { calls_max: 3, ..ReuseOptions::default() });
+    let ask = asking(&on_demand);
+    let counted: Vec<_> = (0..7).map(|_| ask(mode::COUNT_CALLS)).collect();
+    assert_eq!(counted, [1, 2, 3, 1, 2, 3, 1].map(Some));
+    // What ends an instance is not waited for; the next call has a fresh one.
+    for end in [mode::PANIC, mode::SPIN, mode::NOT_UTF8] {
+        assert_eq!((ask(end), ask(mode::COUNT_CALLS)), (None, Some(1)));
+    }
+
+    let fresh = OnDemand::new(transform.clone(), Workers::start(1), OnDemandOptions::default());
+    let limits = TransformLimits::default();
+    let small =
+        reusing(&Guest::Misbehaving.bind(&limits), ReuseOptions { memory_bytes_max: 0, ..ReuseOptions::default() });
+    for on_demand in [&fresh, &small] {
+        let ask = asking(on_demand);
+        assert_eq!([ask(mode::COUNT_CALLS), ask(mode::COUNT_CALLS)], [Some(1); 2], "each call has its own");
+    }
+}
+
+#[test]
+fn instances_that_wait_are_bounded_and_end_with_whom_they_are_for() {
+    // Room for one that waits.
+    let options = EngineOptions { instances_max: 4, ..EngineOptions::default() };
+    let component = Engine::new(options).unwrap().load(&Guest::Misbehaving.bytes(), NanMode::Boundary).unwrap();
+    let bind = || component.bind(&Parameters::new(), &TransformLimits::default()).unwrap();
+    let [a, b] = [bind(), bind()].map(|transform| reusing(&transform, ReuseOptions::default()));
+    let (ask_a, ask_b) = (asking(&a), asking(&b));
+    let count = mode::COUNT_CALLS;
+    assert_eq!([ask_a(count), ask_a(count)], [1, 2].map(Some));
+    assert_eq!([ask_b(count), ask_b(count)], [1, 2].map(Some), "another transform never gets it");
+    assert_eq!([ask_a(count), ask_b(count)], [Some(1); 2], "each makes place for the other");
+    // All four instances may be alive: nothing waits for those that are gone.
+    drop((ask_a, ask_b));
+    drop((a, b));
+    let transform = bind();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    // The worker may still be about to let go of the last request.
+    let _four: Vec<Session> = loop {
+        let mut sessions: Vec<_> = (0..4).map(|_| transform.session()).collect();
+        if sessions.iter_mut().all(|session| session.apply(&modes(&[100])).is_ok()) {
+            break sessions;
+        }
+        assert!(Instant::now() < deadline, "an instance waits for a transform that nobody calls");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert!(transform.apply(&modes(&[100])).is_err(), "and no fifth");
+}
+
+#[test]
+fn requests_to_reused_instances_get_what_each_gets_alone() {
+    let transform = Guest::EveryType.bind(&TransformLimits::default());
+    let inputs = batch(transform.signature(), &fixed_rows(120), Dirt::default());
+    let options = OnDemandOptions { reuse: Some(ReuseOptions::default()), ..OnDemandOptions::default() };
+    let on_demand = OnDemand::new(transform.clone(), Workers::start(2), options);
+    let whole = transform.apply(&inputs).unwrap().outputs;
+    for _ in 0..8 {
+        let answers = block_on(join_all((0..40).map(|request| on_demand.apply(inputs.slice(request * 3, 3)))));
+        for (request, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.unwrap().outputs, whole.slice(request * 3, 3));
+        }
+    }
 }

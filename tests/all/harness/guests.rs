@@ -80,13 +80,23 @@ pub(crate) fn guests_target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("tmp lies in the target folder").join("guests")
 }
 
+/// What builds have in common, and compiled code: the tests' own, so that they leave nothing in their user's, and what one compiled the others find.
+pub(crate) fn cache() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// Where the program keeps compiled code, below [`cache`].
+pub(crate) fn compiled() -> PathBuf {
+    cache().join("compiled")
+}
+
 /// Builds the component of a crate. All crates share a target folder, so that the SDK is compiled once.
 pub(crate) fn component(crate_dir: &Path) -> PathBuf {
     let name = crate_dir.strip_prefix(workspace()).unwrap_or(crate_dir).to_string_lossy().replace('/', "-");
     let options = BuildOptions {
         output: Some(guests_target().join("components").join(format!("{name}.wasm"))),
         target_dir: Some(guests_target()),
-        cache_dir: None,
+        cache_dir: Some(cache().to_owned()),
     };
     build(crate_dir, &options).unwrap_or_else(|error| panic!("{}: {error}", crate_dir.display())).component
 }
@@ -95,8 +105,7 @@ pub(crate) fn component(crate_dir: &Path) -> PathBuf {
 pub(crate) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
-        let options = EngineOptions { instances_max: 32, cache: Some(cache), ..EngineOptions::default() };
+        let options = EngineOptions { instances_max: 32, cache: Some(compiled()), ..EngineOptions::default() };
         Engine::new(options).expect("the engine starts")
     })
 }

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 
+use super::guests::cache;
+
 /// The program's file.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tandem-under-test");
 
 /// Commands that run features.
-const RUNNING: [&str; 6] = ["batch", "training-set", "materialize", "get", "serve", "parity"];
+const RUNNING: [&str; 7] = ["batch", "explain", "training-set", "materialize", "get", "serve", "parity"];
 
 /// What `--dev` says.
 const DEV_NOTE: &str = "note: --dev runs the definition files as they are, and not what is registered\n";
@@ -40,7 +42,7 @@ pub(crate) fn without_dev_note(notes: &str) -> String {
 
 /// A command with nothing of this process's settings.
 pub(crate) fn isolated(mut command: Command) -> Command {
-    command.stdin(Stdio::null()).env_remove("TANDEM_LOG").env("COLUMNS", "100");
+    command.stdin(Stdio::null()).env_remove("TANDEM_LOG").env("COLUMNS", "100").env("TANDEM_CACHE", cache());
     command
 }
 

@@ -6,7 +6,7 @@ use super::{FEATURES, Quickstart};
 use crate::harness::guests::Guest;
 use crate::harness::project::files;
 
-/// A component whose rows depend on their neighbours, under a view that says so.
+/// A component whose rows depend on their neighbours, or on what its instance was used for, under a view that reuses instances.
 fn cheating(project: &Quickstart, cheat: &str) {
     fs::copy(Guest::Cheating.path(), project.root().join("cheating.wasm")).unwrap();
     project.add(&format!(
@@ -14,6 +14,7 @@ fn cheating(project: &Quickstart, cheat: &str) {
 name = "cheat"
 version = 1
 component = "cheating.wasm"
+instance = "reused"
 parameters = {{ cheat = "{cheat}" }}
 "#
     ));
@@ -34,6 +35,19 @@ fn what_is_not_proved_is_not_registered() {
     assert!(kept().eq(before), "the registry is as it was");
     let (data, _) = project.run(&["catalog"], 0);
     assert!(!data.contains("cheat"), "{data}");
+}
+
+/// Instances are reused of what is proved alone: each of these keeps something from one call for the next.
+#[test]
+fn what_keeps_state_between_calls_is_never_reused() {
+    for cheat in ["state", "age", "cache"] {
+        let project = Quickstart::new();
+        cheating(&project, cheat);
+        let (_, told) = project.run(&["apply", "--by", "ada"], 1);
+        assert!(told.starts_with("error: cheat@1 is not proved, and nothing was registered\n"), "{cheat}: {told}");
+        let (data, _) = project.run(&["catalog"], 0);
+        assert!(data.starts_with("nothing is registered"), "{data}");
+    }
 }
 
 /// Whatever is wrong with the registry is told with the file at fault, by what reads as by what writes, and nothing is changed.

@@ -265,3 +265,29 @@ fn commands_run_what_is_registered_and_the_files_with_dev() {
     );
     assert_eq!((output.status.code(), notes.matches("--dev").count()), (Some(1), 1), "{notes}");
 }
+
+/// How long instances live is no part of what a version means: it is changed while the server runs, and no answer changes with it.
+#[test]
+fn instances_are_reused_where_the_registered_view_says_so() {
+    let project = Quickstart::new();
+    project.run(&["apply", "--by", "ada"], 0);
+    let serving = Serving::start_registered(project.root(), &["--log", "warn"]);
+    let (agent, url) = (agent(), serving.url().to_owned());
+    let before = ask(&agent, &url, "transaction_risk").unwrap();
+    project.change("version = 1\n", "version = 1\ninstance = \"reused\"\n");
+    let (plan, _) = project.run(&["plan"], 0);
+    assert!(plan.contains("~ view  transaction_risk@1  documentation: instance"), "{plan}");
+    project.run(&["apply", "--by", "ada"], 0);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while ask(&agent, &url, "transaction_risk").unwrap().registration < 2 {
+        assert!(Instant::now() < deadline, "the second registration is not served");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // More calls than one instance gets.
+    for _ in 0..600 {
+        let answer = ask(&agent, &url, "transaction_risk").unwrap();
+        assert_eq!((answer.registration, answer.version, answer.bucket), (2, before.version, before.bucket));
+    }
+    let (status, log) = serving.terminate();
+    assert!(status.success(), "{log}");
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::locate::{Key, Mistake};
+use crate::checks::{self, CheckMistake};
 use crate::defaults::{DefaultError, Defaults};
 use crate::hash::{Digest, definition_hash};
 use crate::json::JsonError;
@@ -53,6 +54,14 @@ pub enum BindError {
         feature: String,
         /// The entity.
         entity: String,
+    },
+    /// A check that does not go with the features.
+    #[error("{message}")]
+    Check {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: String,
     },
     /// A feature has the name of a column of the rows.
     #[error(
@@ -200,6 +209,7 @@ impl BindError {
             BindError::UnknownInput { hint, .. }
             | BindError::UnknownDefault { hint, .. }
             | BindError::DefaultType { hint, .. }
+            | BindError::Check { hint, .. }
             | BindError::UnknownFeature { hint, .. }
             | BindError::UnknownColumn { hint, .. } => Some(hint),
             BindError::FeatureIsValidTo { .. } => Some("rename the feature"),
@@ -221,6 +231,7 @@ impl BindError {
             BindError::Signature { .. } | BindError::FeatureIsJoinKey { .. } | BindError::FeatureIsValidTo { .. } => {
                 Key::of("component")
             }
+            BindError::Check { .. } => Key::of("checks"),
             BindError::UnknownDefault { feature, .. } | BindError::DefaultType { feature, .. } => {
                 Key::default_of(feature)
             }
@@ -290,6 +301,8 @@ pub fn bind(
     }
     let (defaults, wrong) = Defaults::of(&view, &signature);
     errors.extend(wrong.into_iter().map(|error| default_error(&view, &signature, error)));
+    let wrong = checks::mistakes(&view, &signature).into_iter();
+    errors.extend(wrong.map(|CheckMistake { message, hint }| BindError::Check { message, hint }));
     let mut upstream = Vec::new();
     for id in view.upstream() {
         match known.get(id) {

@@ -14,12 +14,14 @@ pub(super) const COLUMN_KEYS: &[&str] = &["name", "column", "type", "description
 const EXAMPLE: &str = "`features = [{ name = \"mean_30d\", type = \"float64\" }]`";
 
 /// Keys that say what a component is given, or may do.
-const COMPONENT_KEYS: [(&str, &str); 5] = [
+const COMPONENT_KEYS: [(&str, &str); 7] = [
     ("component", "its features are columns of the source, and nothing computes them"),
     ("inputs", "a feature says itself which column it is, with `column`"),
     ("parameters", "there is no transform to take them"),
     ("limits", "there is no transform to be limited"),
     ("nan", "there is no transform that computes with NaN"),
+    ("history", "nothing is published of it that could be computed again"),
+    ("instance", "there is no transform that has instances"),
 ];
 
 /// Reads `features`, if it is there; `value` is its value. What is wrong is reported.
@@ -42,6 +44,11 @@ pub(super) fn read<'a>(
             let message = format!("{} has `features`, but its source is feature view `{}`", view.what, rows.view);
             let hint = "use the features of that view where these were to be used, or name a `component`".to_owned();
             view.error(value, message, hint);
+        }
+        Some(ViewSource::Files(files)) if files.event_id.is_some() => {
+            let message = format!("{} has `features`, but source `{}` has event ids", view.what, files.name);
+            let hint = "corrections are found when rows are published: name a `component`, or take `event_id` out";
+            view.error(value, message, hint.to_owned());
         }
         Some(ViewSource::Files(_)) | None => {}
     }

@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::reader::{Table, Value};
 use crate::model::{Entity, JoinKey};
 use crate::suggest;
-use crate::types::{AS_OF, DataType, TIME_COLUMNS};
+use crate::types::{self, DataType};
 
 pub(super) const ENTITY_KEYS: &[&str] = &["name", "join_keys", "description"];
 pub(super) const JOIN_KEY_KEYS: &[&str] = &["name", "type"];
@@ -77,5 +77,5 @@ fn read_join_key<'a>(entity: &Table<'a>, item: &'a Value<'a>, others: &[JoinKey]
 
 /// Whether the name stands for a column of every feature row, or for the runtime's own input.
 pub(super) fn is_reserved(name: &str) -> bool {
-    name == AS_OF || TIME_COLUMNS.contains(&name)
+    types::is_reserved(name)
 }

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use crate::limits::TransformLimits;
 use crate::model::{
-    Alias, ColumnFeature, Entity, FeatureService, FeatureView, InputSource, Source, SourceQuery, ViewSource,
+    Alias, Allowed, Check, ColumnFeature, Entity, Expected, FeatureService, FeatureView, InputSource, Source,
+    SourceQuery, ViewSource,
 };
 use crate::parameter::ParameterValue;
 use crate::time::Timestamp;
@@ -32,10 +33,13 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         ttl,
         as_of,
         known_by,
+        history,
         publish_delay,
         defaults,
         on_error,
         nan,
+        checks,
+        instance,
         limits,
         owner,
         description,
@@ -73,11 +77,18 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
     if view.is_stored() {
         out.line("as_of", quoted(as_of.as_str()));
         out.line("known_by", quoted(known_by.as_str()));
+        if !view.is_columns() {
+            out.line("history", quoted(history.as_str()));
+        }
         out.optional("publish_delay", publish_delay.map(|delay| quoted(&delay.to_string())));
     }
     out.line("on_error", quoted(on_error.as_str()));
     if !view.is_columns() {
         out.line("nan", quoted(nan.as_str()));
+        out.line("instance", quoted(instance.as_str()));
+    }
+    if !checks.is_empty() {
+        out.line("checks", list(checks, check_text));
     }
     out.prose("owner", owner);
     out.prose("description", description);
@@ -189,6 +200,8 @@ impl Text {
             valid_to,
             created_time,
             sequence,
+            event_id,
+            retracted,
             timezone,
             partition,
             description,
@@ -207,8 +220,14 @@ impl Text {
         self.line("kind", quoted(kind.as_str()));
         self.line(if valid_to.is_some() { "valid_from" } else { "event_time" }, quoted(event_time));
         self.optional("valid_to", valid_to.as_deref().map(quoted));
-        let optional =
-            [("created_time", created_time), ("sequence", sequence), ("timezone", timezone), ("partition", partition)];
+        let optional = [
+            ("created_time", created_time),
+            ("sequence", sequence),
+            ("event_id", event_id),
+            ("retracted", retracted),
+            ("timezone", timezone),
+            ("partition", partition),
+        ];
         for (key, column) in optional {
             self.optional(key, column.as_deref().map(quoted));
         }
@@ -279,6 +298,36 @@ fn input_text(input: &InputSource) -> String {
         }
         InputSource::EventTime { view } => format!("{{ view = {}, event_time = true }}", quoted(&view.to_string())),
     }
+}
+
+fn check_text(check: &Check) -> String {
+    let Check { expected, action } = check;
+    let mut keys = vec![("check", quoted(expected.kind()))];
+    keys.extend(expected.feature().map(|feature| ("feature", quoted(feature))));
+    let bounds = |min: &Option<f64>, max: &Option<f64>| {
+        let bound = |key, bound: &Option<f64>| bound.map(|bound| (key, float_text(bound)));
+        [bound("min", min), bound("max", max)].into_iter().flatten()
+    };
+    match expected {
+        Expected::NullRate { feature: _, max } => keys.push(("max", float_text(*max))),
+        Expected::Range { feature: _, min, max } => keys.extend(bounds(min, max)),
+        Expected::Values { feature: _, allowed } => keys.push((
+            "allowed",
+            match allowed {
+                Allowed::Texts(texts) => list(texts, |text| quoted(text)),
+                Allowed::Integers(integers) => list(integers, i64::to_string),
+            },
+        )),
+        Expected::Unique => {}
+        Expected::CompleteKeys { missing } => keys.push(("max", float_text(*missing))),
+        Expected::RowCount { min, max, partitions } => {
+            keys.extend(bounds(min, max));
+            keys.push(("partitions", partitions.to_string()));
+        }
+    }
+    keys.push(("action", quoted(action.as_str())));
+    let keys: Vec<String> = keys.into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    format!("{{ {} }}", keys.join(", "))
 }
 
 fn parameter_text(parameter: &ParameterValue) -> String {

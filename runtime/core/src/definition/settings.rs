@@ -71,7 +71,7 @@ pub struct EngineSettings {
     pub workers: usize,
     /// `component_bytes_max`: size of a component, in bytes. Default 64 MiB.
     pub component_bytes_max: u64,
-    /// `compile_seconds_max`: how long a component may take to compile, in seconds. Default 60.
+    /// `compile_seconds_max`: how long a component may take to compile, in seconds. Default 300.
     pub compile_seconds_max: u64,
     /// `compile_memory_bytes_max`: memory of the process that compiles a component, in bytes. Default 2 GiB.
     pub compile_memory_bytes_max: u64,
@@ -127,7 +127,7 @@ impl Default for EngineSettings {
         EngineSettings {
             workers: 0,
             component_bytes_max: 64 << 20,
-            compile_seconds_max: 60,
+            compile_seconds_max: 300,
             compile_memory_bytes_max: 2 << 30,
             instances_max: 128,
             keep_resident_bytes: 8 << 20,

@@ -21,6 +21,8 @@ pub(super) const SOURCE_KEYS: &[&str] = &[
     "valid_to",
     "created_time",
     "sequence",
+    "event_id",
+    "retracted",
     "timezone",
     "partition",
     "description",
@@ -55,10 +57,19 @@ pub(super) fn read(table: &Table<'_>, name: &str, root: &Path) -> Option<Source>
         valid_to,
         created_time: optional("created_time"),
         sequence: optional("sequence"),
+        event_id: optional("event_id"),
+        retracted: optional("retracted"),
         timezone: timezone(table),
         partition: optional("partition"),
         description: table.prose("description"),
     };
+    refuse_without(
+        table,
+        "event_id",
+        "created_time",
+        "nothing would say from when on a later version of an event counts",
+    );
+    refuse_without(table, "retracted", "event_id", "nothing would say which event is taken back");
     // Where one of these is missing it was reported, and the source is of no use; the rest was checked all the same.
     let there = path.is_some() && query.is_none_or(|query| query.is_some());
     (kind.is_some() && event_time.is_some() && there).then_some(source)
@@ -95,6 +106,14 @@ fn read_query<'a>(table: &Table<'a>, value: &'a super::reader::Value<'a>, root: 
         }
     }
     (complete && !tables.is_empty()).then_some(SourceQuery { text: text?.to_owned(), tables })
+}
+
+/// Refuses a key without another that it needs.
+fn refuse_without(table: &Table<'_>, key: &'static str, needed: &'static str, why: &str) {
+    if let Some(value) = table.get(key).filter(|_| !table.has_or_means(needed)) {
+        let message = format!("{} has `{key}` and no `{needed}`: {why}", table.what);
+        table.error(value, message, format!("add `{needed} = \"...\"`, or take `{key}` out"));
+    }
 }
 
 /// The columns of the event time, and of the end of a row's validity. A dimension names the first one `valid_from`.

@@ -364,6 +364,7 @@ fn every_key_is_in_the_reference_and_in_its_examples() {
         view::DEPRECATED_KEYS,
         view::SOURCE_VIEW_KEYS,
         view::INPUT_KEYS,
+        checks::CHECK_KEYS,
         service::SERVICE_KEYS,
         service::ALIAS_KEYS,
         view::LIMIT_KEYS,

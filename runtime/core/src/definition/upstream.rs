@@ -267,8 +267,10 @@ pub(super) fn refuse_stored_keys(table: &Table<'_>) {
         ("ttl", "it keeps no rows that could get too old"),
         ("as_of", "it has no rows of its own to count or leave out"),
         ("known_by", "it has no rows that become known"),
+        ("history", "it publishes no rows that could be computed again"),
         ("publish_delay", "it has no rows that are published"),
         ("defaults", "it is computed whenever it is asked for, so its transform can give the value itself"),
+        ("checks", "it publishes no rows that could be looked at"),
         ("key_columns", "its keys come with the request, under the names of the join keys"),
     ];
     for (key, reason) in reasons {

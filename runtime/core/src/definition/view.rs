@@ -10,11 +10,11 @@ use toml::de::DeValue;
 use super::names::{Names, read_name};
 use super::reader::Table;
 use super::references::Views;
-use super::{columns, defaults, parameters, source, upstream};
+use super::{checks, columns, defaults, parameters, source, upstream};
 use crate::limits::TransformLimits;
 use crate::model::{
-    AsOf, Deprecation, Entity, FeatureView, InputSource, KnownBy, NanMode, OnError, Source, SourceKind, Stage,
-    ViewSource, ViewVersion,
+    AsOf, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, KnownBy, NanMode, OnError, Source,
+    SourceKind, Stage, ViewSource, ViewVersion,
 };
 use crate::suggest;
 use crate::time::{Day, Duration};
@@ -31,10 +31,13 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "ttl",
     "as_of",
     "known_by",
+    "history",
     "publish_delay",
     "defaults",
     "on_error",
+    "checks",
     "nan",
+    "instance",
     "owner",
     "description",
     "tags",
@@ -112,6 +115,8 @@ pub(super) fn read(
     let key_columns = if on_demand { BTreeMap::new() } else { read_key_columns(table, entities.as_deref()) };
     let as_of = if on_demand { Some(AsOf::AtOrBefore) } else { read_as_of(table, source.as_ref()) };
     let known_by = if on_demand { Some(KnownBy::Event) } else { read_known_by(table, source.as_ref()) };
+    let history = table.get("history").filter(|_| !on_demand);
+    let history = history.and_then(|value| table.choice("history", value, &History::ALL, History::as_str));
     let publish_delay = if on_demand { None } else { read_publish_delay(table, known_by) };
     let choice = |key, on_error: OnError| {
         table.get(key).and_then(|value| table.choice(key, value, &OnError::ALL, OnError::as_str)).unwrap_or(on_error)
@@ -130,6 +135,12 @@ pub(super) fn read(
             .get("nan")
             .and_then(|value| table.choice("nan", value, &NanMode::ALL, NanMode::as_str))
             .unwrap_or(NanMode::Boundary),
+        history: history.unwrap_or(History::Append),
+        checks: if on_demand { Vec::new() } else { checks::read(table) },
+        instance: table
+            .get("instance")
+            .and_then(|value| table.choice("instance", value, &InstanceMode::ALL, InstanceMode::as_str))
+            .unwrap_or(InstanceMode::PerCall),
         limits: read_limits(table),
         owner: table.prose("owner"),
         description: table.prose("description"),
@@ -274,6 +285,12 @@ fn read_known_by(table: &Table<'_>, source: Option<&ViewSource>) -> Option<Known
         let what = source.what();
         let message = format!("`known_by` of {} is `created`, but {what} has no created time", table.what);
         table.error(value, message, "add `created_time` to the source, or use `published` or `event`".to_owned());
+    }
+    if let Some(source) = source.filter(|source| known_by == KnownBy::Event && source.has_event_ids()) {
+        let what = source.what();
+        let message = format!("`known_by` of {} is `event`, but {what} has event ids", table.what);
+        let hint = "a correction would count before anybody knew it: use `created` or `published`".to_owned();
+        table.error(value, message, hint);
     }
     Some(known_by)
 }

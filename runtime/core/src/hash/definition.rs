@@ -5,7 +5,7 @@ use super::encoding::Item;
 use crate::defaults::Defaults;
 use crate::limits::TransformLimits;
 use crate::model::{
-    ColumnFeature, Entity, FeatureView, InputSource, JoinKey, PublishedRows, Source, SourceQuery, ViewSource,
+    ColumnFeature, Entity, FeatureView, History, InputSource, JoinKey, PublishedRows, Source, SourceQuery, ViewSource,
     ViewVersion,
 };
 use crate::parameter::{ParameterValue, Parameters};
@@ -16,7 +16,7 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 
 /// SHA-256 over a canonical typed encoding of everything of a definition that can change a value: the component's
 /// digest, parameters, the source of each of the signature's inputs, join keys (names, types and columns, in order), the
-/// source (name, kind, time columns, sequence, time zone, partition), `as_of`, `known_by`, `publish_delay`, `ttl`, defaults, limits, `nan` and
+/// source (name, kind, time columns, sequence, event id, retraction, time zone, partition), `as_of`, `known_by`, `history`, `publish_delay`, `ttl`, defaults, limits, `nan` and
 /// `on_error`. A view that is read, for its rows or for a feature, is covered by its name and version.
 ///
 /// What is not covered:
@@ -27,6 +27,8 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 ///   digest; data is new every day, and a source in staging has the same meaning as in production.
 /// - Names of entities and all outputs of the signature: what they mean is in the join keys, and in the component
 ///   with its parameters.
+/// - Checks: rows that break them are published whole or not at all.
+/// - How long instances live: a component that is registered is proved to give the same bits either way.
 /// - Owner, description, tags, stage, deprecation: they are for people.
 ///
 /// The bytes are the text [`DEFINITION_ENCODING`] and a record (`encoding.rs`).
@@ -55,10 +57,13 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         ttl,
         as_of,
         known_by,
+        history,
         publish_delay,
         defaults: _, // typed by the signature
+        checks: _,   // they change no value
         on_error,
         nan,
+        instance: _,
         limits,
         owner: _,
         description: _,
@@ -87,6 +92,9 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
     }
     fields.push(("on_error".to_owned(), Item::text(on_error.as_str())));
     // What came later is left out where it is absent, so that definitions without it keep their hashes.
+    if *history != History::Append {
+        fields.push(("history".to_owned(), Item::text(history.as_str())));
+    }
     if let Some(delay) = publish_delay {
         fields.push(("publish_delay_us".to_owned(), Item::Unsigned(delay.as_micros())));
     }
@@ -159,7 +167,8 @@ fn view_source_item(source: &ViewSource) -> Item {
         ViewSource::Files(source) => source_item(source),
         ViewSource::View(rows) => {
             // All but the view follows from the view.
-            let PublishedRows { view, kind: _, created_time: _, sequence: _, timezone: _, partition: _ } = &**rows;
+            let PublishedRows { view, kind: _, created_time: _, sequence: _, event_ids: _, timezone: _, partition: _ } =
+                &**rows;
             Item::record([("view", pin_item(view))])
         }
         ViewSource::Request => Item::Absent,
@@ -176,6 +185,8 @@ fn source_item(source: &Source) -> Item {
         valid_to,
         created_time,
         sequence,
+        event_id,
+        retracted,
         timezone,
         partition,
         description: _,
@@ -197,6 +208,10 @@ fn source_item(source: &Source) -> Item {
     }
     if let Some(column) = valid_to {
         fields.push(("valid_to".to_owned(), Item::text(column)));
+    }
+    // What came later is left out where it is absent, so that definitions without it keep their hashes.
+    for (name, column) in [("event_id", event_id), ("retracted", retracted)] {
+        fields.extend(column.as_ref().map(|column| (name.to_owned(), Item::text(column))));
     }
     Item::Record(fields)
 }

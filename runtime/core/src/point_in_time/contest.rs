@@ -20,6 +20,8 @@ pub struct JoinRow {
     pub published_time: Timestamp,
     /// Position in the source's log.
     pub sequence: Option<i64>,
+    /// The first instant at which the row counts, as if it had not happened before; None where its event and what is known of it decide alone.
+    pub corrected_time: Option<Timestamp>,
     /// The first instant at which the row no longer counts, as if it had never been there; None where it counts for ever.
     pub until: Option<Timestamp>,
     /// Where the row is: the caller's number for it.
@@ -147,14 +149,15 @@ impl<'a> Contest<'a> {
     fn find(&self, place: &mut Place, row: &JoinRow) {
         let (start, end) = place.slots;
         let instants = self.instants.between(start, end);
-        let first = |from: Timestamp| start + instants.partition_point(|instant| *instant < from);
+        let corrected = row.corrected_time.unwrap_or(Timestamp::MIN);
+        let first = |from: Timestamp| start + instants.partition_point(|instant| *instant < from.max(corrected));
         place.happened = self.rules.happened_from(row.event_time).map_or(end, first);
         let there = self.rules.there_from(row.event_time, row.created_time, row.published_time);
         place.there = there.map_or(end, first);
     }
 
     fn put(&mut self, place: &Place, group: u32, row: &JoinRow) {
-        let JoinRow { event_time, created_time, published_time, sequence, until, row } = *row;
+        let JoinRow { event_time, created_time, published_time, sequence, corrected_time, until, row } = *row;
         let Place { slots: (_, end), happened, there, .. } = *place;
         let offered = Best { event_time, created_time, sequence, row, ties: NONE };
         if let Some(until) = until
@@ -162,7 +165,9 @@ impl<'a> Contest<'a> {
         {
             let Some(happened) = self.rules.happened_from(event_time) else { return };
             let there = self.rules.there_from(event_time, created_time, published_time);
-            return self.offer_until(group, happened, there, end, offered);
+            let corrected = corrected_time.unwrap_or(Timestamp::MIN);
+            let there = there.map(|there| there.max(corrected));
+            return self.offer_until(group, happened.max(corrected), there, end, offered);
         }
         // Where a row is there as soon as it has happened, the winner is no earlier event.
         if happened < there && !self.happened.is_empty() {

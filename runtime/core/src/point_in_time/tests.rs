@@ -16,6 +16,7 @@ struct Row {
     created: Option<i64>,
     published: i64,
     sequence: Option<i64>,
+    corrected: Option<i64>,
     until: Option<i64>,
     bytes: Vec<u8>,
 }
@@ -37,6 +38,9 @@ fn oracle(label: (u32, i64), rows: &[Row], rules: Rules) -> Expected {
         if row.key != key || row.until.is_some_and(|until| until <= instant.0) {
             continue;
         }
+        if row.corrected.is_some_and(|corrected| instant.0 < corrected) {
+            continue;
+        }
         if qualifies(Timestamp(row.event), instant, rules.as_of, None) == Qualification::Future {
             continue;
         }
@@ -53,6 +57,7 @@ fn oracle(label: (u32, i64), rows: &[Row], rules: Rules) -> Expected {
         let there = |row: &&Row| {
             row.key == key
                 && row.until.is_none_or(|until| instant.0 < until)
+                && row.corrected.is_none_or(|corrected| corrected <= instant.0)
                 && known(row, instant, rules)
                 && (row.event, row.created, row.sequence) == (best.event, best.created, best.sequence)
         };
@@ -91,6 +96,7 @@ fn offer(contest: &mut Contest<'_>, rows: &[Row], chosen: impl IntoIterator<Item
             created_time: row.created.map(Timestamp),
             published_time: Timestamp(row.published),
             sequence: row.sequence,
+            corrected_time: row.corrected.map(Timestamp),
             until: row.until.map(Timestamp),
             row: index as u64,
         };
@@ -120,14 +126,15 @@ fn instant() -> impl Strategy<Value = i64> {
 fn row() -> impl Strategy<Value = Row> {
     let some = || proptest::option::of(prop_oneof![6 => -4..5_i64, 1 => Just(i64::MAX)]);
     let bytes = proptest::collection::vec(0..2_u8, 0..2);
-    let until = proptest::option::of(instant());
-    (0..KEYS, instant(), some(), instant(), proptest::option::of(0..2_i64), until, bytes).prop_map(
-        |(key, event, created, published, sequence, until, bytes)| Row {
+    let span = (proptest::option::of(instant()), proptest::option::of(instant()));
+    (0..KEYS, instant(), some(), instant(), proptest::option::of(0..2_i64), span, bytes).prop_map(
+        |(key, event, created, published, sequence, (corrected, until), bytes)| Row {
             key,
             event,
             created,
             published,
             sequence,
+            corrected,
             until,
             bytes,
         },
@@ -228,6 +235,7 @@ fn ties_do_not_multiply() {
             created_time: None,
             published_time: Timestamp(published),
             sequence: None,
+            corrected_time: None,
             until: None,
             row: published as u64,
         };
@@ -250,7 +258,18 @@ fn ties_of_spans_do_not_multiply() {
     for row in 0..count {
         let until = (row % 2 == 0).then_some(Timestamp(count as i64 - 2));
         let (event_time, published_time) = (Timestamp(0), Timestamp(0));
-        contest.offer(0, &JoinRow { event_time, created_time: None, published_time, sequence: None, until, row });
+        contest.offer(
+            0,
+            &JoinRow {
+                event_time,
+                created_time: None,
+                published_time,
+                sequence: None,
+                corrected_time: None,
+                until,
+                row,
+            },
+        );
     }
     let decided = contest.decide();
     assert!(decided.ties.len() < 16 * count as usize, "{}", decided.ties.len());

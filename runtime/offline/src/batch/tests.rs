@@ -14,8 +14,11 @@ use crate::testing::{
     NEW_YEAR, Native, Row, UNLUCKY, days, rows, run, run_function, source_batch, two_days, view, write,
 };
 
+mod checks;
+mod history;
 mod interruption;
 mod over_a_view;
+mod versions;
 
 const DAY_ONE: &str = "spend/v1/date=2026-01-01/part-0.parquet";
 const DAY_TWO: &str = "spend/v1/date=2026-01-02/part-0.parquet";
@@ -74,7 +77,7 @@ async fn rows_are_published_in_order_with_their_metadata() {
     let report = run(&view, output.path(), None).await.unwrap();
 
     assert_eq!(names(output.path()), [DAY_ONE, DAY_TWO]);
-    let expected = RowCounts { rows_in: 3_500, rows_out: 3_500, ..RowCounts::default() };
+    let expected = RowCounts { rows_in: 3_500, rows_out: 3_500, added: 3_500, ..RowCounts::default() };
     assert_eq!(report.rows(), expected);
     assert_eq!(report.partitions[0].rows.rows_out, 3_000);
     assert_eq!(report.partitions[0].bytes_out, fs::metadata(output.path().join(DAY_ONE)).unwrap().len());
@@ -82,7 +85,22 @@ async fn rows_are_published_in_order_with_their_metadata() {
 
     let day = read(&output.path().join(DAY_ONE));
     let columns: Vec<_> = day.schema().fields().iter().map(|field| field.name().clone()).collect();
-    assert_eq!(columns, ["user_id", "event_time", "created_time", "published_time", "sequence", "doubled", "day"]);
+    assert_eq!(
+        columns,
+        [
+            "user_id",
+            "event_time",
+            "created_time",
+            "published_time",
+            "sequence",
+            "corrected_time",
+            "retracted_time",
+            "superseded_time",
+            "superseded_published_time",
+            "doubled",
+            "day"
+        ]
+    );
     assert_eq!(day.schema().fields(), crate::feature_schema(&view).fields());
     let source_rows = rows(NEW_YEAR, 2_000).into_iter().chain(rows(NEW_YEAR + 2_000_000, 1_000));
     for (row, (user, at, amount)) in source_rows.enumerate() {
@@ -90,19 +108,22 @@ async fn rows_are_published_in_order_with_their_metadata() {
         assert_eq!(day.column(0).as_primitive::<Int64Type>().value(row), user);
         assert_eq!(day.column(1).as_primitive::<TimestampMicrosecondType>().value(row), micros);
         assert_eq!(day.column(2).as_primitive::<TimestampMicrosecondType>().value(row), micros);
-        assert_eq!(day.column(5).as_primitive::<Float64Type>().value(row), amount.unwrap() * 2.0);
+        assert_eq!(day.column(9).as_primitive::<Float64Type>().value(row), amount.unwrap() * 2.0);
         assert_eq!(
-            day.column(6).as_string::<i32>().value(row),
+            day.column(10).as_string::<i32>().value(row),
             format!("2026-01-01T{:02}", micros / 3_600_000_000 % 24)
         );
     }
-    assert_eq!(day.column(3).null_count(), 3_000, "published_time is stamped by materialize alone");
+    let now = (NEW_YEAR + 31 * 86_400_000) * 1_000;
+    let published = day.column(3).as_primitive::<TimestampMicrosecondType>();
+    assert!(published.iter().all(|time| time == Some(now)));
+    assert!(day.columns()[5..9].iter().all(|column| column.null_count() == 3_000));
     assert_eq!(day.column(4).as_primitive::<Int64Type>().value(2_500), 500);
 
     let footer = crate::footers::read(&output.path().join(DAY_ONE)).unwrap();
     let pairs = footer.metadata().file_metadata().key_value_metadata().unwrap().iter();
     let found: BTreeMap<_, _> = pairs.map(|pair| (pair.key.as_str(), pair.value.as_deref().unwrap_or(""))).collect();
-    assert_eq!(found["tandem.format_version"], "1");
+    assert_eq!(found["tandem.format_version"], "2");
     assert_eq!(found["tandem.view"], "spend");
     assert_eq!(found["tandem.view_version"], "1");
     assert_eq!(found["tandem.component_digest"], Digest([1; 32]).to_string());
@@ -227,6 +248,7 @@ async fn rows_at_fault_are_set_aside_and_counted() {
     let expected = RowCounts {
         rows_in: 6,
         rows_out: 3,
+        added: 3,
         quarantined: 3,
         quarantined_future: 1,
         misplaced: 2,
@@ -267,7 +289,8 @@ async fn null_keys_and_created_times_are_counted() {
     }
     write(&source.path().join("date=2026-01-01/a.parquet"), &batch);
     let report = run(&view(source.path()), output.path(), None).await.unwrap();
-    let expected = RowCounts { rows_in: 4, rows_out: 4, null_keys: 1, null_created_times: 2, ..RowCounts::default() };
+    let expected =
+        RowCounts { rows_in: 4, rows_out: 4, added: 4, null_keys: 1, null_created_times: 2, ..RowCounts::default() };
     assert_eq!(report.rows(), expected);
 }
 
@@ -379,7 +402,7 @@ async fn folders_with_escapes_are_read_and_published_under_their_own_name() {
     run(&view, output.path(), None).await.unwrap();
     assert_eq!(names(output.path()), [format!("spend/v1/{folder}/part-0.parquet")]);
     let rows = read(&output.path().join(format!("spend/v1/{folder}/part-0.parquet")));
-    assert_eq!(rows.column(6).as_string::<i32>().value(0), "é /?#T00");
+    assert_eq!(rows.column(10).as_string::<i32>().value(0), "é /?#T00");
 }
 
 #[tokio::test]
@@ -396,7 +419,7 @@ async fn a_source_without_partitions_is_one_partition() {
         assert_eq!((report.rows().rows_out, report.rows().quarantined), (1, 1));
         assert_eq!(names(output.path()), ["spend/v1/_quarantine/part-0.parquet", "spend/v1/part-0.parquet"]);
         let rows = read(&output.path().join("spend/v1/part-0.parquet"));
-        assert_eq!(rows.column(6).as_string::<i32>().value(0), "é2T00");
+        assert_eq!(rows.column(10).as_string::<i32>().value(0), "é2T00");
         let error = run(&view, output.path(), Some(days("2026-01-01", "2026-01-02"))).await.unwrap_err();
         assert!(matches!(error, OfflineError::RangeWithoutPartition { source_name } if source_name == "spendings"));
     }

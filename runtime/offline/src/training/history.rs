@@ -5,7 +5,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
@@ -16,26 +16,41 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 use tandem_core::hash::Digest;
+use tandem_core::history::RowTimes;
 use tandem_core::key::KeyEncoder;
-use tandem_core::model::BoundView;
-use tandem_core::point_in_time::{Contest, JoinRow};
+use tandem_core::model::{BoundView, KnownBy};
+use tandem_core::point_in_time::{JoinRow, Rules};
 use tandem_core::status::is_never_valid;
 use tandem_core::time::Timestamp;
+use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
 
 use super::TrainingError;
 use super::groups::{Found, NONE};
 use super::labels::LabelKeys;
-use crate::columns::feature_schema;
+use crate::columns::{RowColumns, feature_schema};
 use crate::direct::{self, DirectFile, Which};
 use crate::error::OfflineError;
 use crate::footers;
 use crate::listing::FileEntry;
-use crate::published::{check_file, list_published};
+use crate::publish::Format;
+use crate::published::{check_file, list_published, micros};
 
 /// Bits of a row's number that count within its file.
 const ROW_BITS: u32 = 40;
+
+/// Row groups that are read at a time.
+const UNIT_ROW_GROUPS: usize = 4;
+
+/// A few row groups of a file.
+#[derive(Debug, Clone)]
+pub(super) struct Unit {
+    file: usize,
+    groups: Range<usize>,
+    rows: Range<u64>,
+}
 
 /// What is published of a view.
 #[derive(Debug)]
@@ -43,12 +58,16 @@ pub(super) struct History {
     view: Arc<BoundView>,
     files: Vec<HistoryFile>,
     keys: usize,
+    /// Pieces that are read at the same time.
+    threads: usize,
+    columns: RowColumns,
 }
 
 #[derive(Debug)]
 pub(super) struct HistoryFile {
     pub(super) entry: FileEntry,
     footer: ArrowReaderMetadata,
+    format: Format,
     /// A file of the view's source, where nothing is published.
     direct: Option<DirectFile>,
 }
@@ -112,14 +131,15 @@ impl History {
         view: &Arc<BoundView>,
         offline_root: &Path,
         only: Option<&BTreeSet<PathBuf>>,
+        threads: usize,
     ) -> Result<Self, OfflineError> {
         if !view.view.is_stored() {
             return Err(OfflineError::OnDemand { view: view.view.id() });
         }
         let open = |entry: FileEntry| {
             let footer = footers::read(&entry.path).map_err(OfflineError::published)?;
-            check_file(view, &entry.path, footer.metadata().file_metadata(), footer.schema())?;
-            Ok(HistoryFile { entry, footer, direct: None })
+            let format = check_file(view, &entry.path, footer.metadata().file_metadata(), footer.schema())?;
+            Ok(HistoryFile { entry, footer, format, direct: None })
         };
         let keys = view.view.join_keys().count();
         // As a manifest names a file.
@@ -132,14 +152,21 @@ impl History {
             let files = files.map(|file| HistoryFile {
                 entry: file.entry().clone(),
                 footer: file.footer().clone(),
+                format: Format::Current,
                 direct: Some(file),
             });
-            return Ok(History { view: Arc::clone(view), files: files.collect(), keys });
+            return Ok(History {
+                view: Arc::clone(view),
+                files: files.collect(),
+                keys,
+                threads,
+                columns: RowColumns::of(view),
+            });
         }
         let listed = list_published(view, offline_root, None)?;
         let files = listed.into_iter().flat_map(|partition| partition.files).filter(is_wanted);
         let files = files.map(open).collect::<Result<Vec<_>, OfflineError>>()?;
-        Ok(History { view: Arc::clone(view), files, keys })
+        Ok(History { view: Arc::clone(view), files, keys, threads, columns: RowColumns::of(view) })
     }
 
     pub(super) fn files(&self) -> &[HistoryFile] {
@@ -148,6 +175,11 @@ impl History {
 
     pub(super) fn view(&self) -> &Arc<BoundView> {
         &self.view
+    }
+
+    /// A file's path.
+    pub(super) fn path(&self, file: usize) -> &Path {
+        &self.files[file].entry.path
     }
 
     /// Row groups of all files.
@@ -172,16 +204,19 @@ impl History {
         self.files.iter().map(|one| file(&one.entry, &one.footer)).collect()
     }
 
-    /// Offers the rows of a file. Row groups whose events all happened after the last instant are passed over. Blocking.
+    /// Offers the rows of a unit that have a key of the labels', each with its group; `rules` are the contest's. Row groups whose events all happened
+    /// after the last instant are passed over. Blocking.
     pub(super) fn offer(
         &self,
-        file: usize,
+        unit: &Unit,
         labels: &LabelKeys,
-        contest: &mut Contest<'_>,
+        rules: Rules,
+        mut to: impl FnMut(&[(u32, JoinRow)]),
         batch_rows: usize,
     ) -> Result<Offered, TrainingError> {
         let mut offered = Offered::default();
-        let HistoryFile { entry, footer, direct } = &self.files[file];
+        let file = unit.file;
+        let HistoryFile { entry, footer, direct, .. } = &self.files[file];
         let Some((_, last)) = labels.instants.span() else { return Ok(offered) };
         if let Some(start) = direct.as_ref().map(DirectFile::day_start).transpose()?.flatten()
             && start > last
@@ -189,13 +224,15 @@ impl History {
             return Ok(offered);
         }
         // A row without a created time is known from when its file was written.
-        let written = micros(entry.modified);
+        let Timestamp(written) = micros(entry.modified);
+        // Where published times are made up, what is known of a row's end is the producer's word.
+        let ends_by = if rules.publish_delay.is_some() { KnownBy::Created } else { rules.known_by };
         let has_created = self.view.view.source.has_created_time();
         let join_keys = labels.join_keys();
         offered.seen.resize(labels.instants.groups(), false);
         let (mut found, mut rows) = (Found::default(), Vec::new());
-        let mut first_row = 0;
-        for group in 0..footer.metadata().num_row_groups() {
+        let mut first_row = unit.rows.start;
+        for group in unit.groups.clone() {
             let metadata = footer.metadata().row_group(group);
             let mut row = first_row;
             first_row += metadata.num_rows().max(0) as u64;
@@ -207,7 +244,12 @@ impl History {
                 continue;
             }
             offered.row_groups += 1;
-            let published = || (0..self.keys + 4).chain(self.valid_to_column()).collect();
+            // Where no row was ever corrected or taken back, nothing but the times is read.
+            let history = self.history(file).filter(|history| !is_null(metadata, history.clone()));
+            let published = || {
+                let columns = 0..history.as_ref().map_or(self.columns.history, |history| history.end);
+                columns.chain(self.valid_to_column()).collect()
+            };
             let columns = direct.as_ref().map_or_else(published, DirectFile::deciding_columns);
             for batch in self.read(file, &columns, Which::RowGroup(group), batch_rows)? {
                 let batch = batch?;
@@ -216,6 +258,8 @@ impl History {
                 let time = |column: usize| batch.column(self.keys + column).as_primitive::<TimestampMicrosecondType>();
                 let (events, created, published) = (time(0), time(1), time(2));
                 let sequences = batch.column(self.keys + 3).as_primitive::<Int64Type>();
+                let history: Option<[_; HISTORY_COLUMNS.len()]> =
+                    history.as_ref().map(|_| std::array::from_fn(|column| time(TIME_COLUMNS.len() + column)));
                 let ends = self.valid_to_column().and(batch.columns().last());
                 let ends = ends.and_then(|ends| ends.as_primitive_opt::<TimestampMicrosecondType>());
                 offered.set_aside += events.null_count() as u64;
@@ -230,17 +274,30 @@ impl History {
                         continue;
                     }
                     offered.seen[*group as usize] = true;
-                    let offer = JoinRow {
-                        event_time: Timestamp(events.value(index)),
+                    let [corrected_time, retracted_time, superseded_time, superseded_published_time] = history
+                        .map_or_else(Default::default, |columns| {
+                            columns.map(|column| value(column, index).map(Timestamp))
+                        });
+                    let times = RowTimes {
                         created_time: value(created, index).map(Timestamp),
                         published_time: Timestamp(value(published, index).unwrap_or(written)),
+                        corrected_time,
+                        retracted_time,
+                        superseded_time,
+                        superseded_published_time,
+                    };
+                    let offer = JoinRow {
+                        event_time: Timestamp(events.value(index)),
+                        created_time: times.created_time,
+                        published_time: times.published_time,
                         sequence: value(sequences, index),
-                        until: None,
+                        corrected_time,
+                        until: times.until(ends_by),
                         row: row_number(file, row + index as u64),
                     };
                     rows.push((*group, offer));
                 }
-                contest.offer_all(&rows);
+                to(&rows);
                 row += batch.num_rows() as u64;
                 offered.rows += batch.num_rows() as u64;
             }
@@ -250,40 +307,81 @@ impl History {
         Ok(offered)
     }
 
-    /// These rows (ascending, each once), in their order, with these columns of the feature rows. Blocking.
+    /// Where a file has the columns of the history.
+    fn history(&self, file: usize) -> Option<Range<usize>> {
+        match &self.files[file] {
+            HistoryFile { format: Format::First, .. } | HistoryFile { direct: Some(_), .. } => None,
+            _ => Some(self.columns.history..self.columns.features),
+        }
+    }
+
+    /// These rows (ascending, each once), in their order, with these features' columns of the feature rows. Blocking.
     pub(super) fn fetch(&self, rows: &[u64], columns: &[usize]) -> Result<RecordBatch, TrainingError> {
         let schema = feature_schema(&self.view);
         let schema = Arc::new(schema.project(columns).expect("the columns are the schema's"));
-        let mut batches = Vec::new();
-        for rows in rows.chunk_by(|a, b| a >> ROW_BITS == b >> ROW_BITS) {
-            let file = (rows[0] >> ROW_BITS) as usize;
+        // Each piece lies in one file and a few of its row groups.
+        let mut pieces: Vec<&[u64]> = Vec::new();
+        for rows in rows.chunk_by(|a, b| place(*a).0 == place(*b).0) {
+            let file = place(rows[0]).0;
+            let mut rest = rows;
+            for unit in self.units_of(file) {
+                let of_unit = rest.partition_point(|row| place(*row).1 < unit.rows.end);
+                pieces.push(&rest[..of_unit]);
+                rest = &rest[of_unit..];
+            }
+        }
+        pieces.retain(|piece| !piece.is_empty());
+        let read = |piece: usize| {
+            let rows = pieces[piece];
+            let file = place(rows[0]).0;
             let rows: Vec<u64> = rows.iter().map(|row| place(*row).1).collect();
+            let mut batches = Vec::new();
             for batch in self.read(file, columns, Which::Rows(&rows), rows.len())? {
-                let batch = batch?;
                 // The reader's schema has the file's metadata.
-                let batch = batch.with_schema(Arc::clone(&schema));
+                let batch = batch?.with_schema(Arc::clone(&schema));
                 batches.push(batch.map_err(|error| self.unreadable(file, error.into()))?);
             }
             self.check_unchanged(file)?;
-        }
-        let fetched = concat_batches(&schema, &batches).map_err(|error| OfflineError::DataFusion(error.into()))?;
+            Ok(batches)
+        };
+        let batches: Vec<Vec<RecordBatch>> = in_parallel(self.threads, pieces.len(), &read)?;
+        let fetched = concat_batches(&schema, batches.iter().flatten());
+        let fetched = fetched.map_err(|error| OfflineError::DataFusion(error.into()))?;
         assert_eq!(fetched.num_rows(), rows.len(), "one row for each that was asked for");
         Ok(fetched)
     }
 
+    /// What is read at a time: a few row groups of a file.
+    pub(super) fn units(&self) -> Vec<Unit> {
+        (0..self.files.len()).flat_map(|file| self.units_of(file)).collect()
+    }
+
+    fn units_of(&self, file: usize) -> Vec<Unit> {
+        let groups = self.files[file].footer.metadata().row_groups();
+        let mut units = Vec::new();
+        let mut first = 0;
+        for (index, groups) in groups.chunks(UNIT_ROW_GROUPS).enumerate() {
+            let rows = groups.iter().map(|group| group.num_rows().max(0) as u64).sum::<u64>();
+            let start = index * UNIT_ROW_GROUPS;
+            units.push(Unit { file, groups: start..start + groups.len(), rows: first..first + rows });
+            first += rows;
+        }
+        units
+    }
+
     /// The columns of the features at these positions among the outputs.
     pub(super) fn output_columns(&self, outputs: &[usize]) -> Vec<usize> {
-        outputs.iter().map(|output| self.keys + 4 + output).collect()
+        outputs.iter().map(|output| self.columns.features + output).collect()
     }
 
     /// The columns of all values: what decides between rows that tie.
     pub(super) fn feature_columns(&self) -> Vec<usize> {
-        (0..self.view.stored_fields().len()).map(|index| self.keys + 4 + index).collect()
+        (0..self.view.stored_fields().len()).map(|index| self.columns.features + index).collect()
     }
 
     /// The column with the end of a row's validity, where there is one.
     pub(super) fn valid_to_column(&self) -> Option<usize> {
-        self.view.view.source.has_valid_to().then_some(self.keys + 4 + self.view.signature.outputs.len())
+        self.view.view.source.has_valid_to().then_some(self.columns.features + self.view.signature.outputs.len())
     }
 
     /// Rows of a file with these columns of the feature rows.
@@ -306,11 +404,16 @@ impl History {
             Which::All => (None, None),
             Which::RowGroup(group) => (Some(vec![group]), None),
             Which::Rows(rows) => {
-                let total = self.files[file].footer.metadata().file_metadata().num_rows().max(0) as usize;
-                (None, Some(RowSelection::from_consecutive_ranges(ranges(rows), total)))
+                let (groups, selection) = footers::selection(&self.files[file].footer, rows);
+                (Some(groups), Some(selection))
             }
         };
-        let batches = self.reader(file, columns, groups, selection, batch_rows)?;
+        // Files of the first format have no history, and what is behind it lies before.
+        let RowColumns { history, features, .. } = self.columns;
+        let missing = if self.files[file].format == Format::First { features - history } else { 0 };
+        let place = |column: &usize| if *column < history { *column } else { column - missing };
+        let columns: Vec<usize> = columns.iter().map(place).collect();
+        let batches = self.reader(file, &columns, groups, selection, batch_rows)?;
         Ok(Box::new(batches.map(move |batch| batch.map_err(|error| self.unreadable(file, error.into())))))
     }
 
@@ -360,6 +463,40 @@ impl History {
     }
 }
 
+/// What `work` gives for each index below `count`, in their order, with so many threads.
+pub(super) fn in_parallel<T: Send>(
+    threads: usize,
+    count: usize,
+    work: &(impl Fn(usize) -> Result<T, TrainingError> + Sync),
+) -> Result<Vec<T>, TrainingError> {
+    let next = AtomicUsize::new(0);
+    let run = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return Ok(done);
+            }
+            done.push((index, work(index)?));
+        }
+    };
+    let threads = threads.clamp(1, count.max(1));
+    let parts: Vec<Result<Vec<(usize, T)>, TrainingError>> = std::thread::scope(|scope| {
+        let running: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
+        let first = run();
+        let rest = running.into_iter().map(|thread| {
+            thread.join().unwrap_or_else(|_| Err(OfflineError::Task("a reader panicked".to_owned()).into()))
+        });
+        std::iter::once(first).chain(rest).collect()
+    });
+    let mut all: Vec<(usize, T)> = Vec::with_capacity(count);
+    for part in parts {
+        all.extend(part?);
+    }
+    all.sort_by_key(|(index, _)| *index);
+    Ok(all.into_iter().map(|(_, done)| done).collect())
+}
+
 fn row_number(file: usize, row: u64) -> u64 {
     debug_assert!(row >> ROW_BITS == 0 && file < 1 << (64 - ROW_BITS));
     (file as u64) << ROW_BITS | row
@@ -370,16 +507,14 @@ pub(super) fn place(row: u64) -> (usize, u64) {
     ((row >> ROW_BITS) as usize, row & ((1 << ROW_BITS) - 1))
 }
 
-/// Rows, by their numbers in one file, as ranges.
-fn ranges(rows: &[u64]) -> impl Iterator<Item = Range<usize>> {
-    rows.chunk_by(|a, b| a + 1 == *b).map(|run| {
-        let start = run[0] as usize;
-        start..start + run.len()
-    })
-}
-
 fn value<T: arrow_array::ArrowPrimitiveType<Native = i64>>(array: &PrimitiveArray<T>, row: usize) -> Option<i64> {
     array.is_valid(row).then(|| array.value(row))
+}
+
+/// Whether these columns have no value at all, as far as the file says.
+fn is_null(group: &RowGroupMetaData, mut columns: Range<usize>) -> bool {
+    let rows = group.num_rows().max(0) as u64;
+    columns.all(|column| group.column(column).statistics().and_then(Statistics::null_count_opt) == Some(rows))
 }
 
 /// The least value of a column of 64-bit integers, if its file says.
@@ -387,12 +522,5 @@ fn earliest(statistics: Option<&Statistics>) -> Option<i64> {
     match statistics {
         Some(Statistics::Int64(statistics)) => statistics.min_opt().copied(),
         _ => None,
-    }
-}
-
-fn micros(time: SystemTime) -> i64 {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
     }
 }

@@ -40,6 +40,8 @@ struct Row {
     created: Option<i64>,
     published: Option<i64>,
     sequence: Option<i64>,
+    /// Corrected, retracted, superseded, superseded published.
+    history: [Option<i64>; 4],
     doubled: Option<f64>,
     day: Option<&'static str>,
 }
@@ -56,6 +58,10 @@ fn published(rows: &[Row], view: &BoundView) -> RecordBatch {
             times(|row| row.created),
             times(|row| row.published),
             Arc::new(rows.iter().map(|row| row.sequence).collect::<Int64Array>()),
+            times(|row| row.history[0]),
+            times(|row| row.history[1]),
+            times(|row| row.history[2]),
+            times(|row| row.history[3]),
             Arc::new(rows.iter().map(|row| row.doubled).collect::<Float64Array>()),
             Arc::new(rows.iter().map(|row| row.day).collect::<StringArray>()),
         ],
@@ -99,6 +105,11 @@ fn plan(views: &[(&BoundView, &[&str])]) -> FeaturePlan {
     FeaturePlan::new(&columns.collect::<Vec<_>>(), &known).unwrap()
 }
 
+/// Features of one view for labels whose key has the name of its join key.
+pub(crate) fn request_of(root: &Path, view: &BoundView, labels: Labels) -> TrainingRequest {
+    TrainingRequest { labels, columns: BTreeMap::new(), ..request(root, view, self::labels(&[])) }
+}
+
 fn request(root: &Path, view: &BoundView, labels: RecordBatch) -> TrainingRequest {
     TrainingRequest {
         labels: Labels::rows(labels).unwrap(),
@@ -128,7 +139,7 @@ fn read(set: &TrainingSet) -> Result<RecordBatch, TrainingError> {
     Ok(concat_batches(set.schema(), &batches).unwrap())
 }
 
-fn all(set: &TrainingSet) -> RecordBatch {
+pub(crate) fn all(set: &TrainingSet) -> RecordBatch {
     read(set).unwrap()
 }
 
@@ -146,7 +157,12 @@ fn oracle(label: (Option<i64>, i64), rows: &[Row], view: &BoundView) -> (Option<
             Some(delay) => row.event + delay.as_micros() as i64 <= instant.0,
             None => is_known(view.view.known_by, row.created.map(Timestamp), published, instant),
         };
-        if !(key_matches && happened && known) {
+        let [corrected, retracted, superseded, superseded_published] = row.history;
+        let by_us = view.view.known_by == KnownBy::Published && delay.is_none();
+        let superseded = if by_us { superseded_published } else { superseded };
+        let ended = [retracted, superseded].iter().flatten().any(|until| *until <= label.1);
+        let begun = corrected.is_none_or(|corrected| corrected <= label.1);
+        if !(key_matches && happened && known && begun) || ended {
             continue;
         }
         let values: [arrow_array::ArrayRef; 2] =
@@ -190,13 +206,16 @@ fn row() -> impl Strategy<Value = Row> {
     let some = || proptest::option::of(-4..5_i64);
     let doubled = proptest::option::of(prop_oneof![Just(0.0), Just(-0.0), Just(1.5)]);
     let day = proptest::option::of(prop_oneof![Just("a"), Just("b")]);
-    (key, -4..5_i64, some(), some(), proptest::option::of(0..2_i64), doubled, day).prop_map(
-        |(user, event, created, published, sequence, doubled, day)| Row {
+    // Most rows stand, and whole row groups of them.
+    let history = prop_oneof![2 => Just([None; 4]), 1 => [some(), some(), some(), some()]];
+    (key, -4..5_i64, some(), some(), proptest::option::of(0..2_i64), history, doubled, day).prop_map(
+        |(user, event, created, published, sequence, history, doubled, day)| Row {
             user,
             event,
             created,
             published,
             sequence,
+            history,
             doubled,
             day,
         },
@@ -277,6 +296,7 @@ fn one_user(root: &Path, events: &[i64]) -> BoundView {
         created: None,
         published: None,
         sequence: None,
+        history: [None; 4],
         doubled: Some(*event as f64),
         day: None,
     };

@@ -73,6 +73,12 @@ impl<'a, 'env> WriteTransaction<'a, 'env> {
         let put = self.txn.put(self.tables[table as usize], &key, &value, WriteFlags::empty());
         put.map_err(|error| self.environment.fault("put", error))
     }
+
+    /// Removes a key that is there.
+    pub(crate) fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), Fault> {
+        let deleted = self.txn.del(self.tables[table as usize], &key, None);
+        deleted.map_err(|error| self.environment.fault("delete", error))
+    }
 }
 
 fn get<'a>(

@@ -95,3 +95,26 @@ fn a_damaged_view_is_an_error() {
     assert!(matches!(store.view(&IDENTITY), Err(OnlineError::ViewCorrupt { reason: "length", .. })));
     assert!(matches!(store.views(), Err(OnlineError::ViewCorrupt { .. })));
 }
+
+#[test]
+fn a_row_that_is_taken_back_gives_way_to_a_smaller_one_or_to_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+    let view = store.view(&IDENTITY).unwrap();
+    let long = vec![b'k'; 600];
+    let keys: [&[u8]; 4] = [b"a", b"b", b"c", &long];
+    store.put_if_newer(view, &keys.map(|key| PutRow { key, record: record(10, b"wrong") })).unwrap();
+    store.put_if_newer(view, &[PutRow { key: b"c", record: record(11, b"newer") }]).unwrap();
+    let instead = |key: &[u8]| match key {
+        b"a" => None,
+        _ => Some(record(9, b"before")),
+    };
+    let rows = keys.map(|key| TakenBack { key, stored: record(10, b"wrong"), instead: instead(key) });
+    let missing = TakenBack { key: b"d", stored: record(10, b"wrong"), instead: Some(record(9, b"before")) };
+    assert_eq!(store.take_back(view, &[&rows[..], &[missing]].concat()).unwrap(), 3);
+    let before = || Lookup::Found(record(9, b"before").to_owned());
+    let newer = Lookup::Found(record(11, b"newer").to_owned());
+    let found = store.get_many(view, &[keys[0], keys[1], keys[2], keys[3], b"d"]).unwrap();
+    assert_eq!(found, [Lookup::NotFound, before(), newer, before(), Lookup::NotFound]);
+    assert_eq!(store.take_back(view, &rows).unwrap(), 0, "once is enough");
+}

@@ -14,7 +14,7 @@ use super::What;
 pub struct Differences {
     /// Fields that can change a value; empty if, and only if, the definition hashes are equal.
     pub meaning: Vec<String>,
-    /// Fields that cannot: what people read, and where files lie. Without the stage.
+    /// Fields that cannot: what people read, where files lie, how long instances live. Without the stage.
     pub documentation: Vec<String>,
 }
 
@@ -52,10 +52,13 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         ttl,
         as_of,
         known_by,
+        history,
         publish_delay,
         defaults,
+        checks,
         on_error,
         nan,
+        instance,
         limits,
         owner,
         description,
@@ -92,6 +95,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
     found.meaning(old.ttl != *ttl, "ttl");
     found.meaning(old.as_of != *as_of, "as_of");
     found.meaning(old.known_by != *known_by, "known_by");
+    found.meaning(old.history != *history, "history");
     found.meaning(old.publish_delay != *publish_delay, "publish_delay");
     for name in sorted(old.defaults.keys().chain(defaults.keys())) {
         found.meaning(old.defaults.get(name) != defaults.get(name), format!("defaults.{name}"));
@@ -105,6 +109,8 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
     } else if found.meaning.is_empty() {
         found.meaning.push("what an upstream view or the encoding covers".to_owned());
     }
+    found.documentation(old.checks != *checks, "checks");
+    found.documentation(old.instance != *instance, "instance");
     found.documentation(old.owner != *owner, "owner");
     found.documentation(old.description != *description, "description");
     found.documentation(old.tags != *tags, "tags");
@@ -123,7 +129,8 @@ fn of_sources(before: &ViewSource, after: &ViewSource, found: &mut Differences) 
         (ViewSource::Files(before), ViewSource::Files(after)) => of_files(before, after, found),
         (ViewSource::View(before), ViewSource::View(after)) => {
             // The rest follows from the view.
-            let PublishedRows { view, kind: _, created_time: _, sequence: _, timezone: _, partition: _ } = &**after;
+            let PublishedRows { view, kind: _, created_time: _, sequence: _, event_ids: _, timezone: _, partition: _ } =
+                &**after;
             found.meaning(before.view != *view, "source");
         }
         (ViewSource::Request, ViewSource::Request) => {}
@@ -141,6 +148,8 @@ fn of_files(before: &Source, after: &Source, found: &mut Differences) {
         valid_to,
         created_time,
         sequence,
+        event_id,
+        retracted,
         timezone,
         partition,
         description,
@@ -160,6 +169,8 @@ fn of_files(before: &Source, after: &Source, found: &mut Differences) {
     found.meaning(before.valid_to != *valid_to, "source.valid_to");
     found.meaning(before.created_time != *created_time, "source.created_time");
     found.meaning(before.sequence != *sequence, "source.sequence");
+    found.meaning(before.event_id != *event_id, "source.event_id");
+    found.meaning(before.retracted != *retracted, "source.retracted");
     found.meaning(before.timezone != *timezone, "source.timezone");
     found.meaning(before.partition != *partition, "source.partition");
     found.documentation(before.path != *path, "source.path");

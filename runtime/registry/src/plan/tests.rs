@@ -6,8 +6,8 @@ use tandem_core::defaults::Defaults;
 use tandem_core::hash::definition_hash;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
-    AsOf, Deprecation, Entity, FeatureView, InputSource, JoinKey, KnownBy, NanMode, OnError, ServiceFeatures, Source,
-    SourceKind, ViewSource,
+    AsOf, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, JoinKey, KnownBy, NanMode, OnError,
+    ServiceFeatures, Source, SourceKind, ViewSource,
 };
 use tandem_core::parameter::ParameterValue;
 use tandem_core::time::Day;
@@ -29,6 +29,8 @@ fn source() -> Source {
         event_time: "at".to_owned(),
         created_time: None,
         sequence: None,
+        event_id: None,
+        retracted: None,
         timezone: None,
         partition: None,
         description: String::new(),
@@ -60,10 +62,13 @@ fn view(name: &str, version: u32, reads: &[ViewVersion]) -> FeatureView {
         ttl: None,
         as_of: AsOf::Before,
         known_by: KnownBy::Event,
+        history: History::Append,
         publish_delay: None,
         defaults: BTreeMap::new(),
+        checks: Vec::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
+        instance: InstanceMode::PerCall,
         limits: TransformLimits::default(),
         owner: String::new(),
         description: String::new(),
@@ -299,6 +304,7 @@ fn history_is_computed_upstream_first() {
                 kind: SourceKind::Events,
                 created_time: false,
                 sequence: false,
+                event_ids: false,
                 timezone: None,
                 partition: None,
             }));

@@ -52,7 +52,13 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     progress.finish();
     warn(context, &report);
     context.output.data(|| text(&report), || json(&report));
-    Ok(())
+    let rejected: Vec<String> = report
+        .partitions
+        .iter()
+        .filter_map(|one| one.rejected.as_ref())
+        .map(|path| path.display().to_string())
+        .collect();
+    if rejected.is_empty() { Ok(()) } else { Err(Error::ChecksFailed { view: arguments.view.clone(), kept: rejected }) }
 }
 
 /// The clock, read at the edge: nothing below reads one.
@@ -71,6 +77,20 @@ fn warn(context: &Context, report: &BatchReport) {
     ];
     for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
         context.output.warning(format!("{what}: {}", grouped(*count)));
+    }
+    for partition in &report.partitions {
+        for check in &partition.checks {
+            if let Some(broken) = &check.broken {
+                let what = if check.fails() { "not published: " } else { "" };
+                context.output.warning(format!("{}: {what}check {}: {broken}", partition.partition, check.check));
+            }
+        }
+    }
+    if rows.retracted > 0 {
+        let count = grouped(rows.retracted);
+        context.output.note(format!(
+            "note: rows that were published before and are gone from the source, no longer counted from now on: {count}"
+        ));
     }
     if rows.null_created_times > 0 {
         let count = grouped(rows.null_created_times);
@@ -106,6 +126,9 @@ fn json(report: &BatchReport) -> Value {
             "rows_out": rows.rows_out,
             "quarantined": rows.quarantined,
             "quarantined_future": rows.quarantined_future,
+            "retractions": rows.retractions,
+            "added": rows.added,
+            "retracted": rows.retracted,
             "misplaced": rows.misplaced,
             "null_created_times": rows.null_created_times,
             "null_keys": rows.null_keys,
@@ -115,6 +138,12 @@ fn json(report: &BatchReport) -> Value {
         let mut json = counts(partition.rows);
         json["partition"] = json!(partition.partition.as_str());
         json["source_snapshot"] = json!(partition.snapshot.to_string());
+        let checks = partition
+            .checks
+            .iter()
+            .map(|check| json!({ "check": check.check, "action": check.action.as_str(), "broken": check.broken }));
+        json["checks"] = checks.collect();
+        json["rejected"] = json!(partition.rejected.as_ref().map(|path| path.display().to_string()));
         json["bytes_in"] = json!(partition.bytes_in);
         json["bytes_out"] = json!(partition.bytes_out);
         json["seconds"] = json!(partition.elapsed.as_secs_f64());

@@ -4,18 +4,21 @@ use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
 use serde_json::Value;
-use tandem_core::definition::{File, parse_parameters};
+use tandem_core::definition::{File, Settings, parse_parameters};
 use tandem_core::hash::Digest;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{FeatureView, NanMode};
 use tandem_core::parameter::Parameters;
 use tandem_core::types::Signature;
-use tandem_engine::{Allocation, Engine, EngineOptions, Transform, Workers};
+use tandem_engine::{Allocation, Engine, EngineError, EngineOptions, Transform, Workers};
 
 use crate::cli::{Context, compiler};
 use crate::error::Error;
 use crate::output::bytes;
 use crate::project;
+
+/// `compiled_bytes_max`: bytes of compiled code that are kept for a user who builds, tests and verifies components.
+pub const COMPILED_BYTES_MAX: u64 = 1 << 30;
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -104,13 +107,41 @@ pub(super) fn bind(
     let Unbound { code, view, parameters, nan, limits } =
         Unbound::read(component, view_of(context, component), arguments)?;
     let size_bytes = code.len() as u64;
-    let engine = Engine::new(EngineOptions { allocation, compiler: compiler(), ..EngineOptions::default() })?;
+    let engine = engine(context, component, EngineOptions { allocation, ..EngineOptions::default() })?;
     let workers = Workers::start(1);
     // On a worker: `describe` is user code, and a worker's stack has room for the deepest recursion.
     let bind = move || engine.load(&code, nan)?.bind(&parameters, &limits);
     let transform = block_on(workers.run(bind)).map_err(|panic| Error::Engine(panic.into()))?;
     let transform = transform.map_err(|source| Error::Component { component: component.to_owned(), source })?;
     Ok(Bound { digest: transform.digest(), size_bytes, transform, view, workers })
+}
+
+/// An engine for components that are named by their files. What it compiles is kept for this user: a component of an interpreted language takes
+/// seconds, and an author builds, tests and verifies the same one. The limits of compiling are those of the project around it.
+pub(super) fn engine(context: &Context, component: &Path, options: EngineOptions) -> Result<Engine, Error> {
+    let mut options = EngineOptions { compiler: compiler(), ..options };
+    if let Some(settings) = settings_around(context, component) {
+        options.compile_seconds_max = settings.engine.compile_seconds_max;
+        options.compile_memory_bytes_max = settings.engine.compile_memory_bytes_max;
+    }
+    let cache = tandem_build::default_cache_dir().map(|folder| folder.join("compiled"));
+    let kept = EngineOptions { cache, cache_bytes_max: Some(COMPILED_BYTES_MAX), ..options.clone() };
+    match Engine::new(kept) {
+        Err(error @ EngineError::Cache { .. }) => {
+            // A folder that cannot be made costs time alone; one that is not private is nothing to be silent about.
+            if let EngineError::Cache { source: None, .. } = &error {
+                context.output.warning(format!("{error}; it is not used"));
+            }
+            Ok(Engine::new(options)?)
+        }
+        engine => Ok(engine?),
+    }
+}
+
+/// Settings of the project in which a component lies. One with mistakes does not keep a component from being used.
+fn settings_around(context: &Context, component: &Path) -> Option<Settings> {
+    let file = component.canonicalize().ok()?;
+    project::settings(&context.find_root(file.parent()?).ok()?).ok()
 }
 
 /// A component and what it is to be bound with.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use serde_json::json;
+use tandem_core::checks::CheckResult;
 use tandem_online::{Store, StoreOptions};
 
 use super::batch::now;
@@ -52,6 +53,22 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             context.output.warning(format!("{what}: {}", grouped(count)));
         }
     }
+    let mut rejected = Vec::new();
+    for part in &report.checked {
+        for check in &part.checks {
+            if let Some(broken) = &check.broken {
+                let what = if check.fails() { "not materialized: " } else { "" };
+                context.output.warning(format!("{}: {what}check {}: {broken}", part.partition, check.check));
+            }
+        }
+        if part.checks.iter().any(CheckResult::fails) {
+            rejected.push(part.partition.to_string());
+        }
+    }
+    if report.taken_back > 0 {
+        let count = grouped(report.taken_back);
+        context.output.note(format!("note: entities whose row was taken back, for an older one or none: {count}"));
+    }
     context.output.data(
         || {
             format!(
@@ -70,13 +87,18 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
                 "rows": report.rows,
                 "written": report.written,
                 "kept": report.kept,
+                "taken_back": report.taken_back,
                 "null_keys": report.null_keys,
                 "future": report.future,
                 "partitions": report.partitions,
+                "rejected": rejected.clone(),
                 "seconds": elapsed.as_secs_f64(),
                 "store": store.path().display().to_string(),
             })
         },
     );
-    Ok(())
+    if rejected.is_empty() {
+        return Ok(());
+    }
+    Err(Error::ChecksFailed { view: arguments.view.clone(), kept: rejected })
 }

@@ -7,9 +7,9 @@ use tandem_build::{BuildOptions, build};
 use tandem_core::model::FeatureView;
 use tandem_engine::verify::golden::Replay;
 use tandem_engine::verify::{Verdict, VerifyOptions, golden, verify};
-use tandem_engine::{Engine, EngineError, EngineOptions, Workers};
+use tandem_engine::{EngineError, EngineOptions, Workers};
 
-use super::describe::{ParameterArguments, Unbound, view_of};
+use super::describe::{ParameterArguments, Unbound, engine, view_of};
 use super::test::instant;
 use crate::cli::{Context, compiler};
 use crate::error::{Error, io};
@@ -93,8 +93,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let view = named.or_else(|| view_of(context, &component));
     let Unbound { code, view, parameters, nan, limits } = Unbound::read(&component, view, &arguments.parameters)?;
 
-    let engine =
-        Engine::new(EngineOptions { instances_max: INSTANCES, compiler: compiler(), ..EngineOptions::default() })?;
+    let engine = engine(context, &component, EngineOptions { instances_max: INSTANCES, ..EngineOptions::default() })?;
     let workers = Workers::start(1);
     let fail = |source| Error::Component { component: component.clone(), source };
     // On a worker: its stack has room for the deepest recursion of user code.

@@ -8,8 +8,8 @@ use super::super::{File, parse_registered};
 use super::*;
 use crate::definition::DURATION_DAYS_MAX;
 use crate::model::{
-    AsOf, ColumnFeature, Deprecation, JoinKey, KnownBy, NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind,
-    SourceQuery, Stage, ViewVersion,
+    Allowed, AsOf, Check, CheckAction, ColumnFeature, Deprecation, Expected, History, InstanceMode, JoinKey, KnownBy,
+    NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind, SourceQuery, Stage, ViewVersion,
 };
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration, MICROS_PER_DAY};
@@ -68,10 +68,12 @@ fn source(root: &'static str) -> impl Strategy<Value = Source> {
     let optional = || prop::option::of(column());
     let zone = prop::option::of(prop::sample::select(vec!["UTC", "Europe/Vienna", "America/Argentina/Ushuaia"]));
     let kind = prop::sample::select(SourceKind::ALL.to_vec());
-    let columns = (column(), optional(), optional(), optional());
+    let columns = (column(), optional(), optional(), optional(), optional(), optional());
     (name(), path_text(), kind, columns, zone, text(), prop::option::of(text())).prop_map(
         move |(name, path, kind, columns, timezone, description, query)| {
-            let (event_time, created_time, sequence, partition) = columns;
+            let (event_time, created_time, sequence, partition, event_id, retracted) = columns;
+            let event_id = event_id.filter(|_| created_time.is_some() && query.is_none());
+            let retracted = retracted.filter(|_| event_id.is_some());
             let timezone = timezone.map(str::to_owned);
             let path = Path::new(root).join(path);
             let valid_to = (kind == SourceKind::Dimension).then(|| "until".to_owned());
@@ -84,6 +86,8 @@ fn source(root: &'static str) -> impl Strategy<Value = Source> {
                 valid_to,
                 created_time,
                 sequence,
+                event_id,
+                retracted,
                 timezone,
                 partition,
                 description,
@@ -154,6 +158,29 @@ fn limits() -> impl Strategy<Value = TransformLimits> {
     )
 }
 
+fn check() -> impl Strategy<Value = Check> {
+    let share = || prop_oneof![Just(0.0), Just(1.0), 0.0..1.0];
+    let bounds = prop_oneof![
+        (0.0..1e300).prop_map(|min| (Some(min), None)),
+        (0.0..1e300).prop_map(|max| (None, Some(max))),
+        (0.0..1.0, 1.0..1e300).prop_map(|(min, max)| (Some(min), Some(max))),
+    ];
+    let allowed = prop_oneof![
+        prop::collection::vec(text(), 1..3).prop_map(Allowed::Texts),
+        prop::collection::vec(any::<i64>(), 1..3).prop_map(Allowed::Integers),
+    ];
+    let expected = prop_oneof![
+        (name(), share()).prop_map(|(feature, max)| Expected::NullRate { feature, max }),
+        (name(), bounds.clone()).prop_map(|(feature, (min, max))| Expected::Range { feature, min, max }),
+        (name(), allowed).prop_map(|(feature, allowed)| Expected::Values { feature, allowed }),
+        Just(Expected::Unique),
+        share().prop_map(|missing| Expected::CompleteKeys { missing }),
+        (bounds, 1..=10_000_u32).prop_map(|((min, max), partitions)| Expected::RowCount { min, max, partitions }),
+    ];
+    (expected, prop::sample::select(CheckAction::ALL.to_vec()))
+        .prop_map(|(expected, action)| Check { expected, action })
+}
+
 /// A stored view over files. Its stage may be read by every other.
 fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
     let choices = (
@@ -162,6 +189,8 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
         prop::sample::select(KnownBy::ALL.to_vec()),
         prop::sample::select(OnError::ALL.to_vec()),
         prop::sample::select(NanMode::ALL.to_vec()),
+        prop::sample::select(History::ALL.to_vec()),
+        prop::sample::select(InstanceMode::ALL.to_vec()),
         prop::option::of(1..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64),
     );
     let input = prop_oneof![column().prop_map(InputSource::Column), Just(InputSource::AsOf)];
@@ -171,17 +200,22 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
         texts(text(), text()),
     );
     let rest = (path_text(), parameters(), limits(), text(), text(), -719_528..=2_932_896_i32, any::<bool>());
-    let later = (prop::option::of(0..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64), defaults());
+    let later = (
+        prop::option::of(0..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64),
+        defaults(),
+        prop::collection::vec(check(), 0..4),
+    );
     (name(), 1..=u32::MAX, source(root), entities(), choices, maps, rest, later).prop_map(
         move |(name, version, source, entities, choices, maps, rest, later)| {
-            let (publish_delay, defaults) = later;
-            let (stage, as_of, known_by, on_error, nan, ttl) = choices;
+            let (publish_delay, defaults, checks) = later;
+            let (stage, as_of, known_by, on_error, nan, history, instance, ttl) = choices;
             let (inputs, key_columns, tags) = maps;
             let (component, parameters, limits, owner, description, since, replaced) = rest;
             let other = ViewVersion::new("replacement", 7);
             let deprecation = Deprecation { since: Day(since), replacement: replaced.then_some(other) };
             let known_by = match known_by {
                 KnownBy::Created if source.created_time.is_none() => KnownBy::Event,
+                KnownBy::Event if source.event_id.is_some() => KnownBy::Created,
                 known_by => known_by,
             };
             let publish_delay = publish_delay.filter(|_| known_by == KnownBy::Published);
@@ -200,10 +234,13 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
                 ttl: ttl.map(Duration::from_micros),
                 as_of,
                 known_by,
+                history,
                 publish_delay: publish_delay.map(Duration::from_micros),
                 defaults,
+                checks,
                 on_error,
                 nan,
+                instance,
                 limits,
                 owner,
                 description,
@@ -216,7 +253,11 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
 /// `view` as a view over the rows of `upstream`.
 fn over(view: FeatureView, upstream: &FeatureView) -> FeatureView {
     let rows = PublishedRows::of(upstream).unwrap();
-    let known_by = if rows.created_time { view.known_by } else { KnownBy::Published };
+    let known_by = match view.known_by {
+        KnownBy::Created if !rows.created_time => KnownBy::Published,
+        KnownBy::Event if rows.event_ids => KnownBy::Published,
+        known_by => known_by,
+    };
     let publish_delay = view.publish_delay.filter(|_| known_by == KnownBy::Published);
     FeatureView { name: "over".to_owned(), source: ViewSource::View(Arc::new(rows)), known_by, publish_delay, ..view }
 }
@@ -235,6 +276,8 @@ fn on_demand(view: FeatureView, upstream: &FeatureView, feature: String) -> Feat
         ttl: None,
         as_of: AsOf::AtOrBefore,
         known_by: KnownBy::Event,
+        history: History::Append,
+        checks: Vec::new(),
         publish_delay: None,
         defaults: BTreeMap::new(),
         ..view
@@ -261,6 +304,7 @@ fn of_columns(view: FeatureView, description: String, column: String) -> Feature
         parameters: BTreeMap::new(),
         inputs,
         nan: NanMode::Boundary,
+        instance: InstanceMode::PerCall,
         limits: TransformLimits::default(),
         ..view
     }
@@ -342,6 +386,8 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
             valid_to: None,
             created_time: None,
             sequence: None,
+            event_id: None,
+            retracted: None,
             timezone: Some("UTC".to_owned()),
             partition: Some("date".to_owned()),
             description: "From the \"gate\"".to_owned(),
@@ -363,10 +409,13 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
         ttl: Some(Duration::from_micros(36 * 3_600_000_000)),
         as_of: AsOf::Before,
         known_by: KnownBy::Published,
+        history: History::Append,
         publish_delay: Some(Duration::from_micros(600_000_000)),
         defaults: [("country".to_owned(), "AT".into()), ("mean".to_owned(), 0.0.into())].into(),
+        checks: Vec::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
+        instance: InstanceMode::PerCall,
         limits: TransformLimits::default(),
         owner: "risk@example.com".to_owned(),
         description: "Two\nlines".to_owned(),

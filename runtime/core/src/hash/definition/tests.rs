@@ -2,7 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{AsOf, Deprecation, KnownBy, NanMode, OnError, SourceKind, Stage};
+use crate::model::{
+    AsOf, Check, CheckAction, Deprecation, Expected, History, InstanceMode, KnownBy, NanMode, OnError, SourceKind,
+    Stage,
+};
 use crate::time::{Day, Duration, Timestamp};
 use crate::types::{DataType, Field};
 
@@ -86,6 +89,8 @@ fn case() -> Case {
         valid_to: None,
         created_time: Some("created_time".to_owned()),
         sequence: Some("offset".to_owned()),
+        event_id: None,
+        retracted: None,
         timezone: Some("UTC".to_owned()),
         partition: Some("date".to_owned()),
         description: String::new(),
@@ -107,10 +112,13 @@ fn case() -> Case {
         ttl: Some(Duration::from_micros(30 * 86_400_000_000)),
         as_of: AsOf::Before,
         known_by: KnownBy::Created,
+        history: History::Append,
         publish_delay: None,
         defaults: BTreeMap::new(),
+        checks: Vec::new(),
         on_error: OnError::Fail,
         nan: NanMode::Boundary,
+        instance: InstanceMode::PerCall,
         // Written out: a new default must not change the pinned hash below.
         limits: TransformLimits {
             fuel_base: 1,
@@ -145,6 +153,7 @@ fn view_source(name: &str, version: u32) -> ViewSource {
         kind: SourceKind::Events,
         created_time: true,
         sequence: true,
+        event_ids: false,
         timezone: None,
         partition: Some("date".to_owned()),
     }))
@@ -188,6 +197,7 @@ const COVERED: &[Change] = &[
     ("FeatureView.defaults", |c| c.default(serde_json::json!(-0.0))),
     ("FeatureView.known_by", |c| c.view.known_by = KnownBy::Published),
     ("FeatureView.known_by", |c| c.view.known_by = KnownBy::Event),
+    ("FeatureView.history", |c| c.view.history = History::Replace),
     ("FeatureView.on_error", |c| c.view.on_error = OnError::Quarantine),
     ("FeatureView.nan", |c| c.view.nan = NanMode::Strict),
     ("FeatureView.limits", |c| c.view.limits = TransformLimits::default()),
@@ -201,6 +211,8 @@ const COVERED: &[Change] = &[
     ("Source.event_time", |c| c.source().event_time = "at".to_owned()),
     ("Source.created_time", |c| c.source().created_time = None),
     ("Source.sequence", |c| c.source().sequence = None),
+    ("Source.event_id", |c| c.source().event_id = Some("id".to_owned())),
+    ("Source.retracted", |c| c.source().retracted = Some("id".to_owned())),
     ("Source.timezone", |c| c.source().timezone = Some("Europe/Vienna".to_owned())),
     ("Source.timezone", |c| c.source().timezone = None),
     ("Source.partition", |c| c.source().partition = None),
@@ -235,6 +247,10 @@ const NOT_COVERED: &[Change] = &[
     ("FeatureView.deprecation", |c| {
         c.view.deprecation = Some(Deprecation { since: Day(0), replacement: Some(ViewVersion::new("spend", 1)) });
     }),
+    ("FeatureView.checks", |c| {
+        c.view.checks = vec![Check { expected: Expected::Unique, action: CheckAction::Fail }];
+    }),
+    ("FeatureView.instance", |c| c.view.instance = InstanceMode::Reused),
     ("FeatureView.component", |c| c.view.component = "elsewhere.wasm".into()),
     ("FeatureView.owner", |c| c.view.owner = "risk".to_owned()),
     ("FeatureView.description", |c| c.view.description = "text".to_owned()),
@@ -258,6 +274,7 @@ const NOT_COVERED_OVER_A_VIEW: &[Change] = &[
     ("PublishedRows.kind", |c| c.rows().kind = SourceKind::State),
     ("PublishedRows.created_time", |c| c.rows().created_time = false),
     ("PublishedRows.sequence", |c| c.rows().sequence = false),
+    ("PublishedRows.event_ids", |c| c.rows().event_ids = true),
     ("PublishedRows.timezone", |c| c.rows().timezone = Some("Europe/Vienna".to_owned())),
     ("PublishedRows.partition", |c| c.rows().partition = None),
 ];
@@ -275,17 +292,17 @@ fn every_field_is_covered_or_left_out_on_purpose() {
     let case = case();
     let mut fields: BTreeSet<&str> = BTreeSet::new();
     fields.extend(fields!(FeatureView {
-        name, version, stage, deprecation, source, entities, component, columns, parameters, inputs, key_columns, ttl, as_of, known_by, publish_delay, defaults, on_error,
-        nan, limits, owner, description, tags,
+        name, version, stage, deprecation, source, entities, component, columns, parameters, inputs, key_columns, ttl, as_of, known_by, history, publish_delay, defaults, checks, on_error,
+        nan, instance, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {
-        name, path, query, kind, event_time, valid_to, created_time, sequence, timezone, partition, description,
+        name, path, query, kind, event_time, valid_to, created_time, sequence, event_id, retracted, timezone, partition, description,
     } of case.view.source.files().unwrap().as_ref()));
     fields.extend(["InputSource.view", "InputSource.feature"]);
     let mut over_a_view = case.clone();
     over_a_view.view.source = view_source("spend", 1);
     fields.extend(
-        fields!(PublishedRows { view, kind, created_time, sequence, timezone, partition } of &*over_a_view.rows()),
+        fields!(PublishedRows { view, kind, created_time, sequence, event_ids, timezone, partition } of &*over_a_view.rows()),
     );
     fields.extend(fields!(Entity { name, join_keys, description } of &*case.view.entities[0]));
     fields.extend(fields!(JoinKey { name, data_type } of &case.view.entities[0].join_keys[0]));

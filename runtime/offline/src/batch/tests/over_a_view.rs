@@ -5,7 +5,7 @@ use tandem_core::model::{BoundView, InputSource, PublishedRows, ViewVersion};
 use super::*;
 
 /// A view over the rows of `upstream`: `amount` is its `doubled`, `date` its `day`.
-fn over(upstream: &BoundView) -> BoundView {
+pub(super) fn over(upstream: &BoundView) -> BoundView {
     let mut over = view("unused");
     over.view.name = "over".to_owned();
     over.view.source = ViewSource::View(Arc::new(PublishedRows::of(&upstream.view).unwrap()));
@@ -35,9 +35,9 @@ async fn its_rows_are_those_that_the_other_published() {
         // Keys and times are the other's, sequence and created time too.
         assert_eq!(first.columns()[..5], second.columns()[..5]);
         assert!(second.column(4).as_primitive::<Int64Type>().null_count() == 0);
-        let doubled = |batch: &RecordBatch| batch.column(5).as_primitive::<Float64Type>().values().to_vec();
+        let doubled = |batch: &RecordBatch| batch.column(9).as_primitive::<Float64Type>().values().to_vec();
         assert_eq!(doubled(&second), doubled(&first).iter().map(|amount| amount * 2.0).collect::<Vec<_>>());
-        let days = (first.column(6).as_string::<i32>(), second.column(6).as_string::<i32>());
+        let days = (first.column(10).as_string::<i32>(), second.column(10).as_string::<i32>());
         assert!(std::iter::zip(days.0, days.1).all(|(first, second)| {
             let first = first.unwrap();
             // As of the row's event time, in the same hour.

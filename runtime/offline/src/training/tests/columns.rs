@@ -141,6 +141,7 @@ fn what_is_wrong_with_a_value_has_its_file_and_row() {
         created: Some(3),
         published: None,
         sequence: None,
+        history: [None; 4],
         doubled: Some(0.5),
         day: None,
     };

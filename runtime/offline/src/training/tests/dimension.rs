@@ -128,7 +128,7 @@ proptest! {
                 None => Some(start + 2),
             };
             let day = if index % 2 == 0 { "a" } else { "b" };
-            let row = Row { user: Some(1), event: *start, created: None, published: None, sequence: None, doubled: None, day: Some(day) };
+            let row = Row { user: Some(1), event: *start, created: None, published: None, sequence: None, history: [None; 4], doubled: None, day: Some(day) };
             (row, end)
         }).collect();
         write_dimension(&source.join("a.parquet"), &rows);

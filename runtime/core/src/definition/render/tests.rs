@@ -297,8 +297,17 @@ fn of_columns(view: FeatureView, description: String, column: String) -> Feature
         feature("mapped", &column, DataType::Sequence(ItemType::String)),
     ];
     let inputs = [("mapped".to_owned(), InputSource::Column(column))].into();
+    // Corrections are found when rows are published, and nothing is published of it.
+    let source = match view.source {
+        ViewSource::Files(source) => {
+            ViewSource::Files(Arc::new(Source { event_id: None, retracted: None, ..source.as_ref().clone() }))
+        }
+        other => other,
+    };
     FeatureView {
         name: "of_columns".to_owned(),
+        source,
+        history: History::Append,
         component: PathBuf::new(),
         columns,
         parameters: BTreeMap::new(),

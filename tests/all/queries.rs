@@ -117,7 +117,7 @@ fn a_query_is_a_source_for_batch_alone() {
     );
     let (_, notes) = run(&["import", "in_euros", "payments.csv"], 1);
     assert!(
-        notes.contains("put them into the files of its tables") || notes.contains("is a query over other files"),
+        notes.contains("put them into the files of its tables") && notes.contains("is a query over other files"),
         "{notes}"
     );
 

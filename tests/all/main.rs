@@ -38,6 +38,7 @@ mod limits;
 mod other_languages;
 mod parity;
 mod python;
+mod queries;
 mod registry;
 mod training_sets;
 mod verify;

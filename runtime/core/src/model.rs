@@ -67,13 +67,24 @@ impl SourceKind {
     }
 }
 
-/// Where rows come from: Parquet files, usually in hive partitions.
+/// A SQL query whose rows are those of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceQuery {
+    /// The query.
+    pub text: String,
+    /// The tables that it names: folders (or files) with Parquet files, as [`Source::path`]. At least one.
+    pub tables: BTreeMap<String, PathBuf>,
+}
+
+/// Where rows come from: Parquet files, usually in hive partitions, or a query over such.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
     /// Its name.
     pub name: String,
     /// Folder (or one file) with the Parquet files, absolute or relative to the working directory of the process.
     pub path: PathBuf,
+    /// The query whose rows they are; the path is empty then. Such a source is for batch alone.
+    pub query: Option<SourceQuery>,
     /// What a row is.
     pub kind: SourceKind,
     /// Column with the event time; of a dimension the one from which on a row is valid.

@@ -28,10 +28,11 @@ use crate::publish::{
     OutputLock, check_published, metadata, quarantine_folder, rejected_folder, remove_quarantine, remove_rejected,
     view_folder,
 };
+use crate::query::QueryRows;
 use crate::report::{BatchReport, PartitionReport, Progress, RowCounts};
 use crate::rerun::{self, Changes, PublishedFile};
 use crate::scan;
-use crate::source;
+use crate::source::{self, Resolved};
 use crate::staged::{DATA_FILE, Staged, StagedWriter, Target};
 use crate::transform_exec::TransformExec;
 use crate::versions::Versions;
@@ -105,6 +106,8 @@ impl Job {
 struct Run {
     job: Job,
     source: Arc<Source>,
+    /// The rows of a query, for as long as they are read.
+    _query: Option<Arc<QueryRows>>,
     versions: Versions,
     /// What was published before the run and is no part of it.
     before: Vec<PartitionFiles>,
@@ -127,9 +130,9 @@ pub(crate) async fn run_with(
     let start = Instant::now();
     check_names(&job.view)?;
     let output = view_folder(&job.offline_root, &job.view.view.name, job.view.view.version);
-    let source = {
+    let Resolved { source, query } = {
         let (view, root) = (Arc::clone(&job.view), job.offline_root.clone());
-        workers.run(move || source::resolve(&view, &root)).await??
+        workers.run(move || source::resolve(&view, &root, None)).await??
     };
     let versions = Versions::read(&source, job.now, workers).await?;
     let mut partitions = plan(&job, &source, workers, None).await?;
@@ -169,6 +172,7 @@ pub(crate) async fn run_with(
         run_id: run_id(),
         job,
         source,
+        _query: query,
         versions,
         before,
         function,

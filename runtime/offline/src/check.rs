@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::new_empty_array;
 use arrow_schema::DataType as ArrowType;
 use tandem_core::definition::{Key, Mistake};
-use tandem_core::model::{BoundView, InputSource, Source, ViewSource};
+use tandem_core::model::{BoundView, InputSource, Source, SourceQuery, ViewSource};
 use tandem_core::suggest;
 use tandem_core::types::DataType;
 use tandem_engine::convert::{ConvertError, to_declared};
@@ -14,6 +14,7 @@ use crate::columns::input_noun;
 use crate::error::OfflineError;
 use crate::footers;
 use crate::listing::{self, PartitionFiles};
+use crate::query;
 
 /// What is wrong between a view and the columns of its source, with the key of the definition that says so: columns that are not there,
 /// and types that are not taken for the declared ones. Values are not looked at. Blocking.
@@ -22,6 +23,9 @@ use crate::listing::{self, PartitionFiles};
 /// Nothing is said where no data is yet, and of views over other views' rows or on demand, whose types are known without data.
 pub fn check_columns(view: &BoundView) -> Vec<Mistake> {
     let ViewSource::Files(source) = &view.view.source else { return Vec::new() };
+    if let Some(query) = &source.query {
+        return check_query(view, source, query);
+    }
     if !source.path.exists() {
         return Vec::new();
     }
@@ -35,6 +39,24 @@ pub fn check_columns(view: &BoundView) -> Vec<Mistake> {
             };
             let (message, hint) = (format!("source `{}`: {error}", source.name), error.hint().map(str::to_owned));
             vec![Mistake { key: Key::of_source(key), message, hint }]
+        }
+    }
+}
+
+/// The query of a source, and the columns that it gives.
+fn check_query(view: &BoundView, source: &Arc<Source>, query: &SourceQuery) -> Vec<Mistake> {
+    if query.tables.values().any(|path| !path.exists()) {
+        return Vec::new();
+    }
+    match query::schema(source, query) {
+        Ok(schema) => {
+            let types = schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone()));
+            let columns = Columns { file: "what its query gives".to_owned(), types: types.collect() };
+            wrong_columns(view, source, &columns)
+        }
+        Err(error) => {
+            let key = Key::of_source("query");
+            vec![Mistake { key, message: error.to_string(), hint: error.hint().map(str::to_owned) }]
         }
     }
 }

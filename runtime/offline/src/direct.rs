@@ -22,7 +22,8 @@ use crate::error::OfflineError;
 use crate::footers::{self, CheckedPartition};
 use crate::listing::{self, FileEntry, PartitionFiles, PartitionId};
 use crate::published::PublishedBatch;
-use crate::source;
+use crate::query::QueryRows;
+use crate::source::{self, Resolved};
 
 /// Batches that a reader is ahead of who takes them.
 const BATCHES_AHEAD: usize = 2;
@@ -41,25 +42,31 @@ pub(crate) enum Which<'a> {
 pub(crate) struct DirectFile {
     view: Arc<BoundView>,
     source: Arc<Source>,
+    /// The rows of a query, which the file has.
+    query: Option<Arc<QueryRows>>,
     /// The file alone, with the folders that it lies in.
     place: PartitionFiles,
     footer: ArrowReaderMetadata,
 }
 
-/// The files of a view's source, in the order of their partitions, cut to the days of `range`. Blocking.
+/// The files of a view's source that are `only` wanted, in the order of their partitions, cut to the days of `range`. Blocking.
 pub(crate) fn list(
     view: &Arc<BoundView>,
     offline_root: &Path,
     range: Option<&DayRange>,
+    only: Option<&dyn Fn(&FileEntry) -> bool>,
 ) -> Result<Vec<DirectFile>, OfflineError> {
     check_names(view)?;
-    let source = source::resolve(view, offline_root)?;
+    let Resolved { source, query } = source::resolve(view, offline_root, only)?;
+    // Of a query the tables' files were chosen.
+    let only = only.filter(|_| query.is_none());
     let mut files = Vec::new();
     for partition in listing::list(&source, range)?.partitions {
-        for file in &partition.files {
+        for file in partition.files.iter().filter(|file| only.is_none_or(|only| only(file))) {
             let footer = footers::read(&file.path)?;
             let place = PartitionFiles { files: vec![file.clone()], ..partition.clone() };
-            let file = DirectFile { view: Arc::clone(view), source: Arc::clone(&source), place, footer };
+            let file =
+                DirectFile { view: Arc::clone(view), source: Arc::clone(&source), query: query.clone(), place, footer };
             // All columns are there, in every file, before any is read.
             file.checked(view)?;
             files.push(file);
@@ -123,6 +130,11 @@ pub(crate) fn partitions(files: &[DirectFile]) -> Vec<PartitionId> {
 impl DirectFile {
     pub(crate) fn entry(&self) -> &FileEntry {
         &self.place.files[0]
+    }
+
+    /// The files of the tables, where the rows are those of a query.
+    pub(crate) fn tables(&self) -> Option<&[FileEntry]> {
+        self.query.as_ref().map(|query| &query.tables[..])
     }
 
     pub(crate) fn footer(&self) -> &ArrowReaderMetadata {

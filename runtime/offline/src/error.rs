@@ -135,6 +135,28 @@ pub enum OfflineError {
         /// The digest of the transform.
         found: Digest,
     },
+    /// A source's query that cannot be planned, or fails.
+    #[error("the query of source `{source_name}` is refused: {reason}")]
+    Query {
+        /// The source.
+        source_name: String,
+        /// Why.
+        reason: String,
+    },
+    /// Rows for a source that is a query.
+    #[error("source `{source_name}` is a query over other files: no rows can be put into it")]
+    QueryTakesNoRows {
+        /// The source.
+        source_name: String,
+    },
+    /// A source's query with a function of a clock, or of chance.
+    #[error("the query of source `{source_name}` calls `{function}`, which does not give the same for the same rows")]
+    ImpureQuery {
+        /// The source.
+        source_name: String,
+        /// The function.
+        function: String,
+    },
     /// A view without rows of its own.
     #[error("feature view `{view}` is computed on demand: it has no source whose rows could be computed or read back")]
     OnDemand {
@@ -350,6 +372,10 @@ impl OfflineError {
                 "--replace puts these rows in the place of those; rows beside them go into a file of another name"
             }
             OfflineError::NotOurs { .. } => "move the file away, and run `tandem batch` for the view again",
+            OfflineError::QueryTakesNoRows { .. } => "put them into the files of its tables",
+            OfflineError::ImpureQuery { .. } => {
+                "a training set must come out the same tomorrow: take the time from a column of the tables, or leave it to `as_of`"
+            }
             OfflineError::OnDemand { .. } => "ask the server for its features, or give the view a `source`",
             OfflineError::NotPublished { .. } => "run `tandem batch` for the view first",
             _ => return None,

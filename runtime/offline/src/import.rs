@@ -44,6 +44,9 @@ pub fn import_rows(
     rows: &RecordBatch,
     replace: bool,
 ) -> Result<Vec<ImportedFile>, OfflineError> {
+    if source.query.is_some() {
+        return Err(OfflineError::QueryTakesNoRows { source_name: source.name.clone() });
+    }
     let mut earlier = earlier(source, file)?;
     if let Some(path) = earlier.first().filter(|_| !replace) {
         return Err(OfflineError::ImportedBefore { path: path.clone() });

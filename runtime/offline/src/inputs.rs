@@ -51,21 +51,23 @@ impl InputRows {
         workers: &Workers,
     ) -> Result<InputRows, OfflineError> {
         check_names(&view)?;
-        let (source, checked) = {
+        let (resolved, checked) = {
             let (view, partition, root) = (Arc::clone(&view), partition.clone(), offline_root.to_owned());
             let check = move || {
-                let source = source::resolve(&view, &root)?;
-                let listing = listing::list(&source, None)?;
+                let resolved = source::resolve(&view, &root, None)?;
+                let source = &resolved.source;
+                let listing = listing::list(source, None)?;
                 let found = listing.partitions.into_iter().find(|found| found.id == partition);
                 let path = &source.path;
                 let found =
                     found.ok_or_else(|| OfflineError::NoPartitions { path: partition.folder(path), range: None })?;
-                let checked = CheckedPartition::check(found, &needed_columns(&view, &source))?;
-                Ok::<_, OfflineError>((source, Arc::new(checked)))
+                let checked = CheckedPartition::check(found, &needed_columns(&view, source))?;
+                Ok::<_, OfflineError>((resolved, Arc::new(checked)))
             };
             workers.run(check).await??
         };
         let plan = scan::plan(&checked, batch_rows.max(1))?;
+        let source::Resolved { source, query } = resolved;
         // None of these rows is published, and since when one is superseded does not matter.
         let superseded = Versions::read(&source, Timestamp::MAX, workers).await?.of(partition);
         let binding = Arc::new(Binding::new(view, source, checked, event_time_max, Timestamp::MIN, superseded)?);
@@ -73,7 +75,8 @@ impl InputRows {
         let workers = workers.clone();
         let mut first_row = 0;
         let batches = batches.then(move |batch| {
-            let (workers, binding) = (workers.clone(), Arc::clone(&binding));
+            // The rows of a query are there as long as they are read.
+            let (workers, binding, query) = (workers.clone(), Arc::clone(&binding), query.clone());
             let first = first_row;
             first_row += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
             async move {
@@ -81,7 +84,9 @@ impl InputRows {
                     let (file, row) = binding.checked().locate(first);
                     file.unreadable(row, source)
                 })?;
-                workers.run(move || binding.inputs(&batch, first)).await?
+                let inputs = workers.run(move || binding.inputs(&batch, first)).await?;
+                drop(query);
+                inputs
             }
         });
         Ok(InputRows { batches: batches.boxed() })

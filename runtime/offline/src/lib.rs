@@ -30,6 +30,7 @@ pub mod listing;
 pub mod options;
 mod publish;
 pub mod published;
+pub mod query;
 pub mod report;
 mod rerun;
 pub mod rows;

@@ -72,7 +72,7 @@ impl PublishedRows {
         if view.view.is_columns() {
             let schema = feature_schema(&view);
             let root = offline_root.to_owned();
-            let list = move || direct::list(&view, &root, range.as_ref());
+            let list = move || direct::list(&view, &root, range.as_ref(), None);
             let files =
                 tokio::task::spawn_blocking(list).await.map_err(|error| OfflineError::Task(error.to_string()))??;
             let partitions = direct::partitions(&files);

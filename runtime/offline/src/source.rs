@@ -7,12 +7,32 @@ use tandem_core::model::{BoundView, Source, SourceKind, ViewSource};
 use tandem_core::types::{CREATED_TIME, EVENT_TIME, SEQUENCE, VALID_TO};
 
 use crate::error::OfflineError;
+use crate::listing::FileEntry;
 use crate::publish::{check_published, view_folder};
+use crate::query::{self, QueryRows};
+
+/// Where a stored view's rows lie.
+#[derive(Debug, Clone)]
+pub(crate) struct Resolved {
+    /// A source of files.
+    pub(crate) source: Arc<Source>,
+    /// Those of a query, as long as they are needed.
+    pub(crate) query: Option<Arc<QueryRows>>,
+}
 
 /// The source of a stored view's rows, with its folder. For a view over another's rows that is the folder in which those are published
-/// below `offline_root`; every file there is checked to be of that view as it is defined now. Blocking.
-pub(crate) fn resolve(view: &BoundView, offline_root: &Path) -> Result<Arc<Source>, OfflineError> {
+/// below `offline_root`; every file there is checked to be of that view as it is defined now. A query is run, over the files of its tables that are
+/// `only` wanted. Blocking.
+pub(crate) fn resolve(
+    view: &BoundView,
+    offline_root: &Path,
+    only: Option<&dyn Fn(&FileEntry) -> bool>,
+) -> Result<Resolved, OfflineError> {
     let source = source_of(view, offline_root)?;
+    if let Some(query) = &source.query {
+        let (source, rows) = query::run(&source, query, offline_root, only)?;
+        return Ok(Resolved { source, query: Some(rows) });
+    }
     if let ViewSource::View(rows) = &view.view.source {
         let upstream = view.upstream.iter().find(|upstream| upstream.view.id() == rows.view);
         let upstream = upstream
@@ -24,7 +44,7 @@ pub(crate) fn resolve(view: &BoundView, offline_root: &Path) -> Result<Arc<Sourc
             return Err(OfflineError::NotPublished { view, version, folder, range: None });
         }
     }
-    Ok(source)
+    Ok(Resolved { source, query: None })
 }
 
 /// [`resolve`] without looking at what is there.
@@ -35,6 +55,7 @@ pub(crate) fn source_of(view: &BoundView, offline_root: &Path) -> Result<Arc<Sou
         ViewSource::View(rows) => Ok(Arc::new(Source {
             name: rows.view.to_string(),
             path: view_folder(offline_root, &rows.view.name, rows.view.version),
+            query: None,
             kind: rows.kind,
             event_time: EVENT_TIME.to_owned(),
             valid_to: column(rows.kind == SourceKind::Dimension, VALID_TO),

@@ -36,6 +36,7 @@ pub(crate) fn source(path: impl Into<PathBuf>) -> Source {
     Source {
         name: "spendings".to_owned(),
         path: path.into(),
+        query: None,
         kind: SourceKind::Events,
         event_time: "at".to_owned(),
         valid_to: None,

@@ -48,6 +48,9 @@ pub fn import(opened: &Opened, request: &Request<'_>) -> Result<Report, Error> {
         name: request.source.to_owned(),
         known: sources.iter().map(|source| source.name.clone()).collect(),
     })?;
+    if source.query.is_some() {
+        return Err(tandem_offline::OfflineError::QueryTakesNoRows { source_name: source.name.clone() }.into());
+    }
     let name = file_name(request.file)?;
     let columns = columns(opened, source)?;
     let read = rows::read_columns(request.file, &columns, source.timezone.as_deref())?;

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::limits::TransformLimits;
 use crate::model::{
     Alias, Allowed, Check, ColumnFeature, Entity, Expected, FeatureService, FeatureView, InputSource, Source,
-    ViewSource,
+    SourceQuery, ViewSource,
 };
 use crate::parameter::ParameterValue;
 use crate::time::Timestamp;
@@ -194,6 +194,7 @@ impl Text {
         let Source {
             name,
             path: folder,
+            query,
             kind,
             event_time,
             valid_to,
@@ -207,7 +208,15 @@ impl Text {
         } = source;
         self.table("[[source]]");
         self.line("name", quoted(name));
-        self.line("path", path(folder, root));
+        match query {
+            None => self.line("path", path(folder, root)),
+            Some(SourceQuery { text, tables }) => {
+                self.line("query", quoted(text));
+                let tables: Vec<String> =
+                    tables.iter().map(|(name, folder)| format!("{name} = {}", path(folder, root))).collect();
+                self.line("tables", format_args!("{{ {} }}", tables.join(", ")));
+            }
+        }
         self.line("kind", quoted(kind.as_str()));
         self.line(if valid_to.is_some() { "valid_from" } else { "event_time" }, quoted(event_time));
         self.optional("valid_to", valid_to.as_deref().map(quoted));

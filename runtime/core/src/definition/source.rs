@@ -1,17 +1,20 @@
 //! `[[source]]`: where rows come from and what their times are.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZoneDatabase;
 
-use super::reader::Table;
-use crate::model::{Source, SourceKind};
+use super::reader::{Table, check_name};
+use crate::model::{Source, SourceKind, SourceQuery};
 use crate::suggest;
 use crate::types::AS_OF;
 
 pub(super) const SOURCE_KEYS: &[&str] = &[
     "name",
     "path",
+    "query",
+    "tables",
     "kind",
     "event_time",
     "valid_from",
@@ -27,7 +30,19 @@ pub(super) const SOURCE_KEYS: &[&str] = &[
 
 /// Reads a source whose name is known to be good. What is wrong is reported.
 pub(super) fn read(table: &Table<'_>, name: &str, root: &Path) -> Option<Source> {
-    let path = table.required("path", "`path = \"data/...\"`").and_then(|value| table.path("path", value, root));
+    let query = table.get("query").map(|value| read_query(table, value, root));
+    let path = match &query {
+        Some(_) => Some(PathBuf::new()),
+        None => {
+            refuse(
+                table,
+                "tables",
+                "no `query` that names them, and cannot have",
+                "add `query = \"select ...\"`, or take it out",
+            );
+            table.required("path", "`path = \"data/...\"`").and_then(|value| table.path("path", value, root))
+        }
+    };
     let kind = table
         .required("kind", "`kind = \"events\"`, `kind = \"state\"` or `kind = \"dimension\"`")
         .and_then(|value| table.choice("kind", value, &SourceKind::ALL, SourceKind::as_str));
@@ -35,7 +50,8 @@ pub(super) fn read(table: &Table<'_>, name: &str, root: &Path) -> Option<Source>
     let optional = |key| table.get(key).and_then(|value| column(table, key, value));
     let source = Source {
         name: name.to_owned(),
-        path: path.unwrap_or_default(),
+        path: path.clone().unwrap_or_default(),
+        query: query.clone().flatten(),
         kind: kind.unwrap_or(SourceKind::Events),
         event_time: event_time.clone().unwrap_or_default(),
         valid_to,
@@ -55,7 +71,41 @@ pub(super) fn read(table: &Table<'_>, name: &str, root: &Path) -> Option<Source>
     );
     refuse_without(table, "retracted", "event_id", "nothing would say which event is taken back");
     // Where one of these is missing it was reported, and the source is of no use; the rest was checked all the same.
-    (kind.is_some() && event_time.is_some() && !source.path.as_os_str().is_empty()).then_some(source)
+    let there = path.is_some() && query.is_none_or(|query| query.is_some());
+    (kind.is_some() && event_time.is_some() && there).then_some(source)
+}
+
+/// Refuses a key; `problem` stands between the source and the key.
+fn refuse(table: &Table<'_>, key: &'static str, problem: &str, hint: &str) {
+    if let Some(value) = table.get(key) {
+        table.error(value, format!("{} has {problem} `{key}`", table.what), hint.to_owned());
+    }
+}
+
+const TABLES_EXAMPLE: &str = "`tables = { payments = \"data/payments\" }`, from table to folder";
+
+/// Reads `query` and `tables`.
+fn read_query<'a>(table: &Table<'a>, value: &'a super::reader::Value<'a>, root: &Path) -> Option<SourceQuery> {
+    refuse(table, "path", "a `query` and cannot have", "the files are those of its `tables`");
+    let hint = "a query's rows have no partitions; the files of its tables may";
+    refuse(table, "partition", "a `query` and cannot have", hint);
+    let text = table.text("query", value);
+    let mut tables = BTreeMap::new();
+    let mut complete = true;
+    if table.required("tables", TABLES_EXAMPLE).is_some() {
+        for (key, value) in table.entries("tables", TABLES_EXAMPLE) {
+            let name = key.get_ref().as_ref();
+            let named = check_name(table.place, key.span(), &format!("a table of {}", table.what), name);
+            match table.path(&format!("tables.{name}"), value, root).filter(|_| named) {
+                Some(path) => drop(tables.insert(name.to_owned(), path)),
+                None => complete = false,
+            }
+        }
+        if complete && tables.is_empty() {
+            table.error(value, format!("{} names no table", table.what), format!("add {TABLES_EXAMPLE}"));
+        }
+    }
+    (complete && !tables.is_empty()).then_some(SourceQuery { text: text?.to_owned(), tables })
 }
 
 /// Refuses a key without another that it needs.
@@ -68,13 +118,13 @@ fn refuse_without(table: &Table<'_>, key: &'static str, needed: &'static str, wh
 
 /// The columns of the event time, and of the end of a row's validity. A dimension names the first one `valid_from`.
 fn read_times(table: &Table<'_>, kind: Option<SourceKind>) -> (Option<String>, Option<String>) {
-    let refuse = |key: &'static str, problem: &str, hint: &str| {
+    let refuse_time = |key: &'static str, problem: &str, hint: &str| {
         if let Some(value) = table.get(key) {
             table.error(value, format!("{} {problem} `{key}`", table.what), hint.to_owned());
         }
     };
     if kind == Some(SourceKind::Dimension) {
-        refuse("event_time", "is a dimension and cannot have", "its event time is the column `valid_from`");
+        refuse_time("event_time", "is a dimension and cannot have", "its event time is the column `valid_from`");
         let from = table.required("valid_from", "`valid_from = \"...\"`, the column from which on a row is valid");
         let to = table.required(
             "valid_to",
@@ -85,7 +135,11 @@ fn read_times(table: &Table<'_>, kind: Option<SourceKind>) -> (Option<String>, O
         return (from.filter(|_| to.is_some()), to);
     }
     for key in ["valid_from", "valid_to"] {
-        refuse(key, "is no dimension and cannot have", "write `kind = \"dimension\"` if its rows tell when they end");
+        refuse_time(
+            key,
+            "is no dimension and cannot have",
+            "write `kind = \"dimension\"` if its rows tell when they end",
+        );
     }
     let event_time = table.required("event_time", "`event_time = \"...\"`, the column with the event time");
     (event_time.and_then(|value| column(table, "event_time", value)), None)

@@ -5,7 +5,8 @@ use super::encoding::Item;
 use crate::defaults::Defaults;
 use crate::limits::TransformLimits;
 use crate::model::{
-    ColumnFeature, Entity, FeatureView, History, InputSource, JoinKey, PublishedRows, Source, ViewSource, ViewVersion,
+    ColumnFeature, Entity, FeatureView, History, InputSource, JoinKey, PublishedRows, Source, SourceQuery, ViewSource,
+    ViewVersion,
 };
 use crate::parameter::{ParameterValue, Parameters};
 use crate::types::Signature;
@@ -178,6 +179,7 @@ fn source_item(source: &Source) -> Item {
     let Source {
         name,
         path: _,
+        query,
         kind,
         event_time,
         valid_to,
@@ -199,6 +201,11 @@ fn source_item(source: &Source) -> Item {
         ("timezone", optional(timezone)),
         ("partition", optional(partition)),
     ]);
+    if let Some(SourceQuery { text, tables }) = query {
+        fields.push(("query".to_owned(), Item::text(text)));
+        // Where they lie is like a path.
+        fields.push(("tables".to_owned(), Item::list(tables.keys(), Item::text)));
+    }
     if let Some(column) = valid_to {
         fields.push(("valid_to".to_owned(), Item::text(column)));
     }

@@ -148,7 +148,7 @@ impl History {
             only.is_none_or(|only| only.contains(named))
         };
         if view.view.is_columns() {
-            let files = direct::list(view, offline_root, None)?.into_iter().filter(|file| is_wanted(file.entry()));
+            let files = direct::list(view, offline_root, None, Some(&is_wanted))?.into_iter();
             let files = files.map(|file| HistoryFile {
                 entry: file.entry().clone(),
                 footer: file.footer().clone(),
@@ -189,16 +189,19 @@ impl History {
 
     /// The files, as a manifest names them. Reads their footers once more. Blocking.
     pub(super) fn source_files(&self) -> Result<Vec<SourceFile>, TrainingError> {
-        let file = |file: &HistoryFile| {
-            let path = &file.entry.path;
+        let file = |entry: &FileEntry, footer: &ArrowReaderMetadata| {
             Ok(SourceFile {
-                path: path.clone(),
-                bytes: file.entry.size,
-                rows: file.footer.metadata().file_metadata().num_rows().max(0) as u64,
-                footer: footers::digest(path)?,
+                path: entry.path.clone(),
+                bytes: entry.size,
+                rows: footer.metadata().file_metadata().num_rows().max(0) as u64,
+                footer: footers::digest(&entry.path)?,
             })
         };
-        self.files.iter().map(file).collect()
+        // The rows of a query are made of its tables' files.
+        if let Some(tables) = self.files.first().and_then(|file| file.direct.as_ref()?.tables()) {
+            return tables.iter().map(|entry| file(entry, &footers::read(&entry.path)?)).collect();
+        }
+        self.files.iter().map(|one| file(&one.entry, &one.footer)).collect()
     }
 
     /// Offers the rows of a unit that have a key of the labels', each with its group; `rules` are the contest's. Row groups whose events all happened

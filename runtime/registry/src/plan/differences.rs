@@ -2,7 +2,8 @@
 
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
-    BoundView, ColumnFeature, FeatureService, FeatureView, InputSource, JoinKey, PublishedRows, Source, ViewSource,
+    BoundView, ColumnFeature, FeatureService, FeatureView, InputSource, JoinKey, PublishedRows, Source, SourceQuery,
+    ViewSource,
 };
 use tandem_core::types::Signature;
 
@@ -141,6 +142,7 @@ fn of_files(before: &Source, after: &Source, found: &mut Differences) {
     let Source {
         name,
         path,
+        query,
         kind,
         event_time,
         valid_to,
@@ -153,6 +155,15 @@ fn of_files(before: &Source, after: &Source, found: &mut Differences) {
         description,
     } = after;
     found.meaning(before.name != *name, "source");
+    let text = |query: &Option<SourceQuery>| query.as_ref().map(|query| query.text.clone());
+    let tables = |query: &Option<SourceQuery>| -> Vec<String> {
+        query.iter().flat_map(|query| query.tables.keys().cloned()).collect()
+    };
+    found.meaning(text(&before.query) != text(query), "source.query");
+    found.meaning(tables(&before.query) != tables(query), "source.tables");
+    let folders = |query: &Option<SourceQuery>| query.as_ref().map(|query| query.tables.clone());
+    let moved = tables(&before.query) == tables(query) && folders(&before.query) != folders(query);
+    found.documentation(moved, "source.tables");
     found.meaning(before.kind != *kind, "source.kind");
     found.meaning(before.event_time != *event_time, "source.event_time");
     found.meaning(before.valid_to != *valid_to, "source.valid_to");

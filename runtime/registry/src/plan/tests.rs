@@ -23,6 +23,7 @@ fn source() -> Source {
     Source {
         name: "events".to_owned(),
         path: PathBuf::from("data/events"),
+        query: None,
         kind: SourceKind::Events,
         valid_to: None,
         event_time: "at".to_owned(),

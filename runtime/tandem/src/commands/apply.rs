@@ -1,6 +1,6 @@
 //! `tandem apply`: registers what the definition files say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use tandem_core::model::ViewVersion;
@@ -10,7 +10,8 @@ use super::plan::{check, shown};
 use crate::cli::Context;
 use crate::error::Error;
 use crate::output::Paint;
-use crate::registry::{self, Signed, wanted};
+use crate::registry::wanted::{self, Wanted};
+use crate::registry::{self, Opening, Signed};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -60,7 +61,20 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     }
     let applied = registry.apply(&opened, &wanted, &plan, &arguments.signature.signed())?;
     show(context, &plan, number, Some(&applied.header), &applied.verified);
+    note_queries(context, &wanted, &registry);
     Ok(())
+}
+
+/// Says of each query that a new view reads that it is for batch alone.
+fn note_queries(context: &Context, wanted: &Wanted, registry: &Opening) {
+    let new = wanted.definitions.views.iter().filter(|(id, _)| !registry.registered.bound.contains_key(*id));
+    let sources = new.filter_map(|(_, bound)| bound.view.source.files()).filter(|source| source.query.is_some());
+    let names: BTreeSet<&str> = sources.map(|source| source.name.as_str()).collect();
+    for name in names {
+        context
+            .output
+            .note(format!("note: source {name} is a query, for batch alone: nothing can be put into it, or pushed"));
+    }
 }
 
 /// The plan, and what came of it.

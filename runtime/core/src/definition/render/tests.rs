@@ -9,7 +9,7 @@ use super::*;
 use crate::definition::DURATION_DAYS_MAX;
 use crate::model::{
     Allowed, AsOf, Check, CheckAction, ColumnFeature, Deprecation, Expected, History, InstanceMode, JoinKey, KnownBy,
-    NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind, Stage, ViewVersion,
+    NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind, SourceQuery, Stage, ViewVersion,
 };
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration, MICROS_PER_DAY};
@@ -69,17 +69,18 @@ fn source(root: &'static str) -> impl Strategy<Value = Source> {
     let zone = prop::option::of(prop::sample::select(vec!["UTC", "Europe/Vienna", "America/Argentina/Ushuaia"]));
     let kind = prop::sample::select(SourceKind::ALL.to_vec());
     let columns = (column(), optional(), optional(), optional(), optional(), optional());
-    (name(), path_text(), kind, columns, zone, text()).prop_map(
-        move |(name, path, kind, columns, timezone, description)| {
+    (name(), path_text(), kind, columns, zone, text(), prop::option::of(text())).prop_map(
+        move |(name, path, kind, columns, timezone, description, query)| {
             let (event_time, created_time, sequence, partition, event_id, retracted) = columns;
-            let event_id = event_id.filter(|_| created_time.is_some());
+            let event_id = event_id.filter(|_| created_time.is_some() && query.is_none());
             let retracted = retracted.filter(|_| event_id.is_some());
             let timezone = timezone.map(str::to_owned);
             let path = Path::new(root).join(path);
             let valid_to = (kind == SourceKind::Dimension).then(|| "until".to_owned());
-            Source {
+            let mut source = Source {
                 name,
                 path,
+                query: None,
                 kind,
                 event_time,
                 valid_to,
@@ -90,7 +91,13 @@ fn source(root: &'static str) -> impl Strategy<Value = Source> {
                 timezone,
                 partition,
                 description,
+            };
+            if let Some(text) = query.filter(|text| !text.is_empty()) {
+                let tables = [("a".to_owned(), source.path), ("b_2".to_owned(), Path::new(root).join("b"))].into();
+                source.query = Some(SourceQuery { text, tables });
+                (source.path, source.partition) = (PathBuf::new(), None);
             }
+            source
         },
     )
 }
@@ -290,8 +297,17 @@ fn of_columns(view: FeatureView, description: String, column: String) -> Feature
         feature("mapped", &column, DataType::Sequence(ItemType::String)),
     ];
     let inputs = [("mapped".to_owned(), InputSource::Column(column))].into();
+    // Corrections are found when rows are published, and nothing is published of it.
+    let source = match view.source {
+        ViewSource::Files(source) => {
+            ViewSource::Files(Arc::new(Source { event_id: None, retracted: None, ..source.as_ref().clone() }))
+        }
+        other => other,
+    };
     FeatureView {
         name: "of_columns".to_owned(),
+        source,
+        history: History::Append,
         component: PathBuf::new(),
         columns,
         parameters: BTreeMap::new(),
@@ -373,6 +389,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
         source: ViewSource::Files(Arc::new(Source {
             name: "logins".to_owned(),
             path: "/project/data/logins".into(),
+            query: None,
             kind: SourceKind::Events,
             event_time: "at".to_owned(),
             valid_to: None,

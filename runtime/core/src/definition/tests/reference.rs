@@ -118,7 +118,7 @@ fn a_stated_default_written_out_changes_nothing() {
         ("engine", 7),
         ("entity", 1),
         ("feature_service", 5),
-        ("feature_view", 13),
+        ("feature_view", 14),
         ("feature_view.limits", 9),
         ("project", 2),
         ("server", 7),

@@ -39,6 +39,11 @@ impl Case {
         self.view.inputs.insert(input.to_owned(), source);
     }
 
+    fn query(&mut self, text: &str, tables: &[(&str, &str)]) {
+        let tables = tables.iter().map(|(name, path)| ((*name).to_owned(), (*path).into())).collect();
+        self.source().query = Some(SourceQuery { text: text.to_owned(), tables });
+    }
+
     fn columns(&mut self, columns: &[(&str, &str, DataType)]) {
         let feature = |(name, column, data_type): &(&str, &str, DataType)| ColumnFeature {
             name: (*name).to_owned(),
@@ -80,6 +85,7 @@ fn case() -> Case {
         path: "data/transactions".into(),
         kind: SourceKind::Events,
         event_time: "event_time".to_owned(),
+        query: None,
         valid_to: None,
         created_time: Some("created_time".to_owned()),
         sequence: Some("offset".to_owned()),
@@ -197,6 +203,9 @@ const COVERED: &[Change] = &[
     ("FeatureView.limits", |c| c.view.limits = TransformLimits::default()),
     ("Source.name", |c| c.source().name.push('2')),
     ("Source.kind", |c| c.source().kind = SourceKind::Dimension),
+    ("Source.query", |c| c.query("select 1", &[("a", "data/a")])),
+    ("Source.query", |c| c.query("select 2", &[("a", "data/a")])),
+    ("Source.query", |c| c.query("select 1", &[("b", "data/a")])),
     ("Source.valid_to", |c| c.source().valid_to = Some("until".to_owned())),
     ("Source.kind", |c| c.source().kind = SourceKind::State),
     ("Source.event_time", |c| c.source().event_time = "at".to_owned()),
@@ -287,7 +296,7 @@ fn every_field_is_covered_or_left_out_on_purpose() {
         nan, instance, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {
-        name, path, kind, event_time, valid_to, created_time, sequence, event_id, retracted, timezone, partition, description,
+        name, path, query, kind, event_time, valid_to, created_time, sequence, event_id, retracted, timezone, partition, description,
     } of case.view.source.files().unwrap().as_ref()));
     fields.extend(["InputSource.view", "InputSource.feature"]);
     let mut over_a_view = case.clone();

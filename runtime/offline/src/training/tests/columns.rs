@@ -70,7 +70,7 @@ proptest! {
         }
         for (day, rows) in days.iter().enumerate() {
             // Nobody published them; one in eight has no event time, and is set aside.
-            let unpublished = rows.iter().map(|(row, _)| Row { published: None, ..row.clone() });
+            let unpublished = rows.iter().map(|(row, _)| Row { published: None, history: [None; 4], ..row.clone() });
             let rows: Vec<(Row, bool)> = unpublished.zip(rows.iter().map(|row| row.1 == 0)).collect();
             let kept: Vec<Row> = rows.iter().filter(|row| !row.1).map(|row| row.0.clone()).collect();
             publish(root.path(), &published, &format!("date=2026-01-0{}", day + 1), &kept);

@@ -26,6 +26,8 @@ pub enum Kind {
     KnownLater,
     /// The source has no created time: late rows and corrections cannot be told from what was known.
     NoCreatedTime,
+    /// The view keeps no history: what was known is overwritten by what is known now.
+    ReplacedHistory,
     /// Rows that had happened were not known yet for a large share of labels.
     NewerUnknown,
     /// Entities have rows only after their labels.
@@ -43,6 +45,7 @@ impl Kind {
             Kind::AtLabelTime => "at_label_time",
             Kind::KnownLater => "known_later",
             Kind::NoCreatedTime => "no_created_time",
+            Kind::ReplacedHistory => "replaced_history",
             Kind::NewerUnknown => "newer_unknown",
             Kind::OnlyLater => "only_later",
             Kind::DecidedByBytes => "decided_by_bytes",
@@ -85,6 +88,9 @@ impl Finding {
                     "`{view}`: its source has no created time, so late and corrected rows count from their event time on"
                 )
             }
+            Kind::ReplacedHistory => {
+                format!("`{view}`: it keeps no history (history = \"replace\"), so its rows are what is known now")
+            }
             Kind::NewerUnknown => {
                 format!("`{view}`: for {count} a row of a later event had happened and was not known yet")
             }
@@ -106,6 +112,7 @@ impl Finding {
             }
             Kind::KnownLater => "leave --ignore-created-time out",
             Kind::NoCreatedTime => "name the source's created_time, or use known_by = \"published\"",
+            Kind::ReplacedHistory => "leave history = \"replace\" out of a view that models are trained on",
             Kind::NewerUnknown => {
                 "look whether the source was loaded again and everything stamped with the time of the load"
             }
@@ -134,6 +141,7 @@ pub fn findings(report: &TrainingReport) -> Vec<Finding> {
         add(share(at_label_time, served) >= SHARE_AT_LABEL_TIME, Kind::AtLabelTime, at_label_time, served);
         add(known_later > 0, Kind::KnownLater, known_later, served);
         add(view.known_by == KnownBy::Event, Kind::NoCreatedTime, served, all);
+        add(view.replaces_history, Kind::ReplacedHistory, served, all);
         add(share(newer_unknown, all) >= SHARE_NEWER_UNKNOWN, Kind::NewerUnknown, newer_unknown, all);
         add(share(only_later, all) >= SHARE_ONLY_LATER, Kind::OnlyLater, only_later, all);
         add(share(decided_by_bytes, served) >= SHARE_DECIDED_BY_BYTES, Kind::DecidedByBytes, decided_by_bytes, served);

@@ -40,6 +40,8 @@ pub struct ViewReport {
     pub definition_hash: Digest,
     /// What counts as known.
     pub known_by: KnownBy,
+    /// Whether what was known is overwritten when a partition is computed again.
+    pub replaces_history: bool,
     /// Published files.
     pub files: u64,
     /// Their row groups.
@@ -195,6 +197,7 @@ impl ViewReport {
             digest: *digest,
             definition_hash: *definition_hash,
             known_by: view.known_by,
+            replaces_history: view.history == tandem_core::model::History::Replace,
             files: history.files().len() as u64,
             row_groups: history.row_groups(),
             row_groups_read: 0,

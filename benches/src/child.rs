@@ -17,7 +17,7 @@ use tandem_offline::{BatchOptions, BatchRequest};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::{Failure, copy, echo, registry};
+use crate::{Failure, copy, echo, registry, training};
 
 /// The quickstart's view.
 pub(crate) const RISK: &str = "transaction_risk";
@@ -52,6 +52,8 @@ pub(crate) enum Task {
     Batch,
     /// Copies the source with DataFusion.
     Copy,
+    /// Joins all views to the labels.
+    Training,
     /// Serves the view until its input ends.
     Serve,
     /// Serves the view beside one that attacks, until its input ends.
@@ -89,13 +91,14 @@ pub(crate) fn run(task: Task, arguments: &Arguments) -> Result<(), Failure> {
     let (project, threads) = (&*arguments.project, arguments.threads);
     match task {
         Task::Batch => batch(&runtime, project, &arguments.view, threads)?,
+        Task::Training => training::make(project, threads)?,
         Task::Copy => runtime.block_on(copy::run(project, threads))?,
         Task::Serve => serve_views(&runtime, project, threads, &[RISK])?,
         Task::ServeAttacked => serve_views(&runtime, project, threads, &[RISK, ATTACKS])?,
         Task::Registry => registry::serve_registered(&runtime, project, threads)?,
         Task::Echo => runtime.block_on(async { echo::serve(announced().await?, input_ends()).await })?,
     }
-    if matches!(task, Task::Batch | Task::Copy) {
+    if matches!(task, Task::Batch | Task::Copy | Task::Training) {
         let status = fs::read_to_string("/proc/self/status")?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
         let kib: u64 = peak.trim().trim_end_matches(" kB").parse()?;
@@ -104,7 +107,7 @@ pub(crate) fn run(task: Task, arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open(project: &Path, threads: usize) -> Result<Opened, Failure> {
+pub(crate) fn open(project: &Path, threads: usize) -> Result<Opened, Failure> {
     let mut opened = Opened::open(project)?;
     opened.workers = Workers::start(threads);
     Ok(opened)

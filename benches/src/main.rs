@@ -1,7 +1,7 @@
 //! What Tandem costs: every figure beside its baseline, measured in the same run, as Markdown.
 //!
 //! ```text
-//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours] [registry] [languages]
+//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours] [registry] [languages] [training]
 //! ```
 //!
 //! In the order of the table:
@@ -14,6 +14,7 @@
 //! - `neighbours`: the same view beside one that attacks, against itself alone
 //! - `registry`: a thousand views planned, registered, served, and replaced while they are served
 //! - `languages`: the example of each language built, started and called, against plain Python and pandas (`baselines/`)
+//! - `training`: point-in-time joins of several sizes, against DuckDB, Polars and pandas (`baselines/`)
 //!
 //! What they share: `race` times contenders in turns, `guests` builds and loads components, `columns` makes rows, `project` lays the quickstart
 //! out at several sizes, `child` measures in a process of its own, `tools` installs what other languages need, `markdown` writes tables.
@@ -36,6 +37,7 @@ mod project;
 mod race;
 mod registry;
 mod tools;
+mod training;
 mod transforms;
 
 use std::error::Error;
@@ -59,6 +61,9 @@ struct Arguments {
     /// Rows of the smaller batch; the larger has ten times as many
     #[arg(long, value_name = "ROWS", default_value_t = 800_000)]
     batch_rows: usize,
+    /// Rows of the largest point-in-time join, which has a tenth as many labels; tools that hold all in memory may need 200 bytes for each
+    #[arg(long, value_name = "ROWS")]
+    training_rows: Option<usize>,
     /// What a process of its own is to do; this program gives it to itself
     #[command(flatten)]
     child: child::Arguments,
@@ -80,10 +85,12 @@ enum Section {
     Registry,
     /// The common example in each language
     Languages,
+    /// Point-in-time joins
+    Training,
 }
 
 impl Section {
-    const ALL: [Section; 7] = [
+    const ALL: [Section; 8] = [
         Section::Transforms,
         Section::Crossing,
         Section::Batch,
@@ -91,6 +98,7 @@ impl Section {
         Section::Neighbours,
         Section::Registry,
         Section::Languages,
+        Section::Training,
     ];
 }
 
@@ -122,6 +130,7 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
             Section::Neighbours => neighbours::run(arguments.quick)?,
             Section::Registry => registry::run(arguments.quick)?,
             Section::Languages => languages::run(arguments.quick)?,
+            Section::Training => training::run(arguments.quick, arguments.training_rows)?,
         })?;
     }
     Ok(())

@@ -11,9 +11,7 @@ use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 use futures::stream::{self, BoxStream, StreamExt};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use tandem_core::model::{BoundView, OnError, Source};
 use tandem_core::time::{DayRange, Timestamp};
 use tandem_engine::convert::ConvertError;
@@ -34,7 +32,7 @@ const BATCHES_AHEAD: usize = 2;
 pub(crate) enum Which<'a> {
     All,
     RowGroup(usize),
-    /// Ascending, each once.
+    /// Ascending, each once, at least one.
     Rows(&'a [u64]),
 }
 
@@ -199,9 +197,8 @@ impl DirectFile {
                 builder = builder.with_row_groups(vec![group]);
             }
             Which::Rows(rows) => {
-                let total = self.footer.metadata().file_metadata().num_rows().max(0) as usize;
-                let runs = rows.chunk_by(|a, b| a + 1 == *b).map(|run| run[0] as usize..run[0] as usize + run.len());
-                builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(runs, total));
+                let (groups, selection) = footers::selection(&self.footer, rows);
+                builder = builder.with_row_groups(groups).with_row_selection(selection);
                 selected = Some(rows.to_vec());
             }
         }

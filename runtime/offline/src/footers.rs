@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
 use tandem_core::hash::Digest;
 use tandem_core::suggest::nearest;
 
@@ -136,6 +136,28 @@ fn column_types(file: &FileEntry, schema: &Schema, needed: &[&NeededColumn]) -> 
             }),
         })
         .collect()
+}
+
+/// The row groups with these rows (ascending, at least one), and where the rows lie within them: so that nothing before and behind them is looked at.
+pub(crate) fn selection(footer: &ArrowReaderMetadata, rows: &[u64]) -> (Vec<usize>, RowSelection) {
+    let (first, last) = (rows[0], rows[rows.len() - 1]);
+    let (mut groups, mut start, mut total, mut row) = (Vec::new(), 0, 0, 0);
+    for (index, group) in footer.metadata().row_groups().iter().enumerate() {
+        let end = row + group.num_rows().max(0) as u64;
+        if end > first && row <= last {
+            if groups.is_empty() {
+                start = row;
+            }
+            groups.push(index);
+            total = end - start;
+        }
+        row = end;
+    }
+    let runs = rows.chunk_by(|a, b| a + 1 == *b).map(|run| {
+        let begin = (run[0] - start) as usize;
+        begin..begin + run.len()
+    });
+    (groups, RowSelection::from_consecutive_ranges(runs, total as usize))
 }
 
 /// SHA-256 of a Parquet file's footer, as it lies in the file. Blocking.

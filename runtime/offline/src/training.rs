@@ -11,11 +11,13 @@
 //! - `joined`: one view's answers for the labels of a part; `part`: those of all views
 //! - `computed`: on-demand views over them
 //! - `output`: the columns of the training set; `write`: them into a file
+//! - `explain`: why a label got what it got
 //! - `report`: what came of it; `leakage`: what in it is suspicious
 //! - `memory`: how many labels are joined at once
 
 mod computed;
 mod error;
+pub mod explain;
 mod groups;
 mod history;
 mod joined;
@@ -189,7 +191,12 @@ impl TrainingSet {
         let none = BTreeSet::new();
         let histories = prepared.plan.stored.iter().map(|step| {
             let only = request.only_files.as_ref().map(|files| files.get(&step.view.view.id()));
-            History::open(&step.view, &request.offline_root, only.map(|files| files.unwrap_or(&none)))
+            History::open(
+                &step.view,
+                &request.offline_root,
+                only.map(|files| files.unwrap_or(&none)),
+                prepared.options.threads,
+            )
         });
         let histories = histories.collect::<Result<Vec<_>, _>>()?;
         let computing = Computing::new(&prepared.plan, functions)?;

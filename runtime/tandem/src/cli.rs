@@ -76,6 +76,8 @@ enum Command {
     Batch(commands::batch::Arguments),
     /// Give labels the features that were known at their times
     TrainingSet(commands::training_set::Arguments),
+    /// Show which row gave a label its values, and what became of the others
+    Explain(commands::explain::Arguments),
     /// Write the newest published row of each entity into the online store
     Materialize(commands::materialize::Arguments),
     /// Look entities up in the online store
@@ -211,6 +213,7 @@ pub fn main() -> ExitCode {
         Command::Import(arguments) => commands::import::run(&context, &arguments),
         Command::Batch(arguments) => commands::batch::run(&context, &arguments),
         Command::TrainingSet(arguments) => commands::training_set::run(&context, &arguments),
+        Command::Explain(arguments) => commands::explain::run(&context, &arguments),
         Command::Materialize(arguments) => commands::materialize::run(&context, &arguments),
         Command::Get(arguments) => commands::get::run(&context, &arguments),
         Command::Serve(arguments) => commands::serve::run(&context, &arguments),

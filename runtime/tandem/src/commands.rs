@@ -7,6 +7,7 @@ pub mod build;
 pub mod catalog;
 pub mod check;
 pub mod describe;
+pub mod explain;
 pub mod get;
 pub mod history;
 pub mod import;

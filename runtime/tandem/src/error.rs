@@ -421,6 +421,7 @@ impl Error {
                 TrainingError::MissingColumn { .. }
                 | TrainingError::UnknownRequestColumn { .. }
                 | TrainingError::DuplicateColumn { .. }
+                | TrainingError::NoSuchLabel { .. }
                 | TrainingError::Output { .. },
             )
             | Error::SourceUnread { .. }

@@ -2,9 +2,11 @@
 //!
 //! - `replay`: a row is what the server answers at that instant
 //! - `again`: the same bytes of a manifest, or what is missing
+//! - `explained`: why a label got what it got
 //! - `told`: what the program says
 
 mod again;
+mod explained;
 mod replay;
 mod told;
 

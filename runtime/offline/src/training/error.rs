@@ -49,6 +49,14 @@ pub enum TrainingError {
         /// The column.
         column: String,
     },
+    /// A label that there is not.
+    #[error("there is no row {row} of labels; there are {labels}, counted from 0")]
+    NoSuchLabel {
+        /// The row.
+        row: u64,
+        /// Labels.
+        labels: u64,
+    },
     /// More labels than are numbered.
     #[error("there are {labels} labels, and at most {max} can be joined at once")]
     TooManyLabels {

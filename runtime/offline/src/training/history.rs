@@ -5,6 +5,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
@@ -21,7 +22,7 @@ use tandem_core::hash::Digest;
 use tandem_core::history::RowTimes;
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::{BoundView, KnownBy};
-use tandem_core::point_in_time::{Contest, JoinRow, Rules};
+use tandem_core::point_in_time::{JoinRow, Rules};
 use tandem_core::status::is_never_valid;
 use tandem_core::time::Timestamp;
 use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
@@ -40,12 +41,25 @@ use crate::published::{check_file, list_published, micros};
 /// Bits of a row's number that count within its file.
 const ROW_BITS: u32 = 40;
 
+/// Row groups that are read at a time.
+const UNIT_ROW_GROUPS: usize = 4;
+
+/// A few row groups of a file.
+#[derive(Debug, Clone)]
+pub(super) struct Unit {
+    file: usize,
+    groups: Range<usize>,
+    rows: Range<u64>,
+}
+
 /// What is published of a view.
 #[derive(Debug)]
 pub(super) struct History {
     view: Arc<BoundView>,
     files: Vec<HistoryFile>,
     keys: usize,
+    /// Pieces that are read at the same time.
+    threads: usize,
     columns: RowColumns,
 }
 
@@ -117,6 +131,7 @@ impl History {
         view: &Arc<BoundView>,
         offline_root: &Path,
         only: Option<&BTreeSet<PathBuf>>,
+        threads: usize,
     ) -> Result<Self, OfflineError> {
         if !view.view.is_stored() {
             return Err(OfflineError::OnDemand { view: view.view.id() });
@@ -140,12 +155,18 @@ impl History {
                 format: Format::Current,
                 direct: Some(file),
             });
-            return Ok(History { view: Arc::clone(view), files: files.collect(), keys, columns: RowColumns::of(view) });
+            return Ok(History {
+                view: Arc::clone(view),
+                files: files.collect(),
+                keys,
+                threads,
+                columns: RowColumns::of(view),
+            });
         }
         let listed = list_published(view, offline_root, None)?;
         let files = listed.into_iter().flat_map(|partition| partition.files).filter(is_wanted);
         let files = files.map(open).collect::<Result<Vec<_>, OfflineError>>()?;
-        Ok(History { view: Arc::clone(view), files, keys, columns: RowColumns::of(view) })
+        Ok(History { view: Arc::clone(view), files, keys, threads, columns: RowColumns::of(view) })
     }
 
     pub(super) fn files(&self) -> &[HistoryFile] {
@@ -154,6 +175,11 @@ impl History {
 
     pub(super) fn view(&self) -> &Arc<BoundView> {
         &self.view
+    }
+
+    /// A file's path.
+    pub(super) fn path(&self, file: usize) -> &Path {
+        &self.files[file].entry.path
     }
 
     /// Row groups of all files.
@@ -175,16 +201,18 @@ impl History {
         self.files.iter().map(file).collect()
     }
 
-    /// Offers the rows of a file; `rules` are the contest's. Row groups whose events all happened after the last instant are passed over. Blocking.
+    /// Offers the rows of a unit that have a key of the labels', each with its group; `rules` are the contest's. Row groups whose events all happened
+    /// after the last instant are passed over. Blocking.
     pub(super) fn offer(
         &self,
-        file: usize,
+        unit: &Unit,
         labels: &LabelKeys,
         rules: Rules,
-        contest: &mut Contest<'_>,
+        mut to: impl FnMut(&[(u32, JoinRow)]),
         batch_rows: usize,
     ) -> Result<Offered, TrainingError> {
         let mut offered = Offered::default();
+        let file = unit.file;
         let HistoryFile { entry, footer, direct, .. } = &self.files[file];
         let Some((_, last)) = labels.instants.span() else { return Ok(offered) };
         if let Some(start) = direct.as_ref().map(DirectFile::day_start).transpose()?.flatten()
@@ -200,8 +228,8 @@ impl History {
         let join_keys = labels.join_keys();
         offered.seen.resize(labels.instants.groups(), false);
         let (mut found, mut rows) = (Found::default(), Vec::new());
-        let mut first_row = 0;
-        for group in 0..footer.metadata().num_row_groups() {
+        let mut first_row = unit.rows.start;
+        for group in unit.groups.clone() {
             let metadata = footer.metadata().row_group(group);
             let mut row = first_row;
             first_row += metadata.num_rows().max(0) as u64;
@@ -266,7 +294,7 @@ impl History {
                     };
                     rows.push((*group, offer));
                 }
-                contest.offer_all(&rows);
+                to(&rows);
                 row += batch.num_rows() as u64;
                 offered.rows += batch.num_rows() as u64;
             }
@@ -288,21 +316,54 @@ impl History {
     pub(super) fn fetch(&self, rows: &[u64], columns: &[usize]) -> Result<RecordBatch, TrainingError> {
         let schema = feature_schema(&self.view);
         let schema = Arc::new(schema.project(columns).expect("the columns are the schema's"));
-        let mut batches = Vec::new();
-        for rows in rows.chunk_by(|a, b| a >> ROW_BITS == b >> ROW_BITS) {
-            let file = (rows[0] >> ROW_BITS) as usize;
+        // Each piece lies in one file and a few of its row groups.
+        let mut pieces: Vec<&[u64]> = Vec::new();
+        for rows in rows.chunk_by(|a, b| place(*a).0 == place(*b).0) {
+            let file = place(rows[0]).0;
+            let mut rest = rows;
+            for unit in self.units_of(file) {
+                let of_unit = rest.partition_point(|row| place(*row).1 < unit.rows.end);
+                pieces.push(&rest[..of_unit]);
+                rest = &rest[of_unit..];
+            }
+        }
+        pieces.retain(|piece| !piece.is_empty());
+        let read = |piece: usize| {
+            let rows = pieces[piece];
+            let file = place(rows[0]).0;
             let rows: Vec<u64> = rows.iter().map(|row| place(*row).1).collect();
+            let mut batches = Vec::new();
             for batch in self.read(file, columns, Which::Rows(&rows), rows.len())? {
-                let batch = batch?;
                 // The reader's schema has the file's metadata.
-                let batch = batch.with_schema(Arc::clone(&schema));
+                let batch = batch?.with_schema(Arc::clone(&schema));
                 batches.push(batch.map_err(|error| self.unreadable(file, error.into()))?);
             }
             self.check_unchanged(file)?;
-        }
-        let fetched = concat_batches(&schema, &batches).map_err(|error| OfflineError::DataFusion(error.into()))?;
+            Ok(batches)
+        };
+        let batches: Vec<Vec<RecordBatch>> = in_parallel(self.threads, pieces.len(), &read)?;
+        let fetched = concat_batches(&schema, batches.iter().flatten());
+        let fetched = fetched.map_err(|error| OfflineError::DataFusion(error.into()))?;
         assert_eq!(fetched.num_rows(), rows.len(), "one row for each that was asked for");
         Ok(fetched)
+    }
+
+    /// What is read at a time: a few row groups of a file.
+    pub(super) fn units(&self) -> Vec<Unit> {
+        (0..self.files.len()).flat_map(|file| self.units_of(file)).collect()
+    }
+
+    fn units_of(&self, file: usize) -> Vec<Unit> {
+        let groups = self.files[file].footer.metadata().row_groups();
+        let mut units = Vec::new();
+        let mut first = 0;
+        for (index, groups) in groups.chunks(UNIT_ROW_GROUPS).enumerate() {
+            let rows = groups.iter().map(|group| group.num_rows().max(0) as u64).sum::<u64>();
+            let start = index * UNIT_ROW_GROUPS;
+            units.push(Unit { file, groups: start..start + groups.len(), rows: first..first + rows });
+            first += rows;
+        }
+        units
     }
 
     /// The columns of the features at these positions among the outputs.
@@ -340,8 +401,8 @@ impl History {
             Which::All => (None, None),
             Which::RowGroup(group) => (Some(vec![group]), None),
             Which::Rows(rows) => {
-                let total = self.files[file].footer.metadata().file_metadata().num_rows().max(0) as usize;
-                (None, Some(RowSelection::from_consecutive_ranges(ranges(rows), total)))
+                let (groups, selection) = footers::selection(&self.files[file].footer, rows);
+                (Some(groups), Some(selection))
             }
         };
         // Files of the first format have no history, and what is behind it lies before.
@@ -399,6 +460,40 @@ impl History {
     }
 }
 
+/// What `work` gives for each index below `count`, in their order, with so many threads.
+pub(super) fn in_parallel<T: Send>(
+    threads: usize,
+    count: usize,
+    work: &(impl Fn(usize) -> Result<T, TrainingError> + Sync),
+) -> Result<Vec<T>, TrainingError> {
+    let next = AtomicUsize::new(0);
+    let run = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return Ok(done);
+            }
+            done.push((index, work(index)?));
+        }
+    };
+    let threads = threads.clamp(1, count.max(1));
+    let parts: Vec<Result<Vec<(usize, T)>, TrainingError>> = std::thread::scope(|scope| {
+        let running: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
+        let first = run();
+        let rest = running.into_iter().map(|thread| {
+            thread.join().unwrap_or_else(|_| Err(OfflineError::Task("a reader panicked".to_owned()).into()))
+        });
+        std::iter::once(first).chain(rest).collect()
+    });
+    let mut all: Vec<(usize, T)> = Vec::with_capacity(count);
+    for part in parts {
+        all.extend(part?);
+    }
+    all.sort_by_key(|(index, _)| *index);
+    Ok(all.into_iter().map(|(_, done)| done).collect())
+}
+
 fn row_number(file: usize, row: u64) -> u64 {
     debug_assert!(row >> ROW_BITS == 0 && file < 1 << (64 - ROW_BITS));
     (file as u64) << ROW_BITS | row
@@ -407,14 +502,6 @@ fn row_number(file: usize, row: u64) -> u64 {
 /// Where a row lies: its file's position and the row there.
 pub(super) fn place(row: u64) -> (usize, u64) {
     ((row >> ROW_BITS) as usize, row & ((1 << ROW_BITS) - 1))
-}
-
-/// Rows, by their numbers in one file, as ranges.
-fn ranges(rows: &[u64]) -> impl Iterator<Item = Range<usize>> {
-    rows.chunk_by(|a, b| a + 1 == *b).map(|run| {
-        let start = run[0] as usize;
-        start..start + run.len()
-    })
 }
 
 fn value<T: arrow_array::ArrowPrimitiveType<Native = i64>>(array: &PrimitiveArray<T>, row: usize) -> Option<i64> {

@@ -38,6 +38,8 @@ pub(super) struct JoinedView {
     given: Vec<Given>,
     /// For each slot: the event time of its row, if it has one.
     event_times: Vec<Option<Timestamp>>,
+    /// For each slot: the row that won, served or not.
+    winners: Vec<Option<u64>>,
     /// The features that the plan needs, of the rows that won.
     values: RecordBatch,
     /// Of them, those that are asked for; all, if none is.
@@ -79,6 +81,7 @@ impl JoinedView {
             None => Given::NotFound,
         });
         let given = given.collect();
+        let won = winners.rows.iter().map(|(row, _)| *row).collect();
         let values = history.fetch(&rows, &history.output_columns(&step.outputs))?;
         let fetching = started.elapsed();
         shared.report(|report| {
@@ -94,7 +97,24 @@ impl JoinedView {
             asked = (0..step.outputs.len()).collect();
         }
         let Winners { event_times, ties, newer_unknown, known_later, .. } = winners;
-        Ok(JoinedView { index, keys, given, event_times, values, asked, offered, ties, newer_unknown, known_later })
+        Ok(JoinedView {
+            index,
+            keys,
+            winners: won,
+            given,
+            event_times,
+            values,
+            asked,
+            offered,
+            ties,
+            newer_unknown,
+            known_later,
+        })
+    }
+
+    /// The row that won for a label of the part, served or not.
+    pub(super) fn winner(&self, label: usize) -> Option<u64> {
+        self.winners[self.keys.slots[label]? as usize]
     }
 
     /// The features of the rows that won.
@@ -168,27 +188,24 @@ impl JoinedView {
     }
 }
 
-/// Offers all files' rows, several files at a time.
+/// Offers all rows, several units at a time.
 fn offer_all<'a>(
     history: &History,
     keys: &'a LabelKeys,
     rules: Rules,
     options: &TrainingOptions,
 ) -> Result<(Contest<'a>, Offered), TrainingError> {
-    let files = history.files().len();
+    let units = history.units();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut contest = Contest::new(&keys.instants, rules);
         let mut offered = Offered::default();
         loop {
-            let file = next.fetch_add(1, Ordering::Relaxed);
-            if file >= files {
-                return Ok((contest, offered));
-            }
-            offered += history.offer(file, keys, rules, &mut contest, options.batch_rows.max(1))?;
+            let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) else { return Ok((contest, offered)) };
+            offered += history.offer(unit, keys, rules, |rows| contest.offer_all(rows), options.batch_rows.max(1))?;
         }
     };
-    let threads = options.threads.clamp(1, files.max(1));
+    let threads = options.threads.clamp(1, units.len().max(1));
     let done: Vec<Result<(Contest<'a>, Offered), TrainingError>> = std::thread::scope(|scope| {
         let running: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let first = work();

@@ -68,6 +68,19 @@ impl Labels {
         Ok(Labels { schema, rows, from })
     }
 
+    /// The label at `row`, from 0, alone. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// A row that there is not.
+    pub fn one(&self, row: u64) -> Result<Self, TrainingError> {
+        let missing = || TrainingError::NoSuchLabel { row, labels: self.rows };
+        let index = usize::try_from(row).ok().filter(|_| row < self.rows).ok_or_else(missing)?;
+        let batch = self.batches(None, index..index + 1, 1)?.next().ok_or_else(missing)??;
+        let batch = batch.with_schema(Arc::clone(&self.schema)).map_err(|error| self.unreadable(error.into()))?;
+        Self::rows(batch)
+    }
+
     /// Their columns.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema

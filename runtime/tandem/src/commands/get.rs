@@ -98,7 +98,7 @@ fn keys(view: &BoundView, entities: &[String]) -> Result<Vec<ArrayRef>, Error> {
 }
 
 /// A word of the command line as the JSON value that the type takes.
-fn key_value(data_type: DataType, text: &str) -> Value {
+pub(super) fn key_value(data_type: DataType, text: &str) -> Value {
     match data_type {
         DataType::String | DataType::Binary | DataType::Timestamp => Value::from(text),
         // What is no JSON is left to the column's own message.

@@ -81,7 +81,7 @@ enum Deny {
     Failures,
 }
 
-fn column(text: &str) -> Result<(String, String), String> {
+pub(super) fn column(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, column)) if !name.is_empty() && !column.is_empty() => Ok((name.to_owned(), column.to_owned())),
         _ => Err("write NAME=COLUMN".to_owned()),
@@ -257,7 +257,7 @@ fn options(arguments: &Arguments) -> Options {
 }
 
 /// Columns of the labels whose type is known, by their names there. Times are left to what reads them: it knows the zone.
-fn label_types(asked: &Asked, options: &Options) -> BTreeMap<String, DataType> {
+pub(super) fn label_types(asked: &Asked, options: &Options) -> BTreeMap<String, DataType> {
     let columns = asked.plan.request.iter().filter(|column| column.data_type != DataType::Timestamp);
     let name = |name: &String| options.columns.get(name).unwrap_or(name).clone();
     columns.map(|column| (name(&column.name), column.data_type)).collect()

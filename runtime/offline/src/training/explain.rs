@@ -1,0 +1,162 @@
+//! Why a label got what it got: the rows that were there for it, and what became of each.
+
+use std::path::PathBuf;
+
+use tandem_core::model::{AsOf, KnownBy, ViewVersion};
+use tandem_core::point_in_time::{JoinRow, Rules};
+use tandem_core::status::Status;
+use tandem_core::time::{Duration, Timestamp};
+
+use super::history::place;
+use super::labels::LabelKeys;
+use super::part::Part;
+use super::{TrainingError, TrainingSet};
+
+/// What one label got of one stored view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewExplanation {
+    /// The view.
+    pub view: ViewVersion,
+    /// What its rows are joined by.
+    pub as_of: AsOf,
+    /// What counts as known.
+    pub known_by: KnownBy,
+    /// For how long a row is served.
+    pub ttl: Option<Duration>,
+    /// What the row is served as, before any default.
+    pub status: Status,
+    /// Whether the label has a key that can be looked for: no null, no NaN.
+    pub has_key: bool,
+    /// All rows of the label's entity that were read, the greatest first. Rows of row groups whose events all happened later are not.
+    pub rows: Vec<Candidate>,
+}
+
+/// A row of the label's entity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Its file.
+    pub file: PathBuf,
+    /// Its row there, from 0.
+    pub row: u64,
+    /// When it happened.
+    pub event_time: Timestamp,
+    /// When its producer knew of it.
+    pub created_time: Option<Timestamp>,
+    /// Since when Tandem has it.
+    pub published_time: Timestamp,
+    /// Its position in the source's log.
+    pub sequence: Option<i64>,
+    /// Until when it counts; None for ever.
+    pub until: Option<Timestamp>,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the label's row.
+    Won,
+    /// It would be, but is too old, or no longer valid: OUTSIDE_MAX_AGE.
+    Expired,
+    /// Another row is greater.
+    Older,
+    /// It has the times and the sequence of the row that won; that row's bytes are greater, or the same.
+    LostTie,
+    /// It had not happened.
+    Future,
+    /// It was known from then on.
+    NotKnown(Timestamp),
+    /// It counted until then.
+    Ended(Timestamp),
+}
+
+impl Verdict {
+    /// Its name in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Won => "won",
+            Verdict::Expired => "expired",
+            Verdict::Older => "older",
+            Verdict::LostTie => "lost_tie",
+            Verdict::Future => "future",
+            Verdict::NotKnown(_) => "not_known",
+            Verdict::Ended(_) => "ended",
+        }
+    }
+}
+
+impl TrainingSet {
+    /// What the label at `row` got of each stored view, in the order of the plan, by the same join. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`TrainingSet::stream`].
+    pub fn explain(&self, row: usize) -> Result<Vec<ViewExplanation>, TrainingError> {
+        let shared = &self.shared;
+        let part = Part::join(shared, row..row + 1)?;
+        let instant = shared.times[row];
+        let views = shared.request.plan.stored.iter().zip(&shared.histories).zip(&part.views);
+        let explain = |((step, history), joined): ((&_, &super::history::History), &super::joined::JoinedView)| {
+            let step: &tandem_core::feature_plan::StoredStep = step;
+            let view = &step.view.view;
+            let keys = LabelKeys::read(&shared.request, &step.keys, row..row + 1, &shared.times[row..row + 1])?;
+            let mut rules = Rules::of(view);
+            if shared.request.ignore_created_time {
+                rules.known_by = KnownBy::Event;
+            }
+            let mut rows: Vec<JoinRow> = Vec::new();
+            for unit in history.units() {
+                let take = |offered: &[(u32, JoinRow)]| rows.extend(offered.iter().map(|(_, row)| *row));
+                history.offer(&unit, &keys, rules, take, shared.request.options.batch_rows)?;
+            }
+            // The greatest first; what ties lies side by side.
+            rows.sort_by_key(|row| std::cmp::Reverse((row.event_time, row.created_time, row.sequence, row.row)));
+            let winner = joined.winner(0);
+            let status = joined.row_status(0);
+            let of_winner = rows.iter().find(|row| Some(row.row) == winner).map(rank);
+            let candidate = |row: &JoinRow| {
+                let happened = rules.happened_from(row.event_time);
+                let known = rules.there_from(row.event_time, row.created_time, row.published_time);
+                let known = known.map(|known| known.max(row.corrected_time.unwrap_or(Timestamp::MIN)));
+                let verdict = match (happened, known) {
+                    (None, _) => Verdict::Future,
+                    (Some(happened), _) if happened > instant => Verdict::Future,
+                    (_, Some(known)) if known > instant => Verdict::NotKnown(known),
+                    _ if row.until.is_some_and(|until| until <= instant) => {
+                        Verdict::Ended(row.until.unwrap_or(instant))
+                    }
+                    _ if Some(row.row) == winner && status == Status::OutsideMaxAge => Verdict::Expired,
+                    _ if Some(row.row) == winner => Verdict::Won,
+                    _ if Some(rank(row)) == of_winner => Verdict::LostTie,
+                    _ => Verdict::Older,
+                };
+                let (file, at) = place(row.row);
+                Candidate {
+                    file: history.path(file).to_owned(),
+                    row: at,
+                    event_time: row.event_time,
+                    created_time: row.created_time,
+                    published_time: row.published_time,
+                    sequence: row.sequence,
+                    until: row.until,
+                    verdict,
+                }
+            };
+            Ok(ViewExplanation {
+                view: view.id(),
+                as_of: rules.as_of,
+                known_by: rules.known_by,
+                ttl: rules.ttl,
+                status,
+                has_key: keys.slots[0].is_some(),
+                rows: rows.iter().map(candidate).collect(),
+            })
+        };
+        views.map(explain).collect()
+    }
+}
+
+fn rank(row: &JoinRow) -> (Timestamp, Option<Timestamp>, Option<i64>) {
+    (row.event_time, row.created_time, row.sequence)
+}

@@ -1,6 +1,6 @@
 //! What in a training set looks as if the future leaked into it, or as if chance had a say. Nothing here changes a value.
 
-use tandem_core::model::{KnownBy, ViewVersion};
+use tandem_core::model::{History, KnownBy, ViewVersion};
 
 use super::report::{TrainingReport, ViewReport};
 
@@ -24,10 +24,10 @@ pub enum Kind {
     AtLabelTime,
     /// Created times were ignored, and rows were joined that were not known yet.
     KnownLater,
-    /// The source has no created time: late rows and corrections cannot be told from what was known.
+    /// The source has no created time: late rows cannot be told from what was known.
     NoCreatedTime,
-    /// The view keeps no history: what was known is overwritten by what is known now.
-    ReplacedHistory,
+    /// The view replaces rows that are computed again: what was known before is gone.
+    Replaced,
     /// Rows that had happened were not known yet for a large share of labels.
     NewerUnknown,
     /// Entities have rows only after their labels.
@@ -45,7 +45,7 @@ impl Kind {
             Kind::AtLabelTime => "at_label_time",
             Kind::KnownLater => "known_later",
             Kind::NoCreatedTime => "no_created_time",
-            Kind::ReplacedHistory => "replaced_history",
+            Kind::Replaced => "replaced",
             Kind::NewerUnknown => "newer_unknown",
             Kind::OnlyLater => "only_later",
             Kind::DecidedByBytes => "decided_by_bytes",
@@ -56,7 +56,7 @@ impl Kind {
     /// Whether `--deny leakage` refuses the training set for it. What only may be, and what leaves rows out instead of letting them in, is told and
     /// not refused.
     pub fn is_denied(self) -> bool {
-        !matches!(self, Kind::NoCreatedTime | Kind::NewerUnknown | Kind::OnlyLater)
+        !matches!(self, Kind::NoCreatedTime | Kind::Replaced | Kind::NewerUnknown | Kind::OnlyLater)
     }
 }
 
@@ -84,12 +84,10 @@ impl Finding {
             Kind::AtLabelTime => format!("`{view}`: the row of {count} has the label's own time"),
             Kind::KnownLater => format!("`{view}`: the row of {count} was not known yet at the label's time"),
             Kind::NoCreatedTime => {
-                format!(
-                    "`{view}`: its source has no created time, so late and corrected rows count from their event time on"
-                )
+                format!("`{view}`: its source has no created time, so late rows count from their event time on")
             }
-            Kind::ReplacedHistory => {
-                format!("`{view}`: it keeps no history (history = \"replace\"), so its rows are what is known now")
+            Kind::Replaced => {
+                format!("`{view}`: its rows are replaced when they are computed again, so old labels see new values")
             }
             Kind::NewerUnknown => {
                 format!("`{view}`: for {count} a row of a later event had happened and was not known yet")
@@ -112,7 +110,7 @@ impl Finding {
             }
             Kind::KnownLater => "leave --ignore-created-time out",
             Kind::NoCreatedTime => "name the source's created_time, or use known_by = \"published\"",
-            Kind::ReplacedHistory => "leave history = \"replace\" out of a view that models are trained on",
+            Kind::Replaced => "leave `history = \"replace\"` out of the view, as a new version",
             Kind::NewerUnknown => {
                 "look whether the source was loaded again and everything stamped with the time of the load"
             }
@@ -141,7 +139,7 @@ pub fn findings(report: &TrainingReport) -> Vec<Finding> {
         add(share(at_label_time, served) >= SHARE_AT_LABEL_TIME, Kind::AtLabelTime, at_label_time, served);
         add(known_later > 0, Kind::KnownLater, known_later, served);
         add(view.known_by == KnownBy::Event, Kind::NoCreatedTime, served, all);
-        add(view.replaces_history, Kind::ReplacedHistory, served, all);
+        add(view.history == History::Replace, Kind::Replaced, served, all);
         add(share(newer_unknown, all) >= SHARE_NEWER_UNKNOWN, Kind::NewerUnknown, newer_unknown, all);
         add(share(only_later, all) >= SHARE_ONLY_LATER, Kind::OnlyLater, only_later, all);
         add(share(decided_by_bytes, served) >= SHARE_DECIDED_BY_BYTES, Kind::DecidedByBytes, decided_by_bytes, served);

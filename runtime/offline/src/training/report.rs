@@ -2,7 +2,7 @@
 
 use tandem_core::feature_plan::{FeaturePlan, Step};
 use tandem_core::hash::Digest;
-use tandem_core::model::{BoundView, KnownBy, ViewVersion};
+use tandem_core::model::{self, BoundView, KnownBy, ViewVersion};
 use tandem_core::time::Timestamp;
 
 use super::Phases;
@@ -40,8 +40,8 @@ pub struct ViewReport {
     pub definition_hash: Digest,
     /// What counts as known.
     pub known_by: KnownBy,
-    /// Whether what was known is overwritten when a partition is computed again.
-    pub replaces_history: bool,
+    /// What becomes of its rows when their partition is computed again.
+    pub history: model::History,
     /// Published files.
     pub files: u64,
     /// Their row groups.
@@ -197,7 +197,7 @@ impl ViewReport {
             digest: *digest,
             definition_hash: *definition_hash,
             known_by: view.known_by,
-            replaces_history: view.history == tandem_core::model::History::Replace,
+            history: view.history,
             files: history.files().len() as u64,
             row_groups: history.row_groups(),
             row_groups_read: 0,

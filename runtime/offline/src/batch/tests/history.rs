@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use arrow_array::{Array, Int64Array, TimestampMillisecondArray};
+use arrow_array::{Array, Int64Array, TimestampMicrosecondArray, TimestampMillisecondArray};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
@@ -53,6 +53,17 @@ fn run_all(view: &BoundView, source: &Path, output: &Path, runs: &[Run]) -> Vec<
 
 pub(super) fn micros(millis: i64) -> i64 {
     (NEW_YEAR + millis) * 1_000
+}
+
+/// What is suspicious about a training set with one label.
+fn findings(view: &BoundView, output: &Path) -> Vec<&'static str> {
+    let times = TimestampMicrosecondArray::from(vec![micros(30)]).with_timezone("UTC");
+    let columns: [(&str, ArrayRef); 2] =
+        [("user_id", Arc::new(Int64Array::from(vec![2]))), ("event_time", Arc::new(times))];
+    let labels = Labels::rows(RecordBatch::try_from_iter(columns).unwrap()).unwrap();
+    let set = TrainingSet::prepare(crate::training::tests::request_of(output, view, labels)).unwrap();
+    crate::training::tests::all(&set);
+    crate::training::leakage::findings(&set.report()).iter().map(|finding| finding.kind.as_str()).collect()
 }
 
 /// What labels (user, milliseconds) get: the amount.
@@ -214,6 +225,9 @@ fn a_view_may_say_that_rows_are_replaced() {
     let rows = read(&output.path().join(DAY_ONE));
     assert_eq!(history_of(&rows), [[Some(10), None, None, None, None], [Some(20), None, None, None, None]]);
     assert_eq!(joined(&view, output.path(), &[(2, 5)]), [Some(9)], "an old label sees the new value");
+    assert!(findings(&view, output.path()).contains(&"replaced"));
+    view.view.history = History::Append;
+    assert!(!findings(&view, output.path()).contains(&"replaced"));
 }
 
 /// Writes the rows of a current file as a program of format version 1 did.

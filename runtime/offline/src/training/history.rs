@@ -230,7 +230,7 @@ impl History {
         let has_created = self.view.view.source.has_created_time();
         let join_keys = labels.join_keys();
         offered.seen.resize(labels.instants.groups(), false);
-        let (mut found, mut order, mut rows) = (Found::default(), Vec::new(), Vec::new());
+        let (mut found, mut rows) = (Found::default(), Vec::new());
         let mut first_row = unit.rows.start;
         for group in unit.groups.clone() {
             let metadata = footer.metadata().row_group(group);
@@ -268,17 +268,13 @@ impl History {
                 }
                 labels.groups.find(&encoder, &mut found);
                 rows.clear();
-                // By group: what they are offered to lies in that order, and memory is walked and not jumped through.
                 let with_group = found.groups.iter().enumerate().filter(|(_, group)| **group != NONE);
-                order.clear();
-                order.extend(with_group.map(|(index, group)| u64::from(*group) << 32 | index as u64));
-                order.sort_unstable();
-                for (group, index) in order.iter().map(|packed| ((packed >> 32) as u32, *packed as u32 as usize)) {
+                for (index, group) in with_group {
                     let end = ends.and_then(|ends| value(ends, index)).map(Timestamp);
                     if events.is_null(index) || is_never_valid(Timestamp(events.value(index)), end) {
                         continue;
                     }
-                    offered.seen[group as usize] = true;
+                    offered.seen[*group as usize] = true;
                     let [corrected_time, retracted_time, superseded_time, superseded_published_time] = history
                         .map_or_else(Default::default, |columns| {
                             columns.map(|column| value(column, index).map(Timestamp))
@@ -300,7 +296,7 @@ impl History {
                         until: times.until(ends_by),
                         row: row_number(file, row + index as u64),
                     };
-                    rows.push((group, offer));
+                    rows.push((*group, offer));
                 }
                 to(&rows);
                 row += batch.num_rows() as u64;

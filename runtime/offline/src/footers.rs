@@ -32,6 +32,25 @@ impl CheckedPartition {
     /// A folder's value goes before a column of the same name inside the files, as in Hive and Spark. Between partitions types may differ:
     /// each converts to the declared types on its own, losslessly or not at all.
     pub(crate) fn check(partition: PartitionFiles, needed: &[NeededColumn]) -> Result<Self, OfflineError> {
+        let files = partition.files.clone();
+        Self::of(partition, files.iter().map(|file| read(&file.path)), needed)
+    }
+
+    /// The same for a partition of one file whose footer was read.
+    pub(crate) fn of_file(
+        partition: PartitionFiles,
+        footer: &ArrowReaderMetadata,
+        needed: &[NeededColumn],
+    ) -> Result<Self, OfflineError> {
+        Self::of(partition, std::iter::once(Ok(footer.clone())), needed)
+    }
+
+    /// `footers`: those of the partition's files, in their order.
+    fn of(
+        partition: PartitionFiles,
+        mut footers: impl Iterator<Item = Result<ArrowReaderMetadata, OfflineError>>,
+        needed: &[NeededColumn],
+    ) -> Result<Self, OfflineError> {
         let mut hive = Vec::new();
         let mut in_files = Vec::new();
         for column in needed {
@@ -41,15 +60,15 @@ impl CheckedPartition {
             }
         }
         // Optional columns go by the first file: those who write files without them write one for each partition.
-        let first = partition.files.first().map(|file| read(&file.path)).transpose()?;
+        let first = footers.next().transpose()?;
         in_files.retain(|column| {
             let there = first.as_ref().is_some_and(|footer| footer.schema().field_with_name(&column.name).is_ok());
             !column.optional || there
         });
         let mut types: Vec<ArrowType> = Vec::new();
         let mut file_rows = Vec::new();
-        for file in &partition.files {
-            let footer = read(&file.path)?;
+        for (file, footer) in partition.files.iter().zip(first.map(Ok).into_iter().chain(footers)) {
+            let footer = footer?;
             let found = column_types(file, footer.schema(), &in_files)?;
             if types.is_empty() {
                 types = found;
@@ -68,26 +87,6 @@ impl CheckedPartition {
         // Nullable whatever a file says: nulls are judged where inputs are bound. No field metadata: it may differ between files.
         let fields = in_files.iter().zip(types).map(|(column, data_type)| Field::new(&column.name, data_type, true));
         let file_schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Ok(CheckedPartition { partition, file_schema, hive, file_rows })
-    }
-
-    /// The same for a partition of one file whose footer was read.
-    pub(crate) fn of_file(
-        partition: PartitionFiles,
-        footer: &ArrowReaderMetadata,
-        needed: &[NeededColumn],
-    ) -> Result<Self, OfflineError> {
-        let (mut hive, mut in_files) = (Vec::new(), Vec::new());
-        for column in needed {
-            match partition.hive.iter().rev().find(|(name, _)| *name == column.name) {
-                Some(value) => hive.push(value.clone()),
-                None => in_files.push(column),
-            }
-        }
-        let types = column_types(&partition.files[0], footer.schema(), &in_files)?;
-        let fields = in_files.iter().zip(types).map(|(column, data_type)| Field::new(&column.name, data_type, true));
-        let file_schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let file_rows = vec![footer.metadata().file_metadata().num_rows().max(0) as u64];
         Ok(CheckedPartition { partition, file_schema, hive, file_rows })
     }
 

@@ -41,7 +41,8 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use futures::{Stream, StreamExt};
 use tandem_core::feature_plan::FeaturePlan;
-use tandem_core::model::ViewVersion;
+use tandem_core::model::{FeatureView, KnownBy, ViewVersion};
+use tandem_core::point_in_time::Rules;
 use tandem_core::time::Timestamp;
 use tandem_engine::{Transform, Workers};
 
@@ -132,6 +133,12 @@ struct Prepared {
 }
 
 impl Prepared {
+    /// What decides between a view's rows.
+    fn rules(&self, view: &FeatureView) -> Rules {
+        let rules = Rules::of(view);
+        if self.ignore_created_time { Rules { known_by: KnownBy::Event, ..rules } } else { rules }
+    }
+
     /// The label column of a column of the plan's request.
     fn label_column<'a>(&'a self, name: &'a str) -> &'a str {
         self.columns.get(name).map_or(name, String::as_str)

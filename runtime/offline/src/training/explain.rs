@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use tandem_core::model::{AsOf, KnownBy, ViewVersion};
-use tandem_core::point_in_time::{JoinRow, Rules};
+use tandem_core::point_in_time::JoinRow;
 use tandem_core::status::Status;
 use tandem_core::time::{Duration, Timestamp};
 
-use super::history::place;
-use super::labels::LabelKeys;
+use super::history::{History, place};
+use super::joined::JoinedView;
 use super::part::Part;
 use super::{TrainingError, TrainingSet};
 
@@ -96,19 +96,13 @@ impl TrainingSet {
         let shared = &self.shared;
         let part = Part::join(shared, row..row + 1)?;
         let instant = shared.times[row];
-        let views = shared.request.plan.stored.iter().zip(&shared.histories).zip(&part.views);
-        let explain = |((step, history), joined): ((&_, &super::history::History), &super::joined::JoinedView)| {
-            let step: &tandem_core::feature_plan::StoredStep = step;
-            let view = &step.view.view;
-            let keys = LabelKeys::read(&shared.request, &step.keys, row..row + 1, &shared.times[row..row + 1])?;
-            let mut rules = Rules::of(view);
-            if shared.request.ignore_created_time {
-                rules.known_by = KnownBy::Event;
-            }
+        let explain = |(history, joined): (&History, &JoinedView)| {
+            let view = &history.view().view;
+            let (keys, rules) = (joined.keys(), shared.request.rules(view));
             let mut rows: Vec<JoinRow> = Vec::new();
             for unit in history.units() {
                 let take = |offered: &[(u32, JoinRow)]| rows.extend(offered.iter().map(|(_, row)| *row));
-                history.offer(&unit, &keys, rules, take, shared.request.options.batch_rows)?;
+                history.offer(&unit, keys, rules, take, shared.request.options.batch_rows)?;
             }
             // The greatest first; what ties lies side by side.
             rows.sort_by_key(|row| std::cmp::Reverse((row.event_time, row.created_time, row.sequence, row.row)));
@@ -153,7 +147,7 @@ impl TrainingSet {
                 rows: rows.iter().map(candidate).collect(),
             })
         };
-        views.map(explain).collect()
+        shared.histories.iter().zip(&part.views).map(explain).collect()
     }
 }
 

@@ -345,7 +345,7 @@ impl History {
             self.check_unchanged(file)?;
             Ok(batches)
         };
-        let batches: Vec<Vec<RecordBatch>> = in_parallel(self.threads, pieces.len(), &read)?;
+        let batches: Vec<Vec<RecordBatch>> = in_parallel(self.threads, pieces.len(), read)?;
         let fetched = concat_batches(&schema, batches.iter().flatten());
         let fetched = fetched.map_err(|error| OfflineError::DataFusion(error.into()))?;
         assert_eq!(fetched.num_rows(), rows.len(), "one row for each that was asked for");
@@ -464,36 +464,35 @@ impl History {
     }
 }
 
-/// What `work` gives for each index below `count`, in their order, with so many threads.
-pub(super) fn in_parallel<T: Send>(
+/// What `work` gives on each of so many threads, one of them this one.
+pub(super) fn on_threads<T: Send>(
     threads: usize,
-    count: usize,
-    work: &(impl Fn(usize) -> Result<T, TrainingError> + Sync),
+    work: impl Fn() -> Result<T, TrainingError> + Sync,
 ) -> Result<Vec<T>, TrainingError> {
-    let next = AtomicUsize::new(0);
-    let run = || {
-        let mut done = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= count {
-                return Ok(done);
-            }
-            done.push((index, work(index)?));
-        }
-    };
-    let threads = threads.clamp(1, count.max(1));
-    let parts: Vec<Result<Vec<(usize, T)>, TrainingError>> = std::thread::scope(|scope| {
-        let running: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
-        let first = run();
+    let done: Vec<Result<T, TrainingError>> = std::thread::scope(|scope| {
+        let running: Vec<_> = (1..threads).map(|_| scope.spawn(&work)).collect();
+        let first = work();
         let rest = running.into_iter().map(|thread| {
             thread.join().unwrap_or_else(|_| Err(OfflineError::Task("a reader panicked".to_owned()).into()))
         });
         std::iter::once(first).chain(rest).collect()
     });
-    let mut all: Vec<(usize, T)> = Vec::with_capacity(count);
-    for part in parts {
-        all.extend(part?);
-    }
+    done.into_iter().collect()
+}
+
+/// What `work` gives for each index below `count`, in their order, with so many threads.
+fn in_parallel<T: Send>(
+    threads: usize,
+    count: usize,
+    work: impl Fn(usize) -> Result<T, TrainingError> + Sync,
+) -> Result<Vec<T>, TrainingError> {
+    let next = AtomicUsize::new(0);
+    let parts = on_threads(threads.clamp(1, count.max(1)), || {
+        let indices =
+            std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|index| *index < count);
+        indices.map(|index| Ok((index, work(index)?))).collect::<Result<Vec<_>, TrainingError>>()
+    })?;
+    let mut all: Vec<(usize, T)> = parts.into_iter().flatten().collect();
     all.sort_by_key(|(index, _)| *index);
     Ok(all.into_iter().map(|(_, done)| done).collect())
 }

@@ -14,11 +14,10 @@ use tandem_core::point_in_time::{Contest, Decided, Rules};
 use tandem_core::status::{Status, has_ended};
 use tandem_core::time::Timestamp;
 
-use super::history::{History, Offered};
+use super::history::{History, Offered, on_threads};
 use super::labels::LabelKeys;
 use super::report::TrainingReport;
 use super::{Shared, TrainingError, TrainingOptions};
-use crate::error::OfflineError;
 
 /// What a label gets: a row of the values, or why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +57,7 @@ impl JoinedView {
     pub(super) fn decide(index: usize, shared: &Shared, keys: Arc<LabelKeys>) -> Result<Self, TrainingError> {
         let (history, request) = (&shared.histories[index], &shared.request);
         let step = &request.plan.stored[index];
-        let mut rules = Rules::of(&step.view.view);
-        if request.ignore_created_time {
-            rules.known_by = KnownBy::Event;
-        }
+        let rules = request.rules(&step.view.view);
         let started = Instant::now();
         let (contest, offered) = offer_all(history, &keys, rules, &request.options)?;
         let decided = contest.decide();
@@ -110,6 +106,11 @@ impl JoinedView {
             newer_unknown,
             known_later,
         })
+    }
+
+    /// The keys of the part's labels.
+    pub(super) fn keys(&self) -> &LabelKeys {
+        &self.keys
     }
 
     /// The row that won for a label of the part, served or not.
@@ -197,27 +198,18 @@ fn offer_all<'a>(
 ) -> Result<(Contest<'a>, Offered), TrainingError> {
     let units = history.units();
     let next = AtomicUsize::new(0);
-    let work = || {
+    let threads = options.threads.clamp(1, units.len().max(1));
+    let parts = on_threads(threads, || {
         let mut contest = Contest::new(&keys.instants, rules);
         let mut offered = Offered::default();
-        loop {
-            let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) else { return Ok((contest, offered)) };
+        while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
             offered += history.offer(unit, keys, rules, |rows| contest.offer_all(rows), options.batch_rows.max(1))?;
         }
-    };
-    let threads = options.threads.clamp(1, units.len().max(1));
-    let done: Vec<Result<(Contest<'a>, Offered), TrainingError>> = std::thread::scope(|scope| {
-        let running: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let first = work();
-        let rest = running.into_iter().map(|thread| {
-            thread.join().unwrap_or_else(|_| Err(OfflineError::Task("a reader panicked".to_owned()).into()))
-        });
-        std::iter::once(first).chain(rest).collect()
-    });
-    let mut all = done.into_iter();
-    let (mut contest, mut offered) = all.next().expect("there is one thread at least")?;
-    for part in all {
-        let (theirs, rows) = part?;
+        Ok((contest, offered))
+    })?;
+    let mut all = parts.into_iter();
+    let (mut contest, mut offered) = all.next().expect("there is one thread at least");
+    for (theirs, rows) in all {
         contest.join(theirs);
         offered += rows;
     }

@@ -454,6 +454,15 @@ impl RowSession for Ratio {
     }
 }
 
+/// The set of a request for [`ratio`], with what stands in for its transform.
+fn with_ratio(request: TrainingRequest, on_demand: &BoundView) -> TrainingSet {
+    let fields = on_demand.signature.outputs.iter();
+    let fields = fields.map(|field| arrow_schema::Field::new(&field.name, field.data_type.to_arrow(), true));
+    let function: Arc<dyn RowFunction> =
+        Arc::new(Ratio(Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()))));
+    TrainingSet::prepare_with(request, BTreeMap::from([(on_demand.view.id(), function)])).unwrap()
+}
+
 #[test]
 fn views_on_demand_are_computed_of_the_labels_and_of_what_was_joined() {
     let root = tempfile::tempdir().unwrap();
@@ -470,11 +479,7 @@ fn views_on_demand_are_computed_of_the_labels_and_of_what_was_joined() {
     let mut request = request(root.path(), &stored, asked);
     request.plan = plan(&[(&on_demand, &["asked_at", "ratio"])]);
     request.columns.insert("amount".to_owned(), "eur".to_owned());
-    let fields = on_demand.signature.outputs.iter();
-    let fields = fields.map(|field| arrow_schema::Field::new(&field.name, field.data_type.to_arrow(), true));
-    let function: Arc<dyn RowFunction> =
-        Arc::new(Ratio(Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()))));
-    let set = TrainingSet::prepare_with(request, BTreeMap::from([(on_demand.view.id(), function)])).unwrap();
+    let set = with_ratio(request, &on_demand);
 
     let found = all(&set);
     let names: Vec<_> = set.schema().fields().iter().map(|field| field.name().as_str()).collect();
@@ -505,11 +510,7 @@ fn views_on_demand_read_the_defaults_of_what_was_joined() {
     let mut request = request(root.path(), &stored, RecordBatch::try_from_iter(columns).unwrap());
     request.plan = plan(&[(&on_demand, &["ratio"])]);
     request.columns = BTreeMap::from([("user_id".to_owned(), "customer".to_owned())]);
-    let fields = on_demand.signature.outputs.iter();
-    let fields = fields.map(|field| arrow_schema::Field::new(&field.name, field.data_type.to_arrow(), true));
-    let function: Arc<dyn RowFunction> =
-        Arc::new(Ratio(Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()))));
-    let set = TrainingSet::prepare_with(request, BTreeMap::from([(on_demand.view.id(), function)])).unwrap();
+    let set = with_ratio(request, &on_demand);
     let found = all(&set);
     let ratios: Vec<_> = found.column_by_name("ratio").unwrap().as_primitive::<Float64Type>().iter().collect();
     assert_eq!(ratios, [Some(0.5), Some(1.25)]);

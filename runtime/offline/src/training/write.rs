@@ -109,13 +109,14 @@ pub fn digest(path: &Path) -> Result<(Digest, u64), TrainingError> {
     }
 }
 
-/// Writes a small text file beside its target and renames it over it. Blocking.
+/// Writes a small text file beside its target and renames it over it. What runs that were killed left behind there is removed. Blocking.
 ///
 /// # Errors
 ///
 /// As [`TrainingFile::create`].
 pub fn write_text(target: &Path, text: &str) -> Result<(), TrainingError> {
     let (folder, file) = place(target)?;
+    remove_left_behind(&folder, &file);
     let staged = folder.join(format!(".{file}.{}.staged", std::process::id()));
     let write = || {
         fs::write(&staged, text)?;

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use arrow_ipc::writer::StreamWriter;
 use clap::ValueEnum;
 use futures::TryStreamExt;
+use tandem_core::model::ViewVersion;
 use tandem_core::types::DataType;
 use tandem_offline::training::leakage::{Finding, findings};
 use tandem_offline::training::{
-    TrainingError, TrainingFile, TrainingOptions, TrainingReport, TrainingRequest, TrainingSet, Written, digest,
-    write_text,
+    SourceFile, TrainingError, TrainingFile, TrainingOptions, TrainingReport, TrainingRequest, TrainingSet, Written,
+    digest, write_text,
 };
 
 use crate::cli::{Context, RunArguments};
@@ -148,28 +149,111 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         },
     };
     let set = TrainingSet::prepare(request)?;
-    let files = set.source_files()?;
     if let Some((_, manifest)) = &earlier {
-        let differences = reproduce::differences(manifest, &label_path, &files, &offline_root)?;
+        let differences = reproduce::differences(manifest, &label_path, &set.source_files()?, &offline_root)?;
         if !differences.is_empty() {
             return Err(Error::NotReproduced { differences });
         }
     }
-    let describe = |report: &TrainingReport, found: &[Finding]| -> Result<Manifest, Error> {
-        let (label_digest, bytes) = digest(&label_path)?;
+    let earlier = earlier.map(|(_, manifest)| manifest);
+    let making =
+        Making { context, arguments, opened: &opened, asked, options, label_path, offline_root, earlier, set, started };
+    if arguments.out == Path::new("-") { making.to_stdout() } else { making.to_file() }
+}
+
+/// A training set that is ready to be made.
+struct Making<'a> {
+    context: &'a Context,
+    arguments: &'a Arguments,
+    opened: &'a Opened,
+    asked: Asked,
+    options: Options,
+    label_path: PathBuf,
+    offline_root: PathBuf,
+    /// Where it is made again.
+    earlier: Option<Manifest>,
+    set: TrainingSet,
+    started: Instant,
+}
+
+impl Making<'_> {
+    fn to_stdout(&self) -> Result<(), Error> {
+        let mut stream =
+            StreamWriter::try_new(self.context.output.binary()?, self.set.schema()).map_err(stream_error)?;
+        let (report, _) = self.make(|rows| stream.write(&rows).map_err(stream_error))?;
+        // Only a whole set has its end mark: a reader of one that was denied is told by its absence.
+        stream.finish().and_then(|()| Ok(stream.get_mut().flush()?)).map_err(stream_error)?;
+        if self.arguments.explain {
+            self.context.output.note(shown::explain(&report, self.started.elapsed()));
+        }
+        Ok(())
+    }
+
+    fn to_file(&self) -> Result<(), Error> {
+        let out = &self.arguments.out;
+        // Before the join, which refuses files that change after they were listed: so these are the files that it reads.
+        let files = self.set.source_files()?;
+        let row_group_rows = self.opened.project.settings.batch.row_group_rows;
+        let mut file = TrainingFile::create(out, self.set.schema().clone(), row_group_rows)?;
+        let (report, found) = self.make(|rows| Ok(file.write(rows)?))?;
+        let mut manifest = self.manifest(&files, &report, &found)?;
+        let finished = file.finish(&[(manifest::METADATA_KEY, &manifest.text())])?;
+        let written = finished.written();
+        let then = self.earlier.as_ref().and_then(|earlier| earlier.output.as_ref());
+        if let Some(then) = then.filter(|then| then.digest != written.digest.to_string()) {
+            let differences = vec![format!("the training set was {}, and is {}", then.digest, written.digest)];
+            return Err(Error::NotReproduced { differences });
+        }
+        finished.publish()?;
+        manifest.output = Some(OutputFile { bytes: written.bytes, digest: written.digest.to_string() });
+        write_text(&manifest::path_beside(out), &manifest.text())?;
+        print(self.context, self.arguments, &manifest, &report, &written, self.started.elapsed());
+        Ok(())
+    }
+
+    /// Joins, gives the rows to `write` in their order, tells what came of it, and refuses what is denied.
+    fn make(
+        &self,
+        mut write: impl FnMut(arrow_array::RecordBatch) -> Result<(), Error>,
+    ) -> Result<(TrainingReport, Vec<Finding>), Error> {
+        let progress = self.context.output.progress("training-set");
+        progress.total(self.set.rows());
+        let bar = progress.clone();
+        let mut rows = std::pin::pin!(self.set.stream(&self.opened.workers, move |rows| bar.add(rows)));
+        futures::executor::block_on(async {
+            while let Some(batch) = rows.try_next().await? {
+                write(batch)?;
+            }
+            Ok::<_, Error>(())
+        })?;
+        progress.finish();
+        let report = self.set.report();
+        let found = findings(&report);
+        tell(self.context, &report, &found);
+        deny(self.arguments, &report, &found)?;
+        Ok((report, found))
+    }
+
+    /// `files`: those of the stored views, in the order of the plan.
+    fn manifest(
+        &self,
+        files: &[(ViewVersion, Vec<SourceFile>)],
+        report: &TrainingReport,
+        found: &[Finding],
+    ) -> Result<Manifest, Error> {
+        let (label_digest, bytes) = digest(&self.label_path)?;
         let time = |time: Option<tandem_core::time::Timestamp>| time.map(|time| time.to_string());
-        let by_view: Vec<_> = files.iter().map(|(_, files)| files.clone()).collect();
-        let (tool, registration, path) = match &earlier {
+        let (tool, registration, path) = match &self.earlier {
             // What made it first is told by the first manifest; the same set has the same manifest.
-            Some((_, manifest)) => (manifest.tool.clone(), manifest.registration, manifest.labels.path.clone()),
-            None => (tool(&opened), opened.registration(), label_path.clone()),
+            Some(manifest) => (manifest.tool.clone(), manifest.registration, manifest.labels.path.clone()),
+            None => (tool(self.opened), self.opened.registration(), self.label_path.clone()),
         };
         Ok(Manifest {
             version: manifest::VERSION,
             tool,
             registration,
-            service: asked.service.clone(),
-            options: options.clone(),
+            service: self.asked.service.clone(),
+            options: self.options.clone(),
             labels: LabelsFile {
                 path,
                 bytes,
@@ -178,71 +262,13 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
                 first_time: time(report.times.map(|times| times.0)),
                 last_time: time(report.times.map(|times| times.1)),
             },
-            features: manifest::features(&asked, report),
-            views: manifest::views(&asked, report, &by_view, &offline_root),
+            features: manifest::features(&self.asked, report),
+            views: manifest::views(&self.asked, report, files, &self.offline_root),
             leakage: found.iter().map(manifest::suspicion).collect(),
             rows: report.labels,
             output: None,
         })
-    };
-
-    let progress = context.output.progress("training-set");
-    progress.total(set.rows());
-    if arguments.out == Path::new("-") {
-        let mut stream = StreamWriter::try_new(context.output.binary()?, set.schema()).map_err(to_stdout)?;
-        make(&set, &opened, &progress, |rows| stream.write(&rows).map_err(to_stdout))?;
-        progress.finish();
-        let report = set.report();
-        let found = findings(&report);
-        tell(context, &report, &found);
-        deny(arguments, &report, &found)?;
-        // Only a whole set has its end mark: a reader of one that was denied is told by its absence.
-        stream.finish().and_then(|()| Ok(stream.get_mut().flush()?)).map_err(to_stdout)?;
-        if arguments.explain {
-            context.output.note(shown::explain(&report, started.elapsed()));
-        }
-        return Ok(());
     }
-    let mut file =
-        TrainingFile::create(&arguments.out, set.schema().clone(), opened.project.settings.batch.row_group_rows)?;
-    make(&set, &opened, &progress, |rows| Ok(file.write(rows)?))?;
-    progress.finish();
-    let report = set.report();
-    let found = findings(&report);
-    tell(context, &report, &found);
-    deny(arguments, &report, &found)?;
-    let mut manifest = describe(&report, &found)?;
-    let text = manifest.text();
-    let finished = file.finish(&[(manifest::METADATA_KEY, &text)])?;
-    let written = finished.written();
-    if let Some((_, earlier)) = &earlier
-        && let Some(then) = earlier.output.as_ref().filter(|then| then.digest != written.digest.to_string())
-    {
-        let differences = vec![format!("the training set was {}, and is {}", then.digest, written.digest)];
-        return Err(Error::NotReproduced { differences });
-    }
-    finished.publish()?;
-    manifest.output = Some(OutputFile { bytes: written.bytes, digest: written.digest.to_string() });
-    write_text(&manifest::path_beside(&arguments.out), &manifest.text())?;
-    print(context, arguments, &manifest, &report, &written, started.elapsed());
-    Ok(())
-}
-
-/// Joins, and gives the rows to `write` in their order.
-fn make(
-    set: &TrainingSet,
-    opened: &Opened,
-    progress: &crate::output::ProgressBar,
-    mut write: impl FnMut(arrow_array::RecordBatch) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let bar = progress.clone();
-    let mut rows = std::pin::pin!(set.stream(&opened.workers, move |rows| bar.add(rows)));
-    futures::executor::block_on(async {
-        while let Some(batch) = rows.try_next().await? {
-            write(batch)?;
-        }
-        Ok(())
-    })
 }
 
 fn options(arguments: &Arguments) -> Options {
@@ -320,7 +346,7 @@ fn print(
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-fn to_stdout(error: arrow_schema::ArrowError) -> Error {
+fn stream_error(error: arrow_schema::ArrowError) -> Error {
     Error::Training(TrainingError::Stream { reason: error.to_string() })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tandem_core::model::BoundView;
+use tandem_core::model::{BoundView, ViewVersion};
 use tandem_offline::training::leakage::Finding;
 use tandem_offline::training::{SourceFile, TrainingReport, ViewReport};
 
@@ -304,8 +304,13 @@ pub fn features(asked: &Asked, report: &TrainingReport) -> Vec<Feature> {
 }
 
 /// The views, with what came of them. `files`: those of the stored views, in the order of the plan.
-pub fn views(asked: &Asked, report: &TrainingReport, files: &[Vec<SourceFile>], offline_root: &Path) -> Vec<View> {
-    let stored = asked.plan.stored.iter().zip(&report.views).zip(files).map(|((step, found), files)| {
+pub fn views(
+    asked: &Asked,
+    report: &TrainingReport,
+    files: &[(ViewVersion, Vec<SourceFile>)],
+    offline_root: &Path,
+) -> Vec<View> {
+    let stored = asked.plan.stored.iter().zip(&report.views).zip(files).map(|((step, found), (_, files))| {
         let file = |file: &SourceFile| File {
             path: file.path.strip_prefix(offline_root).unwrap_or(&file.path).to_owned(),
             bytes: file.bytes,

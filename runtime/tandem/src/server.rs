@@ -6,16 +6,19 @@
 //! - `guard`: what holds for every request: its id, its slot, its deadline, its line in the log, the body of its problem
 //! - `body`: the body within its limits, media types
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
-//! - `transforms`, `features`, `services`, `views`: the routes
+//! - `deadline`, `coding`: until when a client waits, and how bodies are compressed
+//! - `transforms`, `features`, `services`, `views`: the routes; `feast`: those of Feast's clients
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
 
 mod arrow;
 mod as_of;
 mod body;
+mod coding;
 mod connections;
 mod deadline;
 mod deprecated;
+mod feast;
 mod features;
 mod guard;
 mod json;
@@ -83,11 +86,13 @@ pub fn router(state: ServerState) -> Router {
         .route("/v1/transforms/{name}", post(transforms::transform))
         .route("/v1/features", post(features::features))
         .route("/v1/services/{name}", post(services::service))
+        .route(feast::GET_ONLINE_FEATURES, post(feast::get_online_features))
         .route("/v1/views", get(views::list))
         .route("/v1/views/{name}", get(views::one))
         .route(guard::HEALTH, get(views::health))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&server), coding::compress))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&server), guard::guard))
         .with_state(server)
 }
@@ -109,7 +114,7 @@ pub async fn serve(
 
 async fn no_route(method: axum::http::Method) -> Problem {
     Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
-        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, GET /v1/views, GET /v1/views/{name} and GET /health")
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /get-online-features, GET /v1/views, GET /v1/views/{name} and GET /health")
 }
 
 async fn no_method(method: axum::http::Method) -> Problem {

@@ -35,7 +35,7 @@ pub(super) async fn features(
     Media::of_body(&head.headers, &[Media::Json])?;
     let answer_media = Media::of_answer(&head.headers, Media::Json)?;
     let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, None)?;
-    let body = body::read(&head.headers, body, &server.settings, until.instant).await?;
+    let body = body::read(&server, &head.headers, body, until.instant).await?;
     let bytes = body.clone();
     match until.run(async { server.compute(body.len(), move || request::named(&bytes)).await? }).await? {
         Named::View(_) if answer_media != Media::Json => {

@@ -48,6 +48,8 @@ kinds! {
     InvalidJson, "invalid-json", BAD_REQUEST, "The body is not valid JSON";
     /// The body is not an Arrow IPC stream that is taken.
     InvalidArrow, "invalid-arrow", BAD_REQUEST, "The body is not a valid Arrow IPC stream";
+    /// The body is not compressed as it says.
+    InvalidCoding, "invalid-coding", BAD_REQUEST, "The body is not compressed as it says";
     /// The body ended early.
     IncompleteBody, "incomplete-body", BAD_REQUEST, "The body ended too early";
     /// A path that is not UTF-8.

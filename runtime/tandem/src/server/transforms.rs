@@ -67,7 +67,7 @@ pub(super) async fn transform(
     let media = Media::of_body(&head.headers, &[Media::Json, Media::ArrowStream])?;
     let answer_media = Media::of_answer(&head.headers, media)?;
     let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, None)?;
-    let body = body::read(&head.headers, body, &server.settings, until.instant).await?;
+    let body = body::read(&server, &head.headers, body, until.instant).await?;
 
     until.run(answer(&server, &view, media, answer_media, body, &until)).await
 }

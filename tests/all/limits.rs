@@ -7,7 +7,7 @@ use std::path::Path;
 use tandem::commands::describe::COMPILED_BYTES_MAX;
 use tandem::following::{REGISTRY_POLL_MILLIS, REGISTRY_RETRY_SECONDS};
 use tandem::registry::LOCK_SECONDS_MAX;
-use tandem::server::DEPRECATED_LOG_SECONDS;
+use tandem::server::{DEPRECATED_LOG_SECONDS, SERVICES_MAX, VIEWS_MAX};
 use tandem_core::definition::{
     BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, ServerSettings, Settings, parse_settings,
 };
@@ -203,6 +203,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("registry_poll_millis", REGISTRY_POLL_MILLIS),
         ("registry_retry_seconds", REGISTRY_RETRY_SECONDS),
         ("deprecated_log_seconds", DEPRECATED_LOG_SECONDS),
+        ("metrics_views_max", VIEWS_MAX as u64),
+        ("metrics_services_max", SERVICES_MAX as u64),
     ])
 }
 

@@ -19,6 +19,7 @@
 //! - `history`: rows that are corrected or taken back, offline and online
 //! - `import`: `tandem import`
 //! - `limits`: the page of limits says what the code says
+//! - `metrics`: Prometheus, Debian's, scrapes a server and is asked what the reference asks
 
 mod authors;
 mod bad_input;
@@ -35,6 +36,7 @@ mod harness;
 mod history;
 mod import;
 mod limits;
+mod metrics;
 mod other_languages;
 mod parity;
 mod python;

@@ -8,6 +8,7 @@
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
 //! - `transforms`, `features`, `services`, `views`: the routes
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
+//! - `metrics`: what is counted and measured on the way
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
 
 mod as_of;
@@ -18,6 +19,7 @@ mod features;
 mod guard;
 mod json;
 mod live;
+mod metrics;
 mod names;
 mod problem;
 mod services;
@@ -42,6 +44,7 @@ use tandem_online::{Store, ViewId};
 
 pub use deprecated::DEPRECATED_LOG_SECONDS;
 pub use live::{Behind, Live};
+pub use metrics::{SERVICES_MAX, VIEWS_MAX};
 use problem::{Kind, Problem};
 use state::Server;
 
@@ -84,6 +87,7 @@ pub fn router(state: ServerState) -> Router {
         .route("/v1/views", get(views::list))
         .route("/v1/views/{name}", get(views::one))
         .route(guard::HEALTH, get(views::health))
+        .route(guard::METRICS, get(metrics::metrics))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&server), guard::guard))
@@ -107,7 +111,7 @@ pub async fn serve(
 
 async fn no_route(method: axum::http::Method) -> Problem {
     Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
-        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, GET /v1/views, GET /v1/views/{name} and GET /health")
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, GET /v1/views, GET /v1/views/{name}, GET /health and GET /metrics")
 }
 
 async fn no_method(method: axum::http::Method) -> Problem {

@@ -6,6 +6,7 @@ mod request;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -67,7 +68,9 @@ async fn answer(server: Arc<Server>, body: axum::body::Bytes) -> Result<Response
         .on_worker(move || {
             let bound = &looked_up.bound;
             let Some(number) = find_number(&store, bound, looked_up.store_view)? else { return Ok(None) };
+            let begin = Instant::now();
             let found = lookup(&store, number, bound, &asked.keys, asked.as_of)?;
+            looked_up.metrics.looked_up(&found, &asked.features, asked.as_of, begin.elapsed());
             let body = answer::encode(bound, &asked, &found)?;
             Ok(Some((body, found.corrupt)))
         })

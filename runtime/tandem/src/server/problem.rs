@@ -161,6 +161,11 @@ impl Problem {
     }
 }
 
+/// The status of an answer or a problem.
+pub(super) fn status_of(answered: &Result<Response, Problem>) -> StatusCode {
+    answered.as_ref().map_or_else(|problem| problem.kind.status(), Response::status)
+}
+
 /// The problem travels inside the response to the guard, which knows the request's id and writes the body.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

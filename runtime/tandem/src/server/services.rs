@@ -7,6 +7,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow_array::{ArrayRef, TimestampMicrosecondArray};
 use axum::Extension;
@@ -25,8 +26,9 @@ use tokio::time::timeout_at;
 use super::body::{self, JSON, Media};
 use super::features::{FeaturesError, accepts_json, find_number, not_materialized};
 use super::guard::{self, Deadline};
+use super::metrics::ServiceMetrics;
 use super::names;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, status_of};
 use super::state::{Server, View};
 use super::transforms::{engine_problem, no_transform, too_late};
 use crate::lookup::{Found, lookup};
@@ -39,14 +41,21 @@ pub(super) struct Service {
     stored: Vec<Arc<View>>,
     /// Those of its computed steps.
     computed: Vec<Arc<View>>,
+    pub(super) metrics: Arc<ServiceMetrics>,
 }
 
 impl Service {
-    /// The services over the views that are served; one that they do not give is told in the log.
-    pub(super) fn all(services: &[FeatureService], views: &[Arc<View>]) -> BTreeMap<String, Arc<Service>> {
+    /// The services over the views that are served, with the series of each; one that they do not give is told in the log.
+    pub(super) fn all(
+        services: &[FeatureService],
+        views: &[Arc<View>],
+        metrics: &[Arc<ServiceMetrics>],
+    ) -> BTreeMap<String, Arc<Service>> {
         let bound = views.iter().map(|view| (view.bound.view.id(), Arc::clone(&view.bound))).collect();
         let by_id = views.iter().map(|view| (view.bound.view.id(), view)).collect();
-        let make = |service: &FeatureService| match Service::new(service, &bound, &by_id) {
+        let make = |(service, metrics): (&FeatureService, &Arc<ServiceMetrics>)| match Service::new(
+            service, &bound, &by_id, metrics,
+        ) {
             Ok(made) => Some((service.name.clone(), Arc::new(made))),
             // What is registered goes together; definition files that run as they are may not.
             Err(reason) => {
@@ -54,13 +63,14 @@ impl Service {
                 None
             }
         };
-        services.iter().filter_map(make).collect()
+        services.iter().zip(metrics).filter_map(make).collect()
     }
 
     fn new(
         service: &FeatureService,
         bound: &BTreeMap<ViewVersion, Arc<BoundView>>,
         by_id: &BTreeMap<ViewVersion, &Arc<View>>,
+        metrics: &Arc<ServiceMetrics>,
     ) -> Result<Service, String> {
         let signatures = bound.iter().map(|(id, bound)| (id.clone(), &bound.signature)).collect();
         let columns = bind_service(service, &signatures)
@@ -73,7 +83,7 @@ impl Service {
         };
         let stored = plan.stored.iter().map(|step| find(&step.view)).collect::<Result<_, _>>()?;
         let computed = plan.computed.iter().map(|step| find(&step.view)).collect::<Result<_, _>>()?;
-        Ok(Service { name: service.name.clone(), plan, stored, computed })
+        Ok(Service { name: service.name.clone(), plan, stored, computed, metrics: Arc::clone(metrics) })
     }
 
     fn views(&self) -> impl Iterator<Item = &Arc<View>> {
@@ -103,11 +113,23 @@ pub(super) async fn service(
 ) -> Result<Response, Problem> {
     let Path(name) = name.map_err(|_| Problem::new(Kind::InvalidPath, "the service's name is not UTF-8"))?;
     let service = server.service(&name)?;
+    let begin = Instant::now();
+    let answered = asked(&server, &service, deadline, request).await;
+    service.metrics.answered(status_of(&answered), begin.elapsed());
+    answered
+}
+
+async fn asked(
+    server: &Server,
+    service: &Arc<Service>,
+    deadline: tokio::time::Instant,
+    request: Request,
+) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     Media::of_body(&head.headers, &[Media::Json])?;
     accepts_json(&head.headers)?;
     let body = body::read(&head.headers, body, &server.settings, deadline).await?;
-    let answered = timeout_at(deadline, answer(&server, &service, body)).await;
+    let answered = timeout_at(deadline, answer(server, service, body)).await;
     answered.unwrap_or_else(|_| Err(too_late(server.settings.request_seconds_max)))
 }
 
@@ -136,7 +158,10 @@ async fn answer(server: &Server, service: &Arc<Service>, body: axum::body::Bytes
     while let Some(inputs) = evaluation.next().map_err(internal)? {
         let view = &service.computed[inputs.step];
         let Some(on_demand) = &view.on_demand else { return Err(no_transform(view)) };
-        let outcome = on_demand.apply(inputs.batch.clone()).await.map_err(|error| engine_problem(&error))?;
+        let begin = Instant::now();
+        let outcome = on_demand.apply(inputs.batch.clone()).await;
+        view.metrics.transformed(inputs.batch.num_rows(), &outcome, begin.elapsed());
+        let outcome = outcome.map_err(|error| engine_problem(&error))?;
         evaluation.push(inputs, outcome).map_err(internal)?;
     }
     let body = encode::json(service, &evaluation, &found, as_of, rows)
@@ -159,7 +184,9 @@ fn look_up(
     for (index, (step, view)) in service.plan.stored.iter().zip(&service.stored).enumerate() {
         let Some(number) = find_number(store, &step.view, view.store_view)? else { return Ok(Err(index)) };
         let keys: Vec<ArrayRef> = step.keys.iter().map(|key| Arc::clone(&request[*key])).collect();
+        let begin = Instant::now();
         let found = lookup(store, number, &step.view, &keys, as_of)?;
+        view.metrics.looked_up(&found, &step.outputs, as_of, begin.elapsed());
         if let Some((row, reason)) = found.corrupt.first() {
             let (view, rows) = (&step.view.view, found.corrupt.len());
             tracing::error!(view = view.name, version = view.version, rows, row, reason, "stored rows are corrupt");

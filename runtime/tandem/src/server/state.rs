@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use super::as_of::Clock;
 use super::deprecated::{Notice, Uses};
 use super::live::{Live, Served};
+use super::metrics::ViewMetrics;
 use super::names;
 use super::problem::{Kind, Problem};
 use super::services::{self, Service};
@@ -39,6 +40,7 @@ pub(super) struct View {
     deprecated: Option<Notice>,
     /// The component's digest as a header has it.
     pub(super) digest: HeaderValue,
+    pub(super) metrics: Arc<ViewMetrics>,
 }
 
 /// What all requests share.
@@ -125,8 +127,9 @@ impl Server {
 }
 
 impl View {
-    pub(super) fn new(served: ServedView, registration: Option<u64>) -> Self {
+    pub(super) fn new(served: ServedView, registration: Option<u64>, metrics: Arc<ViewMetrics>) -> Self {
         View {
+            metrics,
             registration: registration.map(HeaderValue::from),
             deprecated: served.bound.view.deprecation.as_ref().map(Notice::new),
             plan: Arc::new(InputPlan::new(&served.bound)),

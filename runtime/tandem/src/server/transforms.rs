@@ -9,6 +9,7 @@ mod plan;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use axum::Extension;
@@ -110,7 +111,10 @@ async fn answer(
 
     let rows = inputs.num_rows();
     let Some(on_demand) = &view.on_demand else { return Err(no_transform(view)) };
-    let outcome = on_demand.apply(inputs).await.map_err(|error| engine_problem(&error))?;
+    let begin = Instant::now();
+    let outcome = on_demand.apply(inputs).await;
+    view.metrics.transformed(rows, &outcome, begin.elapsed());
+    let outcome = outcome.map_err(|error| engine_problem(&error))?;
 
     let (bound, bytes) = (Arc::clone(&view.bound), outcome.outputs.get_array_memory_size());
     let encoded = server

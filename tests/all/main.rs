@@ -9,6 +9,7 @@
 //! - `cli`: what the program says
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
 //! - `authors`: `tandem new`, `tandem test`
+//! - `operations`: what whoever runs a server relies on: readiness, signals, the service manager
 //! - `other_languages`: transforms in JavaScript, TypeScript and C
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
 //! - `training_sets`: labels and what was known at their times, against the server and against what was made before
@@ -37,6 +38,7 @@ mod history;
 mod import;
 mod limits;
 mod metrics;
+mod operations;
 mod other_languages;
 mod parity;
 mod python;

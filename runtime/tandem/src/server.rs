@@ -8,7 +8,7 @@
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
 //! - `transforms`, `features`, `services`, `views`: the routes
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
-//! - `metrics`: what is counted and measured on the way
+//! - `metrics`: what is counted and measured on the way; `ready`: whether requests should be sent here
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
 
 mod as_of;
@@ -22,6 +22,7 @@ mod live;
 mod metrics;
 mod names;
 mod problem;
+mod ready;
 mod services;
 mod state;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod views;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -46,6 +48,7 @@ pub use deprecated::DEPRECATED_LOG_SECONDS;
 pub use live::{Behind, Live};
 pub use metrics::{SERVICES_MAX, VIEWS_MAX};
 use problem::{Kind, Problem};
+pub use ready::READY_SECONDS_MAX;
 use state::Server;
 
 /// Work on bodies up to this size, in bytes, is done where the request is; larger ones go to a worker, so that parsing
@@ -79,7 +82,10 @@ pub struct ServerState {
 
 /// All routes.
 pub fn router(state: ServerState) -> Router {
-    let server = Arc::new(Server::new(state));
+    routes(Arc::new(Server::new(state)))
+}
+
+fn routes(server: Arc<Server>) -> Router {
     Router::new()
         .route("/v1/transforms/{name}", post(transforms::transform))
         .route("/v1/features", post(features::features))
@@ -87,6 +93,7 @@ pub fn router(state: ServerState) -> Router {
         .route("/v1/views", get(views::list))
         .route("/v1/views/{name}", get(views::one))
         .route(guard::HEALTH, get(views::health))
+        .route(guard::READY, get(ready::ready))
         .route(guard::METRICS, get(metrics::metrics))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
@@ -94,7 +101,8 @@ pub fn router(state: ServerState) -> Router {
         .with_state(server)
 }
 
-/// Serves until `shutdown` resolves; then accepts no more, and waits for requests under way up to `shutdown_seconds_max`.
+/// Serves until `shutdown` resolves. Then it is not ready any more, goes on for `shutdown_notice_seconds`, accepts no more, and waits for requests
+/// under way up to `shutdown_seconds_max`.
 ///
 /// # Errors
 /// The listener has no address.
@@ -105,13 +113,20 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let limits = connections::Limits::of(&state.settings);
     tracing::debug!(address = %listener.local_addr()?, "listening");
-    connections::serve(listener, router(state), limits, shutdown).await;
+    let server = Arc::new(Server::new(state));
+    let draining = Arc::clone(&server);
+    let shutdown = async move {
+        shutdown.await;
+        draining.readiness.drain();
+        tokio::time::sleep(Duration::from_secs(draining.settings.shutdown_notice_seconds)).await;
+    };
+    connections::serve(listener, routes(server), limits, shutdown).await;
     Ok(())
 }
 
 async fn no_route(method: axum::http::Method) -> Problem {
     Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
-        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, GET /v1/views, GET /v1/views/{name}, GET /health and GET /metrics")
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, GET /v1/views, GET /v1/views/{name}, GET /health, GET /ready and GET /metrics")
 }
 
 async fn no_method(method: axum::http::Method) -> Problem {

@@ -18,10 +18,11 @@ use super::state::Server;
 
 /// A busy server is not a dead one, and what it does is asked most then.
 pub(super) const HEALTH: &str = "/health";
+pub(super) const READY: &str = "/ready";
 pub(super) const METRICS: &str = "/metrics";
 
 /// Routes that take no slot.
-const WITHOUT_SLOT: [&str; 2] = [HEALTH, METRICS];
+const WITHOUT_SLOT: [&str; 3] = [HEALTH, READY, METRICS];
 
 /// Header of the id that a client gives, or gets.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

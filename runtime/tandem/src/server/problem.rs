@@ -87,6 +87,8 @@ kinds! {
     Internal, "internal", INTERNAL_SERVER_ERROR, "The server failed";
     /// Too much at once.
     Overloaded, "overloaded", SERVICE_UNAVAILABLE, "The server is busy";
+    /// Requests should be sent elsewhere.
+    NotReady, "not-ready", SERVICE_UNAVAILABLE, "The server is not ready";
     /// The answer was not there in time.
     DeadlineExceeded, "deadline-exceeded", GATEWAY_TIMEOUT, "The answer took too long";
 }
@@ -150,7 +152,7 @@ impl Problem {
         *response.status_mut() = self.kind.status();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if self.kind == Kind::Overloaded {
+        if matches!(self.kind, Kind::Overloaded | Kind::NotReady) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         // What is left of the body is not read, so the connection cannot serve another request.
@@ -201,7 +203,7 @@ mod tests {
     fn only_failures_of_the_server_are_5xx() {
         let server: Vec<&str> =
             Kind::ALL.iter().filter(|kind| kind.status().is_server_error()).map(|kind| kind.slug()).collect();
-        assert_eq!(server, ["internal", "overloaded", "deadline-exceeded"]);
+        assert_eq!(server, ["internal", "overloaded", "not-ready", "deadline-exceeded"]);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use super::live::{Live, Served};
 use super::metrics::ViewMetrics;
 use super::names;
 use super::problem::{Kind, Problem};
+use super::ready::Readiness;
 use super::services::{self, Service};
 use super::transforms::InputPlan;
 use super::{INLINE_BYTES_MAX, ServedView, ServerState};
@@ -51,6 +52,7 @@ pub(super) struct Server {
     pub(super) workers: Workers,
     /// One permit for each request under way.
     pub(super) slots: Arc<Semaphore>,
+    pub(super) readiness: Readiness,
     clock: fn() -> Timestamp,
     deprecated_uses: Uses,
     id_prefix: u64,
@@ -65,6 +67,7 @@ impl Server {
             deprecated_uses: Uses::default(),
             store: state.store,
             slots: Arc::new(Semaphore::new(slots)),
+            readiness: Readiness::new(),
             settings: state.settings,
             workers: state.workers,
             clock: state.clock,

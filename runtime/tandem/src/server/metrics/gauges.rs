@@ -7,6 +7,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tandem_engine::WorkersLoad;
 
 use super::families::PREFIX;
+use crate::server::ready::disk_free_bytes;
 use crate::server::state::Server;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,6 +54,10 @@ fn store_gauges(gauges: &mut Gauges, store: &tandem_online::Store) {
             return;
         }
     };
+    match disk_free_bytes(store.path()) {
+        Ok(free) => gauges.add("online_disk_free", "Bytes free on the store's disk", Some(Unit::Bytes), free),
+        Err(error) => tracing::warn!(%error, "the free space of the online store's disk cannot be read"),
+    }
     gauges.add("online_entries", "Rows in the online store, over all views", None, stats.entries);
     let help = "Bytes of the store's file that are in use or were";
     gauges.add("online_used", help, Some(Unit::Bytes), stats.used_bytes);

@@ -98,7 +98,11 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         cache: _,
         cache_bytes_max: _,
     } = EngineOptions::default();
-    let OnDemandOptions { shared_rows_max, trial, reuse } = OnDemandOptions::default();
+    let OnDemandOptions { shared_rows_max, trial, reuse, workers_max: None, breaker: None } =
+        OnDemandOptions::default()
+    else {
+        panic!("no bound and no breaker by default")
+    };
     assert_eq!((trial, reuse), (None, None), "the server turns them on, with these bounds");
     let ReuseOptions { calls_max: reused_calls_max, memory_bytes_max: reused_memory_bytes_max } =
         ReuseOptions::default();
@@ -127,6 +131,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         concurrent_requests_max,
         shutdown_notice_seconds,
         disk_free_bytes_min,
+        breaker_failures,
+        breaker_seconds,
     } = settings.server;
     let EngineSettings {
         workers,
@@ -195,6 +201,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("rows_max", rows_max as u64),
         ("request_seconds_max", request_seconds_max),
         ("shutdown_seconds_max", shutdown_seconds_max),
+        ("breaker_failures", u64::from(breaker_failures)),
+        ("breaker_seconds", breaker_seconds),
         ("concurrent_requests_max", concurrent_requests_max as u64),
         ("shutdown_notice_seconds", shutdown_notice_seconds),
         ("disk_free_bytes_min", disk_free_bytes_min),

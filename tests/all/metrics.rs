@@ -162,7 +162,10 @@ fn prometheus_scrapes_and_is_asked() {
         (r#"tandem_lookup_rows_total{view="usual", status="PRESENT"}"#, 10.0),
         (r#"tandem_lookup_rows_total{view="usual", status="OUTSIDE_MAX_AGE"}"#, 1.0),
         (r#"tandem_lookup_values_total{view="guess", status="DEFAULTED"}"#, 10.0),
-        (r#"tandem_lookup_duration_seconds_count{view="usual"}"#, 11.0),
+        ("tandem_lookup_duration_seconds_count", 11.0),
+        (r#"sum(tandem_transform_errors_total)"#, 0.0),
+        (r#"tandem_transform_circuit_open{view="ratio"}"#, 0.0),
+        (r#"tandem_worker_jobs_waiting{pool="transform"}"#, 0.0),
         (r#"tandem_feature_age_seconds_count{view="usual"}"#, 10.0),
         (r#"tandem_transform_rows_total{view="ratio"}"#, 20.0),
         (r#"tandem_transform_failed_rows_total{view="ratio"}"#, 0.0),
@@ -180,7 +183,8 @@ fn prometheus_scrapes_and_is_asked() {
         r#"tandem_transform_duration_seconds_sum{view="ratio"}"#,
         r#"tandem_feature_age_seconds_sum{view="usual"}"#,
         "tandem_online_used_bytes",
-        "tandem_worker_threads",
+        r#"tandem_worker_threads{pool="transform"}"#,
+        r#"tandem_worker_threads{pool="lookup"}"#,
     ] {
         assert!(prometheus.value(query).is_some_and(|value| value > 0.0), "{query}");
     }

@@ -66,6 +66,10 @@ pub struct ServerSettings {
     pub disk_free_bytes_min: u64,
     /// `concurrent_requests_max`: requests under way at once; more are refused with 503. Default 1,024.
     pub concurrent_requests_max: usize,
+    /// `breaker_failures`: calls of a view that fail one after the other until it is left alone. Default 20.
+    pub breaker_failures: u32,
+    /// `breaker_seconds`: how long it is left alone then, in seconds. Default 5.
+    pub breaker_seconds: u64,
 }
 
 /// `[engine]`: the WebAssembly engine and its limits. Limits of one transform are part of its view, not of these.
@@ -123,6 +127,8 @@ impl Default for ServerSettings {
             shutdown_seconds_max: 30,
             shutdown_notice_seconds: 0,
             disk_free_bytes_min: 256 << 20,
+            breaker_failures: 20,
+            breaker_seconds: 5,
             concurrent_requests_max: 1_024,
         }
     }
@@ -165,6 +171,8 @@ pub(super) const SERVER_KEYS: &[&str] = &[
     "shutdown_seconds_max",
     "shutdown_notice_seconds",
     "disk_free_bytes_min",
+    "breaker_failures",
+    "breaker_seconds",
     "concurrent_requests_max",
 ];
 pub(super) const ENGINE_KEYS: &[&str] = &[
@@ -288,6 +296,8 @@ fn server(table: &Table<'_>) -> ServerSettings {
             SECONDS_MAX,
         ),
         disk_free_bytes_min: table.integer_or("disk_free_bytes_min", defaults.disk_free_bytes_min, 0, BYTES_MAX),
+        breaker_failures: table.count_or("breaker_failures", defaults.breaker_failures as usize, 1, 1 << 20) as u32,
+        breaker_seconds: table.integer_or("breaker_seconds", defaults.breaker_seconds, 1, SECONDS_MAX),
         concurrent_requests_max: table.count_or(
             "concurrent_requests_max",
             defaults.concurrent_requests_max,

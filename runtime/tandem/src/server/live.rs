@@ -8,7 +8,7 @@ use tandem_core::model::{Alias, FeatureService};
 
 use super::ServedView;
 use super::metrics::{Measured, Metrics};
-use super::services::Service;
+use super::services::{Lists, Service};
 use super::state::View;
 
 /// All that is served at one moment.
@@ -21,6 +21,8 @@ pub(super) struct Served {
     pub(super) aliases: BTreeMap<(String, String), u32>,
     /// Feature services by name.
     pub(super) services: BTreeMap<String, Arc<Service>>,
+    /// Lists of features that were asked for.
+    pub(super) lists: Lists,
 }
 
 /// Why a newer registration is not served.
@@ -123,7 +125,7 @@ impl Served {
         views.sort_by(|a, b| a.name_and_version().cmp(&b.name_and_version()));
         let aliases = aliases.iter().map(|alias| ((alias.view.clone(), alias.name.clone()), alias.version));
         let services = Service::all(services, &views, &of_services);
-        Arc::new(Served { registration, views, aliases: aliases.collect(), services })
+        Arc::new(Served { registration, views, aliases: aliases.collect(), services, lists: Lists::default() })
     }
 }
 

@@ -73,7 +73,6 @@ pub(super) struct ViewMetrics {
 
 #[derive(Debug)]
 struct StoredMetrics {
-    seconds: Histogram,
     /// By status, in the order of [`Status::ALL`].
     rows: Vec<Counter>,
     values: Vec<Counter>,
@@ -85,8 +84,43 @@ struct ComputedMetrics {
     seconds: Histogram,
     rows: Counter,
     failed_rows: Counter,
-    errors: Counter,
+    /// By reason, in the order of [`NoOutcome::ALL`].
+    without_outcome: Vec<Counter>,
     fuel: Counter,
+}
+
+/// Why a call of a transform came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NoOutcome {
+    Deadline,
+    CircuitOpen,
+    Instances,
+    Failures,
+    Other,
+}
+
+impl NoOutcome {
+    const ALL: [NoOutcome; 5] =
+        [NoOutcome::Deadline, NoOutcome::CircuitOpen, NoOutcome::Instances, NoOutcome::Failures, NoOutcome::Other];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            NoOutcome::Deadline => "deadline",
+            NoOutcome::CircuitOpen => "circuit_open",
+            NoOutcome::Instances => "instances",
+            NoOutcome::Failures => "failures",
+            NoOutcome::Other => OTHER,
+        }
+    }
+
+    fn of(error: &EngineError) -> NoOutcome {
+        match error {
+            EngineError::CircuitOpen { .. } => NoOutcome::CircuitOpen,
+            EngineError::InstancesExhausted { .. } => NoOutcome::Instances,
+            EngineError::TooManyFailures { .. } => NoOutcome::Failures,
+            _ => NoOutcome::Other,
+        }
+    }
 }
 
 /// The series of one feature service.
@@ -167,6 +201,18 @@ impl Metrics {
         self.families.requests.get_or_create(&labels).inc();
     }
 
+    /// The entities of one request were looked up, in all views together.
+    pub(super) fn looked_up(&self, took: Duration) {
+        self.families.lookup_seconds.observe(took.as_secs_f64());
+    }
+
+    /// The series of a view that is served: `other` where it has none of its own.
+    fn labels(&self, id: &ViewVersion) -> ViewLabels {
+        let labels = ViewLabels::of(id);
+        let of_served = self.of_served.lock().unwrap_or_else(PoisonError::into_inner);
+        if of_served.views.contains_key(&labels) { labels } else { ViewLabels::other() }
+    }
+
     /// All metrics in the text format, with what is measured for this answer alone.
     fn encode(&self, of_now: &Registry) -> Result<String, std::fmt::Error> {
         let mut text = String::with_capacity(16 << 10);
@@ -181,7 +227,6 @@ impl ViewMetrics {
     fn new(families: &Families, labels: &ViewLabels, stored: bool, computed: bool) -> ViewMetrics {
         ViewMetrics {
             stored: stored.then(|| StoredMetrics {
-                seconds: families.lookup_seconds.get_or_create_owned(labels),
                 rows: families.by_status(&families.lookup_rows, labels),
                 values: families.by_status(&families.lookup_values, labels),
                 ages: families.ages.get_or_create_owned(labels),
@@ -190,7 +235,7 @@ impl ViewMetrics {
                 seconds: families.transform_seconds.get_or_create_owned(labels),
                 rows: families.transform_rows.get_or_create_owned(labels),
                 failed_rows: families.transform_failed_rows.get_or_create_owned(labels),
-                errors: families.transform_errors.get_or_create_owned(labels),
+                without_outcome: families.by_reason(labels),
                 fuel: families.transform_fuel.get_or_create_owned(labels),
             }),
         }
@@ -201,9 +246,8 @@ impl ViewMetrics {
     }
 
     /// Entities of the view were looked up, and the values of these of its outputs are served; `as_of` is the instant that was asked for.
-    pub(super) fn looked_up(&self, found: &Found, outputs: &[usize], as_of: Timestamp, took: Duration) {
+    pub(super) fn looked_up(&self, found: &Found, outputs: &[usize], as_of: Timestamp) {
         let Some(stored) = &self.stored else { return };
-        stored.seconds.observe(took.as_secs_f64());
         // Counted here first: one addition to each series, however many rows there are.
         let mut rows = [0_u64; Status::ALL.len()];
         let mut ages = stored.ages.tally();
@@ -225,18 +269,22 @@ impl ViewMetrics {
         }
     }
 
-    /// The view's transform was called for so many rows. The time is from asking for the call to its outcome, waiting for a worker included.
-    pub(super) fn transformed(&self, rows: usize, outcome: &Result<Outcome, EngineError>, took: Duration) {
+    /// The view's transform was called for so many rows; None: its time was over. The time is from asking for the call to its outcome, waiting for
+    /// a worker included.
+    pub(super) fn transformed(&self, rows: usize, outcome: &Result<Option<Outcome>, EngineError>, took: Duration) {
         let Some(computed) = &self.computed else { return };
         computed.seconds.observe(took.as_secs_f64());
         computed.rows.inc_by(rows as u64);
-        match outcome {
-            Ok(outcome) => {
+        let why = match outcome {
+            Ok(Some(outcome)) => {
                 computed.failed_rows.inc_by(outcome.failures.len() as u64);
                 computed.fuel.inc_by(outcome.fuel);
+                return;
             }
-            Err(_) => drop(computed.errors.inc()),
-        }
+            Ok(None) => NoOutcome::Deadline,
+            Err(error) => NoOutcome::of(error),
+        };
+        computed.without_outcome[why as usize].inc();
     }
 }
 

@@ -9,6 +9,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tandem_core::model::ViewVersion;
 use tandem_core::status::Status;
 
+use super::NoOutcome;
 use super::histogram::{AGE_SECONDS, Histogram, LATENCY_SECONDS};
 
 /// Beginning of every name, with `_`.
@@ -45,6 +46,20 @@ pub(super) struct StatusLabels {
 impl StatusLabels {
     fn new(of: &ViewLabels, status: Status) -> StatusLabels {
         StatusLabels { view: Arc::clone(&of.view), version: Arc::clone(&of.version), status: status.as_str() }
+    }
+}
+
+/// A version of a view, and why a call of its transform came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ReasonLabels {
+    view: Arc<str>,
+    version: Arc<str>,
+    reason: &'static str,
+}
+
+impl ReasonLabels {
+    fn new(of: &ViewLabels, reason: NoOutcome) -> ReasonLabels {
+        ReasonLabels { view: Arc::clone(&of.view), version: Arc::clone(&of.version), reason: reason.as_str() }
     }
 }
 
@@ -86,14 +101,14 @@ pub(super) struct Families {
     pub(super) request_seconds: Histograms<RouteLabels>,
     pub(super) service_requests: Family<ServiceStatusLabels, Counter>,
     pub(super) service_seconds: Histograms<ServiceLabels>,
-    pub(super) lookup_seconds: Histograms<ViewLabels>,
+    pub(super) lookup_seconds: Histogram,
     pub(super) lookup_rows: Family<StatusLabels, Counter>,
     pub(super) lookup_values: Family<StatusLabels, Counter>,
     pub(super) ages: Histograms<ViewLabels>,
     pub(super) transform_seconds: Histograms<ViewLabels>,
     pub(super) transform_rows: Family<ViewLabels, Counter>,
     pub(super) transform_failed_rows: Family<ViewLabels, Counter>,
-    pub(super) transform_errors: Family<ViewLabels, Counter>,
+    pub(super) transform_errors: Family<ReasonLabels, Counter>,
     pub(super) transform_fuel: Family<ViewLabels, Counter>,
 }
 
@@ -110,7 +125,7 @@ impl Families {
             request_seconds: Family::new_with_constructor(latencies),
             service_requests: Family::default(),
             service_seconds: Family::new_with_constructor(latencies),
-            lookup_seconds: Family::new_with_constructor(latencies),
+            lookup_seconds: latencies(),
             lookup_rows: Family::default(),
             lookup_values: Family::default(),
             ages: Family::new_with_constructor(ages),
@@ -129,7 +144,7 @@ impl Families {
         registry.register("service_requests", help, f.service_requests.clone());
         let help = "From the head of a request to a feature service to its answer";
         registry.register_with_unit("service_request_duration", help, Unit::Seconds, f.service_seconds.clone());
-        let help = "Looking the entities of one request up in one view";
+        let help = "Looking the entities of one request up, in all views together";
         registry.register_with_unit("lookup_duration", help, Unit::Seconds, f.lookup_seconds.clone());
         let help = "Entities that were looked up, by what their row is served as";
         registry.register("lookup_rows", help, f.lookup_rows.clone());
@@ -142,7 +157,7 @@ impl Families {
         registry.register("transform_rows", "Rows that transforms were asked for", f.transform_rows.clone());
         let help = "Rows for which a transform failed";
         registry.register("transform_failed_rows", help, f.transform_failed_rows.clone());
-        let help = "Calls of transforms without an outcome: too many rows failed, or no instance was free";
+        let help = "Calls of transforms without an outcome, by reason";
         registry.register("transform_errors", help, f.transform_errors.clone());
         registry.register("transform_fuel", "Fuel used, about one instruction each", f.transform_fuel.clone());
         families
@@ -153,15 +168,22 @@ impl Families {
         Status::ALL.iter().map(|status| family.get_or_create_owned(&StatusLabels::new(labels, *status))).collect()
     }
 
+    /// One counter for each reason, in the order of [`NoOutcome::ALL`].
+    pub(super) fn by_reason(&self, labels: &ViewLabels) -> Vec<Counter> {
+        let of = |reason| self.transform_errors.get_or_create_owned(&ReasonLabels::new(labels, reason));
+        NoOutcome::ALL.into_iter().map(of).collect()
+    }
+
     /// A version of a view is no longer served.
     pub(super) fn forget_view(&self, labels: &ViewLabels) {
-        for histograms in [&self.lookup_seconds, &self.ages, &self.transform_seconds] {
+        for histograms in [&self.ages, &self.transform_seconds] {
             histograms.remove(labels);
         }
-        for counters in
-            [&self.transform_rows, &self.transform_failed_rows, &self.transform_errors, &self.transform_fuel]
-        {
+        for counters in [&self.transform_rows, &self.transform_failed_rows, &self.transform_fuel] {
             counters.remove(labels);
+        }
+        for reason in NoOutcome::ALL {
+            self.transform_errors.remove(&ReasonLabels::new(labels, reason));
         }
         for counters in [&self.lookup_rows, &self.lookup_values] {
             for status in Status::ALL {

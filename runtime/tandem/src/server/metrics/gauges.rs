@@ -1,14 +1,18 @@
 //! What is so at the moment of a scrape. Measured anew for each: a gauge that cannot be measured is absent, and never an old one.
 
+use std::collections::BTreeMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use tandem_engine::WorkersLoad;
+use tandem_engine::{OnDemand, Workers, WorkersLoad};
 
-use super::families::PREFIX;
+use super::families::{PREFIX, ViewLabels};
 use crate::server::ready::disk_free_bytes;
-use crate::server::state::Server;
+use crate::server::state::{Server, View};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
@@ -26,12 +30,11 @@ pub(super) fn of_now(server: &Server) -> Registry {
     let under_way = max.saturating_sub(server.slots.available_permits());
     gauges.add("http_requests_in_flight", "Requests under way", None, under_way);
     gauges.add("http_requests_in_flight_max", "The limit concurrent_requests_max", None, max);
-    gauges.add("worker_threads", "Worker threads", None, server.workers.threads());
-    let WorkersLoad { busy, waiting } = server.workers.load();
-    gauges.add("worker_threads_busy", "Worker threads that run a job", None, busy);
-    gauges.add("worker_jobs_waiting", "Jobs that wait for a worker thread", None, waiting);
 
     let served = server.live.served();
+    let transforms = served.views.iter().find_map(|view| view.on_demand.as_ref());
+    worker_gauges(&mut gauges, &server.workers, transforms.map(OnDemand::workers));
+    view_gauges(&mut gauges, server, &served.views);
     gauges.add("views_served", "Versions of views that are served", None, served.views.len());
     gauges.add("services_served", "Feature services that are served", None, served.services.len());
     if let Some(registration) = served.registration {
@@ -44,6 +47,38 @@ pub(super) fn of_now(server: &Server) -> Registry {
         store_gauges(&mut gauges, store);
     }
     gauges.registry
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    pool: &'static str,
+}
+
+/// `lookup`: look-ups and large bodies; `transform`: calls of transforms.
+fn worker_gauges(gauges: &mut Gauges, lookups: &Workers, transforms: Option<&Workers>) {
+    let pools = [("lookup", Some(lookups)), ("transform", transforms)];
+    let pools = pools.into_iter().filter_map(|(pool, workers)| Some((PoolLabels { pool }, workers?)));
+    let pools: Vec<_> = pools.map(|(labels, workers)| (labels, workers.threads(), workers.load())).collect();
+    let all = |of: fn(usize, WorkersLoad) -> usize| {
+        pools.iter().map(move |(labels, threads, load)| (labels.clone(), of(*threads, *load)))
+    };
+    gauges.add_each("worker_threads", "Worker threads", all(|threads, _| threads));
+    gauges.add_each("worker_threads_busy", "Worker threads that run a job", all(|_, load| load.busy));
+    gauges.add_each("worker_jobs_waiting", "Jobs that wait for a worker thread", all(|_, load| load.waiting));
+}
+
+fn view_gauges(gauges: &mut Gauges, server: &Server, views: &[Arc<View>]) {
+    let mut of_views: BTreeMap<ViewLabels, (usize, usize)> = BTreeMap::new();
+    for view in views {
+        let Some(on_demand) = &view.on_demand else { continue };
+        let (waiting, open) = of_views.entry(server.live.metrics().labels(&view.bound.view.id())).or_default();
+        *waiting += on_demand.waiting();
+        *open += usize::from(on_demand.is_open());
+    }
+    let waiting = of_views.iter().map(|(labels, (waiting, _))| (labels.clone(), *waiting));
+    gauges.add_each("transform_requests_waiting", "Requests that wait for a call of the transform", waiting);
+    let open = of_views.iter().map(|(labels, (_, open))| (labels.clone(), *open));
+    gauges.add_each("transform_circuit_open", "1 while the transform is left alone because it keeps failing", open);
 }
 
 fn store_gauges(gauges: &mut Gauges, store: &tandem_online::Store) {
@@ -72,6 +107,17 @@ struct Gauges {
 }
 
 impl Gauges {
+    fn add_each<L>(&mut self, name: &str, help: &str, values: impl Iterator<Item = (L, usize)>)
+    where
+        L: Clone + Hash + Eq + EncodeLabelSet + std::fmt::Debug + Send + Sync + 'static,
+    {
+        let family = Family::<L, Gauge>::default();
+        for (labels, value) in values {
+            family.get_or_create(&labels).set(value.try_into().unwrap_or(i64::MAX));
+        }
+        self.registry.register(name, help, family);
+    }
+
     fn add(&mut self, name: &str, help: &str, unit: Option<Unit>, value: impl TryInto<i64>) {
         let gauge: Gauge = Gauge::default();
         gauge.set(value.try_into().unwrap_or(i64::MAX));

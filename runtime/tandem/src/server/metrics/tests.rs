@@ -54,7 +54,7 @@ fn found() -> Found {
 fn a_lookup_counts_rows_values_and_ages() {
     let metrics = Metrics::new();
     let (views, _) = metrics.replace(&[measured("risk", 2)], &[]);
-    views[0].looked_up(&found(), &[0], NOW, Duration::from_millis(3));
+    views[0].looked_up(&found(), &[0], NOW);
     let text = text(&metrics);
     let view = r#"view="risk",version="2""#;
     for (name, status, expected) in [
@@ -75,19 +75,41 @@ fn a_lookup_counts_rows_values_and_ages() {
         [0., 1., 2., 2.]
     );
     assert_eq!(value(&text, &format!("tandem_feature_age_seconds_sum{{{view}}}")), Some(7_230.0));
-    assert_eq!(value(&text, &format!("tandem_lookup_duration_seconds_sum{{{view}}}")), Some(0.003));
+    metrics.looked_up(Duration::from_millis(3));
+    assert_eq!(value(&super::tests::text(&metrics), "tandem_lookup_duration_seconds_sum"), Some(0.003));
+}
+
+#[test]
+fn calls_that_come_to_nothing_have_a_reason() {
+    let metrics = Metrics::new();
+    let (views, _) = metrics.replace(&[measured("risk", 2)], &[]);
+    let open = || Err(EngineError::CircuitOpen { failures: 1, seconds: 1 });
+    for outcome in [Ok(None), open(), open(), Err(EngineError::Inputs("x".to_owned()))] {
+        views[0].transformed(10, &outcome, Duration::from_millis(1));
+    }
+    let text = text(&metrics);
+    let series = |reason: &str| {
+        value(&text, &format!(r#"tandem_transform_errors_total{{view="risk",version="2",reason="{reason}"}}"#)).unwrap()
+    };
+    let reasons = ["deadline", "circuit_open", "instances", "failures", "other"];
+    assert_eq!(reasons.map(series), [1.0, 2.0, 0.0, 0.0, 1.0]);
+    assert_eq!(value(&text, r#"tandem_transform_rows_total{view="risk",version="2"}"#), Some(40.0));
+    for reason in NoOutcome::ALL {
+        assert_eq!(NoOutcome::ALL[reason as usize], reason);
+    }
+    assert!(Status::ALL.iter().enumerate().all(|(index, status)| *status as usize == index));
 }
 
 #[test]
 fn what_is_still_served_goes_on_and_the_rest_is_gone() {
     let metrics = Metrics::new();
     let (views, services) = metrics.replace(&[measured("risk", 1), measured("spend", 1)], &["fraud", "old"]);
-    views[0].looked_up(&found(), &[], NOW, Duration::ZERO);
+    views[0].looked_up(&found(), &[], NOW);
     let answered = |service: &ServiceMetrics| service.answered(StatusCode::OK, Duration::ZERO);
     services.iter().for_each(|service| answered(service));
     let (again, services_again) = metrics.replace(&[measured("spend", 2), measured("risk", 1)], &["fraud"]);
-    again[1].looked_up(&found(), &[], NOW, Duration::ZERO);
-    views[1].looked_up(&found(), &[], NOW, Duration::ZERO);
+    again[1].looked_up(&found(), &[], NOW);
+    views[1].looked_up(&found(), &[], NOW);
     services.iter().chain(&services_again).for_each(|service| answered(service));
     let text = text(&metrics);
     let rows = |view: &str| {
@@ -109,11 +131,11 @@ fn there_is_a_bound_on_series() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (of_views, of_services) = metrics.replace(&views, &names);
     assert_eq!((of_views.len(), of_services.len()), (views.len(), names.len()));
-    of_views.iter().for_each(|view| view.looked_up(&found(), &[], NOW, Duration::ZERO));
+    of_views.iter().for_each(|view| view.looked_up(&found(), &[], NOW));
     of_services.iter().for_each(|service| service.answered(StatusCode::OK, Duration::ZERO));
     let text = text(&metrics);
     let series = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
-    assert_eq!(series("tandem_lookup_duration_seconds_sum"), VIEWS_MAX + 1);
+    assert_eq!(series("tandem_feature_age_seconds_sum"), VIEWS_MAX + 1);
     assert_eq!(series("tandem_service_requests_total"), SERVICES_MAX + 1);
     let rows = |view: &str, version: &str| {
         value(&text, &format!(r#"tandem_lookup_rows_total{{view="{view}",version="{version}",status="PRESENT"}}"#))
@@ -145,7 +167,7 @@ fn every_metric_is_in_the_reference() {
     let folder = tempfile::tempdir().unwrap();
     let live = Live::new(Some(7), vec![], &[], &[]);
     let (views, services) = live.metrics().replace(&[measured("risk", 1)], &["fraud"]);
-    views[0].looked_up(&found(), &[0], NOW, Duration::ZERO);
+    views[0].looked_up(&found(), &[0], NOW);
     services[0].answered(StatusCode::OK, Duration::ZERO);
     live.metrics().answered("/health".to_owned(), &Method::GET, StatusCode::OK, Duration::ZERO);
     let server = Server::new(ServerState {
@@ -172,8 +194,15 @@ fn every_metric_is_in_the_reference() {
         let cells: Vec<String> = line.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
         (cells[0].clone(), (cells[1].clone(), cells[2].clone()))
     });
-    assert_eq!(rows.collect::<BTreeMap<_, _>>(), told);
-    let of_view = text.lines().filter(|line| line.contains("view=\"risk\",version=\"1\"")).count();
+    let mut rows: BTreeMap<_, _> = rows.collect();
+    // These need a component; `tests/all/metrics.rs` has some.
+    let of_components = ["tandem_transform_requests_waiting", "tandem_transform_circuit_open"];
+    for name in of_components {
+        assert_eq!(rows.remove(name), Some(("gauge".to_owned(), "view, version".to_owned())));
+    }
+    assert_eq!(rows, told);
+    let of_view =
+        text.lines().filter(|line| line.contains("view=\"risk\",version=\"1\"")).count() + of_components.len();
     assert!(page.contains(&format!("a version of a view has at most {of_view} series")), "{of_view}");
     let of_service =
         text.lines().filter(|line| line.contains("service=\"fraud\"") && !line.contains("status=")).count();

@@ -6,6 +6,7 @@ mod request;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -65,12 +66,15 @@ async fn one_view(server: Arc<Server>, view: &str, body: Bytes) -> Result<Respon
     };
 
     // Lookups block, though not for long, and a read transaction must not live across an await.
-    let (looked_up, rows) = (Arc::clone(&view), asked.rows);
+    let (looked_up, rows, live) = (Arc::clone(&view), asked.rows, server.live.clone());
     let answered = server
         .on_worker(move || {
             let bound = &looked_up.bound;
             let Some(number) = find_number(&store, bound, looked_up.store_view)? else { return Ok(None) };
+            let begin = Instant::now();
             let found = lookup(&store, number, bound, &asked.keys, asked.as_of)?;
+            live.metrics().looked_up(begin.elapsed());
+            looked_up.metrics.looked_up(&found, &asked.features, asked.as_of);
             let body = answer::encode(bound, &asked, &found)?;
             Ok(Some((body, found.corrupt)))
         })

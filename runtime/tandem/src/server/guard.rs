@@ -17,8 +17,13 @@ use super::feast;
 use super::problem::{Kind, Problem};
 use super::state::Server;
 
-/// The route that takes no slot: a busy server is not a dead one.
+/// A busy server is not a dead one, and what it does is asked most then.
 pub(super) const HEALTH: &str = "/health";
+pub(super) const READY: &str = "/ready";
+pub(super) const METRICS: &str = "/metrics";
+
+/// Routes that take no slot.
+const WITHOUT_SLOT: [&str; 3] = [HEALTH, READY, METRICS];
 
 /// Header of the id that a client gives, or gets.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -60,7 +65,8 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
     }
 
     let status = response.status();
-    let micros = started.elapsed().as_micros() as u64;
+    let took = started.elapsed();
+    let micros = took.as_micros() as u64;
     let problem = problem.map(|problem| problem.kind.slug());
     macro_rules! log {
         ($level:ident) => {
@@ -72,13 +78,14 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
     } else {
         log!(info)
     }
+    server.live.metrics().answered(route, &method, status, took);
     response
 }
 
 /// The route's answer, if there is a slot for it.
 async fn answer(server: &Server, route: &str, started: Instant, mut request: Request, next: Next) -> Response {
     let max = server.settings.concurrent_requests_max;
-    let slot = (route != HEALTH).then(|| Arc::clone(&server.slots).try_acquire_owned());
+    let slot = (!WITHOUT_SLOT.contains(&route)).then(|| Arc::clone(&server.slots).try_acquire_owned());
     if let Some(Err(_)) = slot {
         return Problem::new(Kind::Overloaded, format!("{max} requests are under way"))
             .with("limit", "concurrent_requests_max")

@@ -8,6 +8,7 @@ mod plan;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use axum::Extension;
@@ -97,9 +98,10 @@ async fn answer(
 
     let rows = inputs.num_rows();
     let Some(on_demand) = &view.on_demand else { return Err(no_transform(view)) };
-    let called =
-        on_demand.apply_until(inputs, sleep_until(until.instant)).await.map_err(|error| engine_problem(&error))?;
-    let outcome = called.ok_or_else(|| until.problem())?;
+    let begin = Instant::now();
+    let called = on_demand.apply_until(inputs, sleep_until(until.instant)).await;
+    view.metrics.transformed(rows, &called, begin.elapsed());
+    let outcome = called.map_err(|error| engine_problem(&error))?.ok_or_else(|| until.problem())?;
 
     let (bound, bytes) = (Arc::clone(&view.bound), outcome.outputs.get_array_memory_size());
     let encoded = server

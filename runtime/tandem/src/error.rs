@@ -436,7 +436,14 @@ impl Error {
             | Error::NotRegistered { .. }
             | Error::NothingRegistered { .. }
             | Error::Registry(RegistryError::NoSuchRegistration { .. }) => 2,
-            Error::Parity { .. } | Error::Denied { .. } | Error::NotReproduced { .. } | Error::ChecksFailed { .. } => 3,
+            Error::Parity { .. }
+            | Error::Denied { .. }
+            | Error::NotReproduced { .. }
+            | Error::ChecksFailed { .. }
+            | Error::Offline(OfflineError::ContractBroken { .. } | OfflineError::ContractType { .. })
+            | Error::Training(TrainingError::Offline(
+                OfflineError::ContractBroken { .. } | OfflineError::ContractType { .. },
+            )) => 3,
             Error::Plan { .. } => 4,
             _ => 1,
         }

@@ -167,7 +167,9 @@ impl JoinedView {
         report.rows_read += self.offered.rows;
         report.rows_without_key += self.offered.null_keys;
         report.rows_without_created_time += self.offered.null_created;
-        report.rows_set_aside += self.offered.set_aside;
+        // Each part reads the same rows; the one with the last label reads all that any of them does.
+        report.rows_set_aside = report.rows_set_aside.max(self.offered.set_aside);
+        report.rows_breaking_contract = report.rows_breaking_contract.max(self.offered.broken);
         for (label, time) in times.iter().enumerate() {
             let slot = self.keys.slots[label].map(|slot| slot as usize);
             match self.status(label) {

@@ -56,6 +56,8 @@ pub struct ViewReport {
     pub rows_without_created_time: u64,
     /// Rows of a view of columns that are set aside: without an event time, or with a value that does not convert.
     pub rows_set_aside: u64,
+    /// Of them, rows that break the contract of the source.
+    pub rows_breaking_contract: u64,
     /// Rows whose values were read, over all parts.
     pub rows_fetched: u64,
     /// Distinct keys and instants of the labels, over all parts.
@@ -205,6 +207,7 @@ impl ViewReport {
             rows_without_key: 0,
             rows_without_created_time: 0,
             rows_set_aside: 0,
+            rows_breaking_contract: 0,
             rows_fetched: 0,
             slots: 0,
             present: 0,

@@ -20,6 +20,7 @@ use tandem_offline::training::{
 
 use crate::cli::{Context, RunArguments};
 use crate::error::Error;
+use crate::output::grouped;
 use crate::project::Opened;
 use crate::training::manifest::{self, LabelsFile, Manifest, Options, OutputFile, Tool};
 use crate::training::{Asked, labels, reproduce};
@@ -304,6 +305,14 @@ fn tell(context: &Context, report: &TrainingReport, found: &[Finding]) {
         } else {
             context.output.note(format!("note: {}; {}", finding.message(), finding.hint()));
         }
+    }
+    for view in report.views.iter().filter(|view| view.rows_set_aside > 0) {
+        let broken = match view.rows_breaking_contract {
+            0 => String::new(),
+            count => format!(", of them rows that break the contract of the source: {}", grouped(count)),
+        };
+        let count = grouped(view.rows_set_aside);
+        context.output.warning(format!("`{}`: rows set aside: {count}{broken}", view.view));
     }
     for view in report.computed.iter().filter(|view| view.failed > 0) {
         let first = view.first_failure.as_ref().map(|(row, message)| format!("; labels row {row}: {message}"));

@@ -159,6 +159,12 @@ pub struct View {
     /// The first label for which it failed, and why.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub first_failure: Option<Failure>,
+    /// Rows that were read and set aside: without an event time, with a value that does not convert, or breaking the source's contract; None on demand.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rows_set_aside: Option<u64>,
+    /// Of them, rows that break the contract.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rows_breaking_contract: Option<u64>,
     /// The files whose rows could be joined.
     pub files: Vec<File>,
 }
@@ -318,7 +324,14 @@ pub fn views(
             footer: file.footer.to_string(),
         };
         let files = files.iter().map(file).collect();
-        View { files, labels: counts(found), join: Some(join(&step.view)), ..view(&step.view, "stored") }
+        View {
+            files,
+            labels: counts(found),
+            join: Some(join(&step.view)),
+            rows_set_aside: Some(found.rows_set_aside),
+            rows_breaking_contract: Some(found.rows_breaking_contract),
+            ..view(&step.view, "stored")
+        }
     });
     let computed = asked.plan.computed.iter().zip(&report.computed).map(|(step, found)| {
         let counts = [("present", found.present), ("null_value", found.null_value), ("transform_error", found.failed)];
@@ -340,6 +353,8 @@ fn view(bound: &BoundView, kind: &str) -> View {
         join: None,
         labels: BTreeMap::new(),
         first_failure: None,
+        rows_set_aside: None,
+        rows_breaking_contract: None,
         files: Vec::new(),
     }
 }

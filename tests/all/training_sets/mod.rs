@@ -2,10 +2,12 @@
 //!
 //! - `replay`: a row is what the server answers at that instant
 //! - `again`: the same bytes of a manifest, or what is missing
+//! - `checked`: checks of views, over what labels got
 //! - `explained`: why a label got what it got
 //! - `told`: what the program says
 
 mod again;
+mod checked;
 mod explained;
 mod replay;
 mod told;

@@ -27,6 +27,7 @@ mod authors;
 mod bad_input;
 mod cli;
 mod columns;
+mod contracts;
 mod crash;
 mod docs;
 mod edges;

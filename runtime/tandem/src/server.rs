@@ -5,6 +5,7 @@
 //! - `connections`: accepts, bounds and drains connections
 //! - `guard`: what holds for every request: its id, its slot, its deadline, its line in the log, the body of its problem
 //! - `body`: the body within its limits, media types
+//! - `limits`: how much may be asked for, and how much may wait
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
 //! - `transforms`, `features`, `services`, `views`: the routes
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
@@ -20,6 +21,7 @@ mod deprecated;
 mod features;
 mod guard;
 mod json;
+mod limits;
 mod live;
 mod metrics;
 mod names;

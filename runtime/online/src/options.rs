@@ -3,6 +3,30 @@
 /// Smallest map that an environment is opened with, in bytes; LMDB itself takes more where the data needs it.
 pub const MAP_BYTES_MIN: usize = 1 << 20;
 
+/// What a commit waits for before what it wrote is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fsync {
+    /// Until data and root are on disk: what is acknowledged survives a power cut.
+    #[default]
+    Always,
+    /// Until the data is on disk; the root that names it follows with the next commit. A power cut may undo the last commit, never damage the store,
+    /// and the end of the process undoes nothing.
+    Data,
+}
+
+impl Fsync {
+    /// Every variant.
+    pub const ALL: [Fsync; 2] = [Fsync::Always, Fsync::Data];
+
+    /// Its word in `tandem.toml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fsync::Always => "always",
+            Fsync::Data => "data",
+        }
+    }
+}
+
 /// Limits of a store. The defaults suit a server; a limit that is crossed ends in an error that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
@@ -21,6 +45,8 @@ pub struct StoreOptions {
     pub key_bytes_max: usize,
     /// `row_bytes_max`: canonical bytes of one row.
     pub row_bytes_max: usize,
+    /// `fsync`: what a commit waits for.
+    pub fsync: Fsync,
     /// `queue_batches_max`: batches that wait for the writer before a caller waits (or is refused, see [`crate::Writer::try_submit`]).
     pub queue_batches_max: usize,
 }
@@ -35,6 +61,7 @@ impl Default for StoreOptions {
             batch_bytes_max: 64 << 20,
             key_bytes_max: 64 << 10,
             row_bytes_max: 16 << 20,
+            fsync: Fsync::Always,
             queue_batches_max: 64,
         }
     }

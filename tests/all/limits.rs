@@ -98,7 +98,11 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         cache: _,
         cache_bytes_max: _,
     } = EngineOptions::default();
-    let OnDemandOptions { shared_rows_max, trial, reuse } = OnDemandOptions::default();
+    let OnDemandOptions { shared_rows_max, trial, reuse, workers_max: None, breaker: None } =
+        OnDemandOptions::default()
+    else {
+        panic!("no bound and no breaker by default")
+    };
     assert_eq!((trial, reuse), (None, None), "the server turns them on, with these bounds");
     let ReuseOptions { calls_max: reused_calls_max, memory_bytes_max: reused_memory_bytes_max } =
         ReuseOptions::default();
@@ -125,6 +129,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         request_seconds_max,
         shutdown_seconds_max,
         concurrent_requests_max,
+        breaker_failures,
+        breaker_seconds,
     } = settings.server;
     let EngineSettings {
         workers,
@@ -193,6 +199,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("rows_max", rows_max as u64),
         ("request_seconds_max", request_seconds_max),
         ("shutdown_seconds_max", shutdown_seconds_max),
+        ("breaker_failures", u64::from(breaker_failures)),
+        ("breaker_seconds", breaker_seconds),
         ("concurrent_requests_max", concurrent_requests_max as u64),
         ("rows_per_call", rows_per_call as u64),
         ("row_group_rows", row_group_rows as u64),

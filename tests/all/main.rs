@@ -11,6 +11,7 @@
 //! - `authors`: `tandem new`, `tandem test`
 //! - `other_languages`: transforms in JavaScript, TypeScript and C
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
+//! - `serving`: features asked for over HTTP, in time and too late
 //! - `training_sets`: labels and what was known at their times, against the server and against what was made before
 //! - `verify`: proof before going live, against guests that cheat
 //! - `python`: transforms in Python
@@ -40,5 +41,6 @@ mod parity;
 mod python;
 mod queries;
 mod registry;
+mod serving;
 mod training_sets;
 mod verify;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub use check::{Allowed, Check, CheckAction, Expected};
 pub use column::ColumnFeature;
 pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
-pub use service::{Alias, FeatureService, ServiceFeatures};
+pub use service::{Alias, FeatureService, Required, ServiceFeatures};
 
 use crate::defaults::Defaults;
 use crate::definition::Settings;

@@ -10,9 +10,11 @@
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
 
+mod arrow;
 mod as_of;
 mod body;
 mod connections;
+mod deadline;
 mod deprecated;
 mod features;
 mod guard;
@@ -70,7 +72,7 @@ pub struct ServerState {
     pub settings: ServerSettings,
     /// The clock that `as_of` is read from.
     pub clock: fn() -> Timestamp,
-    /// Threads for calls, lookups and large bodies.
+    /// Threads for lookups and large bodies; calls of transforms have others ([`OnDemand`]).
     pub workers: Workers,
 }
 

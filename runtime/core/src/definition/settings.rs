@@ -62,6 +62,10 @@ pub struct ServerSettings {
     pub shutdown_seconds_max: u64,
     /// `concurrent_requests_max`: requests under way at once; more are refused with 503. Default 1,024.
     pub concurrent_requests_max: usize,
+    /// `breaker_failures`: calls of a view that fail one after the other until it is left alone. Default 20.
+    pub breaker_failures: u32,
+    /// `breaker_seconds`: how long it is left alone then, in seconds. Default 5.
+    pub breaker_seconds: u64,
 }
 
 /// `[engine]`: the WebAssembly engine and its limits. Limits of one transform are part of its view, not of these.
@@ -117,6 +121,8 @@ impl Default for ServerSettings {
             rows_max: 100_000,
             request_seconds_max: 30,
             shutdown_seconds_max: 30,
+            breaker_failures: 20,
+            breaker_seconds: 5,
             concurrent_requests_max: 1_024,
         }
     }
@@ -157,6 +163,8 @@ pub(super) const SERVER_KEYS: &[&str] = &[
     "rows_max",
     "request_seconds_max",
     "shutdown_seconds_max",
+    "breaker_failures",
+    "breaker_seconds",
     "concurrent_requests_max",
 ];
 pub(super) const ENGINE_KEYS: &[&str] = &[
@@ -273,6 +281,8 @@ fn server(table: &Table<'_>) -> ServerSettings {
         rows_max: table.count_or("rows_max", defaults.rows_max, 1, u32::MAX),
         request_seconds_max: table.integer_or("request_seconds_max", defaults.request_seconds_max, 1, SECONDS_MAX),
         shutdown_seconds_max: table.integer_or("shutdown_seconds_max", defaults.shutdown_seconds_max, 0, SECONDS_MAX),
+        breaker_failures: table.count_or("breaker_failures", defaults.breaker_failures as usize, 1, 1 << 20) as u32,
+        breaker_seconds: table.integer_or("breaker_seconds", defaults.breaker_seconds, 1, SECONDS_MAX),
         concurrent_requests_max: table.count_or(
             "concurrent_requests_max",
             defaults.concurrent_requests_max,

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tandem_engine::{OnDemandOptions, TrialOptions, Workers};
+use tandem_engine::{BreakerOptions, OnDemandOptions, TrialOptions, Workers};
 use tandem_online::{Store, StoreOptions};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +30,9 @@ pub struct Arguments {
     run: RunArguments,
 }
 
+/// Views that may keep all workers of their share busy before another one waits.
+const WORKER_SHARES: usize = 4;
+
 /// Connections that wait in the system's queue; the system has a limit of its own too.
 const BACKLOG: u32 = 1024;
 
@@ -47,8 +51,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         Some(registry) => Opened::open_registered(&registry.registered, compiler())?,
         None => context.open_to_run(&arguments.run)?,
     };
-    // Whatever a transform does, requests are taken, and small ones tried, without waiting for it.
-    opened.workers = Workers::start_behind(opened.workers.threads());
+    // Whatever a transform does, requests are taken, small ones tried, and values looked up, without waiting for it.
+    let (lookups, threads) = (opened.workers.clone(), opened.workers.threads());
+    opened.workers = Workers::start_behind(threads * WORKER_SHARES);
     let mut settings = opened.project.settings.server.clone();
     settings.listen = arguments.listen.unwrap_or(settings.listen);
     settings.allow_replay |= arguments.allow_replay;
@@ -59,7 +64,15 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let path = &opened.project.settings.storage.online;
     let store = Store::open(path, StoreOptions::default())?;
     // The threads of the runtime have a worker's stack.
-    let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
+    let options = OnDemandOptions {
+        trial: Some(TrialOptions::default()),
+        workers_max: Some(threads),
+        breaker: Some(BreakerOptions {
+            failures: settings.breaker_failures,
+            pause: Duration::from_secs(settings.breaker_seconds),
+        }),
+        ..OnDemandOptions::default()
+    };
     let mut loader = Loader::new(opened.engine.clone(), opened.workers.clone(), Some(store.clone()), options);
     let (live, follow) = match registered {
         None => {
@@ -75,8 +88,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             (live.clone(), Some(Follow { registry, settings, root, served, loader, live }))
         }
     };
-    let state =
-        ServerState { live, store: Some(Arc::new(store)), settings, clock: now, workers: opened.workers.clone() };
+    let state = ServerState { live, store: Some(Arc::new(store)), settings, clock: now, workers: lookups };
     let _follower = follow.map(Follower::start);
     async_runtime()?.block_on(async {
         let listener = socket.listen(BACKLOG).map_err(fail)?;

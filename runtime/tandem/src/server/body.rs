@@ -12,6 +12,19 @@ use super::problem::{Kind, Problem};
 pub(super) const JSON: &str = "application/json";
 pub(super) const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
 
+/// Bounds of decoding.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) rows_max: usize,
+    pub(super) body_bytes_max: u64,
+}
+
+impl Bounds {
+    pub(super) fn of(settings: &ServerSettings) -> Self {
+        Bounds { rows_max: settings.rows_max, body_bytes_max: settings.body_bytes_max }
+    }
+}
+
 /// How columns are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Media {

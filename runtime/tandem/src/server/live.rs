@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tandem_core::model::{Alias, FeatureService};
 
 use super::ServedView;
-use super::services::Service;
+use super::services::{Lists, Service};
 use super::state::View;
 
 /// All that is served at one moment.
@@ -20,6 +20,8 @@ pub(super) struct Served {
     pub(super) aliases: BTreeMap<(String, String), u32>,
     /// Feature services by name.
     pub(super) services: BTreeMap<String, Arc<Service>>,
+    /// Lists of features that were asked for.
+    pub(super) lists: Lists,
 }
 
 /// Why a newer registration is not served.
@@ -104,6 +106,6 @@ impl Served {
         views.sort_by(|a, b| a.name_and_version().cmp(&b.name_and_version()));
         let aliases = aliases.iter().map(|alias| ((alias.view.clone(), alias.name.clone()), alias.version));
         let services = Service::all(services, &views);
-        Arc::new(Served { registration, views, aliases: aliases.collect(), services })
+        Arc::new(Served { registration, views, aliases: aliases.collect(), services, lists: Lists::default() })
     }
 }

@@ -121,7 +121,7 @@ fn a_stated_default_written_out_changes_nothing() {
         ("feature_view", 14),
         ("feature_view.limits", 9),
         ("project", 2),
-        ("server", 7),
+        ("server", 9),
         ("source", 1),
         ("storage", 4),
     ];

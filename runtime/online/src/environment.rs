@@ -7,7 +7,7 @@
 //! - the map grows when it is full, and follows when another process grew it. LMDB cannot remap under a transaction, and
 //!   loses its map for good when remapping fails, so the environment is closed and opened anew, with writers stopped and
 //!   readers drained: every transaction holds the lock of the slot shared, remapping holds it alone;
-//! - a commit returns when the data is on disk, unless the options say otherwise ([`crate::options::Fsync`]);
+//! - a commit returns when the data is on disk, unless the options say otherwise ([`Fsync`]);
 //! - no transaction and no cursor leaves this module, so none can outlive what it points into.
 
 use std::fs::{DirBuilder, File};
@@ -17,9 +17,11 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use lmdb::{Cursor as _, Database, DatabaseFlags, EnvironmentFlags, Transaction as _, WriteFlags};
 
+use tandem_core::definition::Fsync;
+
 use crate::error::OnlineError;
 use crate::exclusive::Exclusive;
-use crate::options::{Fsync, MAP_BYTES_MIN, StoreOptions};
+use crate::options::{MAP_BYTES_MIN, StoreOptions};
 
 mod fault;
 mod transaction;

@@ -33,7 +33,7 @@ mod key;
 
 pub use error::OnlineError;
 pub use log::{LogPiece, LogRow, LogStats};
-pub use options::{Fsync, StoreOptions};
+pub use options::StoreOptions;
 pub use record::{Corruption, Record, RecordRef};
 pub use store::{Lookup, PushReport, PushTo, PutReport, PutRow, RowOutcome, Stats, Store, TakenBack};
 pub use ticket::Ticket;

@@ -1,31 +1,9 @@
 //! Every limit of the store: what it bounds, its unit and its default.
 
+use tandem_core::definition::Fsync;
+
 /// Smallest map that an environment is opened with, in bytes; LMDB itself takes more where the data needs it.
 pub const MAP_BYTES_MIN: usize = 1 << 20;
-
-/// What a commit waits for before what it wrote is acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Fsync {
-    /// Until data and root are on disk: what is acknowledged survives a power cut.
-    #[default]
-    Always,
-    /// Until the data is on disk; the root that names it follows with the next commit. A power cut may undo the last commit, never damage the store,
-    /// and the end of the process undoes nothing.
-    Data,
-}
-
-impl Fsync {
-    /// Every variant.
-    pub const ALL: [Fsync; 2] = [Fsync::Always, Fsync::Data];
-
-    /// Its word in `tandem.toml`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Fsync::Always => "always",
-            Fsync::Data => "data",
-        }
-    }
-}
 
 /// Limits of a store. The defaults suit a server; a limit that is crossed ends in an error that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

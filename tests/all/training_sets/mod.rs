@@ -2,10 +2,14 @@
 //!
 //! - `replay`: a row is what the server answers at that instant
 //! - `again`: the same bytes of a manifest, or what is missing
+//! - `checked`: checks of views, over what labels got
+//! - `compared`: against as-of joins of DuckDB and pandas
 //! - `explained`: why a label got what it got
 //! - `told`: what the program says
 
 mod again;
+mod checked;
+mod compared;
 mod explained;
 mod replay;
 mod told;

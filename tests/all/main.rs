@@ -14,6 +14,7 @@
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
 //! - `serving`: features asked for over HTTP, in time and too late
 //! - `training_sets`: labels and what was known at their times, against the server and against what was made before
+//! - `tls`: encrypted connections, with OpenSSL as the client
 //! - `verify`: proof before going live, against guests that cheat
 //! - `pushing`: rows that are pushed into a running server, and the history that they become
 //! - `python`: transforms in Python
@@ -49,5 +50,6 @@ mod python;
 mod queries;
 mod registry;
 mod serving;
+mod tls;
 mod training_sets;
 mod verify;

@@ -2,8 +2,9 @@
 //!
 //! The only module that names axum and HTTP. `docs/reference/http.md` describes every route. In the order in which a request travels:
 //!
-//! - `connections`: accepts, bounds and drains connections
+//! - `connections`: accepts, bounds and drains connections; `tls`: encrypts them
 //! - `guard`: what holds for every request: its id, its slot, its deadline, its line in the log, the body of its problem
+//! - `access`: who may ask for what
 //! - `body`: the body within its limits, media types
 //! - `limits`: how much may be asked for, and how much may wait
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
@@ -14,6 +15,7 @@
 //! - `metrics`: what is counted and measured on the way; `ready`: whether requests should be sent here
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
 
+mod access;
 mod arrow;
 mod as_of;
 mod body;
@@ -39,6 +41,7 @@ mod state;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transforms;
 mod views;
 
@@ -56,12 +59,14 @@ use tandem_online::{Store, ViewId};
 
 use crate::push::Pusher;
 
+pub use access::Access;
 pub use deprecated::DEPRECATED_LOG_SECONDS;
 pub use live::{Behind, Live};
 pub use metrics::{SERVICES_MAX, VIEWS_MAX};
 use problem::{Kind, Problem};
 pub use ready::READY_SECONDS_MAX;
 use state::Server;
+pub use tls::Tls;
 
 /// Work on bodies up to this size, in bytes, is done where the request is; larger ones go to a worker, so that parsing
 /// never holds up other requests.
@@ -92,6 +97,15 @@ pub struct ServerState {
     pub clock: fn() -> Timestamp,
     /// Threads for lookups and large bodies; calls of transforms have others ([`OnDemand`]).
     pub workers: Workers,
+}
+
+/// What stands before all routes.
+#[derive(Default)]
+pub struct Front {
+    /// The tokens that clients need; None: they need none.
+    pub access: Option<Arc<Access>>,
+    /// With what connections are encrypted; None: they are not.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// All routes.
@@ -131,16 +145,30 @@ pub async fn serve(
     state: ServerState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    serve_behind(listener, state, Front::default(), shutdown).await
+}
+
+/// As [`serve`], behind this.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_behind(
+    listener: tokio::net::TcpListener,
+    state: ServerState,
+    front: Front,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
     let limits = connections::Limits::of(&state.settings);
     tracing::debug!(address = %listener.local_addr()?, "listening");
-    let server = Arc::new(Server::new(state));
+    let tls = front.tls.clone();
+    let server = Arc::new(Server::behind(state, front));
     let draining = Arc::clone(&server);
     let shutdown = async move {
         shutdown.await;
         draining.readiness.drain();
         tokio::time::sleep(Duration::from_secs(draining.settings.shutdown_notice_seconds)).await;
     };
-    connections::serve(listener, routes(server), limits, shutdown).await;
+    connections::serve(listener, routes(server), limits, tls, shutdown).await;
     Ok(())
 }
 

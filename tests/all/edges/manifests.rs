@@ -80,6 +80,7 @@ const RULES: [Rule; 9] = [
             "jiff",
             "prometheus-client",
             "tokio",
+            "tokio-rustls",
             "ureq",
         ],
     },
@@ -88,7 +89,7 @@ const RULES: [Rule; 9] = [
 ];
 
 /// Beginnings of the names of crates that a rule must name.
-const GUARDED: [&str; 21] = [
+const GUARDED: [&str; 22] = [
     "arrow",
     "axum",
     "clap",
@@ -104,6 +105,7 @@ const GUARDED: [&str; 21] = [
     "parquet",
     "prometheus",
     "reqwest",
+    "rustls",
     "tokio",
     "tower",
     "ureq",

@@ -41,6 +41,9 @@ use crate::published::{check_file, list_published, micros};
 /// Bits of a row's number that count within its file.
 const ROW_BITS: u32 = 40;
 
+/// Rows that are offered at a time: what they take stays near the processor.
+const OFFER_ROWS: usize = 512;
+
 /// Row groups that are read at a time.
 const UNIT_ROW_GROUPS: usize = 4;
 
@@ -220,7 +223,7 @@ impl History {
         let mut offered = Offered::default();
         let file = unit.file;
         let HistoryFile { entry, footer, direct, .. } = &self.files[file];
-        let Some((_, last)) = labels.instants.span() else { return Ok(offered) };
+        let Some((_, last)) = labels.span else { return Ok(offered) };
         if let Some(start) = direct.as_ref().map(DirectFile::day_start).transpose()?.flatten()
             && start > last
         {
@@ -271,7 +274,6 @@ impl History {
                     offered.null_created += created.null_count() as u64;
                 }
                 labels.groups.find(&encoder, &mut found);
-                rows.clear();
                 let with_group = found.groups.iter().enumerate().filter(|(_, group)| **group != NONE);
                 for (index, group) in with_group {
                     let end = ends.and_then(|ends| value(ends, index)).map(Timestamp);
@@ -301,8 +303,13 @@ impl History {
                         row: row_number(file, row + index as u64),
                     };
                     rows.push((*group, offer));
+                    if rows.len() == OFFER_ROWS {
+                        to(&rows);
+                        rows.clear();
+                    }
                 }
                 to(&rows);
+                rows.clear();
                 row += batch.num_rows() as u64;
                 offered.rows += batch.num_rows() as u64;
             }

@@ -28,6 +28,7 @@ use tandem_core::time::Timestamp;
 use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
 
 use super::TrainingError;
+use super::explain::Origin;
 use super::groups::{Found, NONE};
 use super::labels::LabelKeys;
 use crate::columns::{RowColumns, feature_schema};
@@ -183,9 +184,13 @@ impl History {
         &self.view
     }
 
-    /// A file's path.
-    pub(super) fn path(&self, file: usize) -> &Path {
-        &self.files[file].entry.path
+    /// Where the rows of a file are from.
+    pub(super) fn origin(&self, file: usize) -> Origin {
+        let of_query = self.files[file].direct.as_ref().is_some_and(|direct| direct.tables().is_some());
+        match self.view.view.source.files().filter(|_| of_query) {
+            Some(source) => Origin::Query(source.name.clone()),
+            None => Origin::File(self.files[file].entry.path.clone()),
+        }
     }
 
     /// Row groups of all files.

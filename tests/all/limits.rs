@@ -7,9 +7,10 @@ use std::path::Path;
 use tandem::commands::describe::COMPILED_BYTES_MAX;
 use tandem::following::{REGISTRY_POLL_MILLIS, REGISTRY_RETRY_SECONDS};
 use tandem::registry::LOCK_SECONDS_MAX;
-use tandem::server::DEPRECATED_LOG_SECONDS;
+use tandem::server::{DEPRECATED_LOG_SECONDS, READY_SECONDS_MAX, SERVICES_MAX, VIEWS_MAX};
 use tandem_core::definition::{
-    BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, ServerSettings, Settings, parse_settings,
+    BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, PushSettings, ServerSettings, Settings,
+    parse_settings,
 };
 use tandem_core::limits::TransformLimits;
 use tandem_engine::verify::VerifyOptions;
@@ -98,7 +99,11 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         cache: _,
         cache_bytes_max: _,
     } = EngineOptions::default();
-    let OnDemandOptions { shared_rows_max, trial, reuse } = OnDemandOptions::default();
+    let OnDemandOptions { shared_rows_max, trial, reuse, workers_max: None, waiting_max: None, breaker: None } =
+        OnDemandOptions::default()
+    else {
+        panic!("no bound and no breaker by default")
+    };
     assert_eq!((trial, reuse), (None, None), "the server turns them on, with these bounds");
     let ReuseOptions { calls_max: reused_calls_max, memory_bytes_max: reused_memory_bytes_max } =
         ReuseOptions::default();
@@ -113,6 +118,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         batch_bytes_max,
         key_bytes_max,
         row_bytes_max,
+        fsync: _,
         queue_batches_max,
     } = StoreOptions::default();
     let file = File { name: "tandem.toml".to_owned(), text: "[project]\nname = \"x\"\n".to_owned() };
@@ -125,6 +131,14 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         request_seconds_max,
         shutdown_seconds_max,
         concurrent_requests_max,
+        shutdown_notice_seconds,
+        disk_free_bytes_min,
+        entities_max,
+        features_max,
+        values_max,
+        queue_requests_max,
+        breaker_failures,
+        breaker_seconds,
     } = settings.server;
     let EngineSettings {
         workers,
@@ -150,6 +164,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
     );
     let TrainingOptions { batch_rows: join_batch_rows, threads: _, memory_bytes_max: join_memory_bytes_max } =
         TrainingOptions::default();
+    let PushSettings { roll_seconds, roll_rows, roll_bytes } = settings.push;
     let BatchSettings { rows_per_call, partitions_in_flight, row_group_rows, calls_in_flight } = settings.batch;
     // 0 is as many as there are cores or workers, and told in words.
     assert_eq!((workers, partitions_in_flight, calls_in_flight), (0, 0, 0));
@@ -193,9 +208,21 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("rows_max", rows_max as u64),
         ("request_seconds_max", request_seconds_max),
         ("shutdown_seconds_max", shutdown_seconds_max),
+        ("breaker_failures", u64::from(breaker_failures)),
+        ("breaker_seconds", breaker_seconds),
         ("concurrent_requests_max", concurrent_requests_max as u64),
+        ("shutdown_notice_seconds", shutdown_notice_seconds),
+        ("disk_free_bytes_min", disk_free_bytes_min),
+        ("entities_max", entities_max as u64),
+        ("features_max", features_max as u64),
+        ("values_max", values_max as u64),
+        ("queue_requests_max", queue_requests_max as u64),
+        ("ready_seconds_max", READY_SECONDS_MAX),
         ("rows_per_call", rows_per_call as u64),
         ("row_group_rows", row_group_rows as u64),
+        ("roll_seconds", roll_seconds),
+        ("roll_rows", roll_rows),
+        ("roll_bytes", roll_bytes),
         ("join_memory_bytes_max", join_memory_bytes_max),
         ("join_batch_rows", join_batch_rows as u64),
         ("query_memory_bytes_max", tandem_offline::query::QUERY_MEMORY_BYTES_MAX as u64),
@@ -203,6 +230,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("registry_poll_millis", REGISTRY_POLL_MILLIS),
         ("registry_retry_seconds", REGISTRY_RETRY_SECONDS),
         ("deprecated_log_seconds", DEPRECATED_LOG_SECONDS),
+        ("metrics_views_max", VIEWS_MAX as u64),
+        ("metrics_services_max", SERVICES_MAX as u64),
     ])
 }
 

@@ -9,16 +9,20 @@
 //! - `cli`: what the program says
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
 //! - `authors`: `tandem new`, `tandem test`
+//! - `operations`: what whoever runs a server relies on: readiness, signals, the service manager
 //! - `other_languages`: transforms in JavaScript, TypeScript and C
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
+//! - `serving`: features asked for over HTTP, in time and too late
 //! - `training_sets`: labels and what was known at their times, against the server and against what was made before
 //! - `verify`: proof before going live, against guests that cheat
+//! - `pushing`: rows that are pushed into a running server, and the history that they become
 //! - `python`: transforms in Python
 //! - `docs`: the book holds together
 //! - `guide`: the guide and the README are run
 //! - `history`: rows that are corrected or taken back, offline and online
 //! - `import`: `tandem import`
 //! - `limits`: the page of limits says what the code says
+//! - `metrics`: Prometheus, Debian's, scrapes a server and is asked what the reference asks
 
 mod authors;
 mod bad_input;
@@ -36,10 +40,14 @@ mod harness;
 mod history;
 mod import;
 mod limits;
+mod metrics;
+mod operations;
 mod other_languages;
 mod parity;
+mod pushing;
 mod python;
 mod queries;
 mod registry;
+mod serving;
 mod training_sets;
 mod verify;

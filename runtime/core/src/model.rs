@@ -14,7 +14,7 @@ pub use check::{Allowed, Check, CheckAction, Expected};
 pub use column::ColumnFeature;
 pub use contract::{ColumnContract, SourceContract};
 pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
-pub use service::{Alias, FeatureService, ServiceFeatures};
+pub use service::{Alias, FeatureService, Required, ServiceFeatures};
 
 use crate::defaults::Defaults;
 use crate::definition::Settings;

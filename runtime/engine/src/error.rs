@@ -80,6 +80,20 @@ pub enum EngineError {
         /// The limit.
         max: u32,
     },
+    /// As many requests wait for a call of the transform as may.
+    #[error("{max} requests wait for a call of the transform already")]
+    QueueFull {
+        /// The limit.
+        max: usize,
+    },
+    /// A transform whose calls keep failing.
+    #[error("the last {failures} calls failed one after the other; it is called again in {seconds} s")]
+    CircuitOpen {
+        /// So many failed.
+        failures: u32,
+        /// When it is tried again, in seconds from now, rounded up.
+        seconds: u64,
+    },
     /// `describe` failed.
     #[error("`describe` failed: {0}")]
     Describe(CallError),

@@ -55,6 +55,33 @@ pub(super) fn of_pypi(name: &str, pins: &str) -> PathBuf {
     folder
 }
 
+/// Prometheus, Debian's: unpacked, not installed.
+pub(crate) fn prometheus() -> PathBuf {
+    static UNPACKED: OnceLock<PathBuf> = OnceLock::new();
+    UNPACKED.get_or_init(|| of_debian("prometheus")).join("usr/bin/prometheus")
+}
+
+/// What is in a package of Debian that `tests/tools/debian.txt` names.
+fn of_debian(name: &str) -> PathBuf {
+    let folder = tools().join(name);
+    once(&folder, &["debian.txt"], || {
+        let packages = fs::read_to_string(pinned("debian.txt")).expect("names");
+        assert!(packages.lines().any(|line| line == name), "{name} is not in tests/tools/debian.txt");
+        let download = || {
+            let mut command = Command::new("apt-get");
+            command.args(["download", name]).current_dir(&folder);
+            command
+        };
+        // A machine may know no packages yet.
+        if !download().output().expect("apt-get").status.success() {
+            run(Command::new("apt-get").arg("update"));
+            run(&mut download());
+        }
+        run(Command::new("sh").current_dir(&folder).args(["-c", "dpkg -x *.deb . && rm *.deb"]));
+    });
+    folder
+}
+
 /// An empty folder of this name in which a transform in JavaScript builds.
 pub(crate) fn npm_place(name: &str) -> PathBuf {
     emptied(npm().join("work").join(name))

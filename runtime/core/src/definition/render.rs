@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::limits::TransformLimits;
 use crate::model::{
     Alias, Allowed, Check, ColumnContract, ColumnFeature, Entity, Expected, FeatureService, FeatureView, InputSource,
-    Source, SourceContract, SourceQuery, ViewSource,
+    Required, Source, SourceContract, SourceQuery, ViewSource,
 };
 use crate::parameter::ParameterValue;
 use crate::time::Timestamp;
@@ -114,12 +114,20 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
 
 /// A feature service.
 pub fn render_service(service: &FeatureService) -> String {
-    let FeatureService { name, features, prefix, stage, owner, description, tags } = service;
+    let FeatureService { name, features, prefix, deadline, required, stage, owner, description, tags } = service;
     let mut out = Text::default();
     out.table("[[feature_service]]");
     out.line("name", quoted(name));
     out.line("features", list(features, |one| quoted(&one.to_string())));
     out.line("prefix", prefix);
+    if let Some(deadline) = deadline {
+        out.line("deadline", quoted(&deadline.to_string()));
+    }
+    match required {
+        Required::None => {}
+        Required::All => out.line("required", "[\"*\"]"),
+        Required::Features(names) => out.line("required", list(names, |name| quoted(name))),
+    }
     out.line("stage", quoted(stage.as_str()));
     out.prose("owner", owner);
     out.prose("description", description);

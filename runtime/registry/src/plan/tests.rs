@@ -7,7 +7,7 @@ use tandem_core::hash::definition_hash;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
     AsOf, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, JoinKey, KnownBy, NanMode, OnError,
-    ServiceFeatures, Source, SourceContract, SourceKind, ViewSource,
+    Required, ServiceFeatures, Source, SourceContract, SourceKind, ViewSource,
 };
 use tandem_core::parameter::ParameterValue;
 use tandem_core::time::Day;
@@ -100,6 +100,8 @@ fn service(name: &str, features: &[ViewVersion]) -> FeatureService {
         name: name.to_owned(),
         features: features.iter().map(|view| ServiceFeatures { view: view.clone(), feature: None }).collect(),
         prefix: false,
+        deadline: None,
+        required: Required::None,
         stage: Stage::Experimental,
         owner: String::new(),
         description: String::new(),

@@ -140,6 +140,11 @@ pub(super) struct Table<'a> {
 pub(super) struct Column(Vec<(usize, Value)>);
 
 impl Column {
+    /// One value for each row.
+    pub(super) fn of(values: &[Value]) -> Column {
+        Column(values.iter().cloned().enumerate().collect())
+    }
+
     /// One item for each row, None where no value was given.
     pub(super) fn cells(&self, rows: usize) -> impl Iterator<Item = Option<&Value>> {
         let mut given = self.0.iter().peekable();
@@ -173,6 +178,11 @@ impl<'a, 't> CellsSeed<'a, 't> {
     pub(super) fn new(table: &'t Table<'t>, form: Option<Form>, progress: &'a mut Progress<'t>) -> Self {
         CellsSeed { table, progress, form }
     }
+
+    fn reader(self) -> Reader<'a, 't> {
+        let index = self.table.names.iter().enumerate().map(|(index, name)| (*name, index)).collect();
+        Reader { table: self.table, progress: self.progress, index, form: self.form }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for CellsSeed<'_, '_> {
@@ -180,13 +190,32 @@ impl<'de> DeserializeSeed<'de> for CellsSeed<'_, '_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cells, D::Error> {
         let form = self.form;
-        let index = self.table.names.iter().enumerate().map(|(index, name)| (*name, index)).collect();
-        let reader = Reader { table: self.table, progress: self.progress, index, form };
+        let reader = self.reader();
         match form {
             Some(Form::Rows) => deserializer.deserialize_seq(reader),
             Some(Form::Columns) => deserializer.deserialize_map(reader),
             None => deserializer.deserialize_any(reader),
         }
+    }
+}
+
+/// Reads one object, of values that hold for all rows.
+pub(super) struct OneSeed<'a, 't>(CellsSeed<'a, 't>);
+
+impl<'a, 't> OneSeed<'a, 't> {
+    pub(super) fn new(table: &'t Table<'t>, progress: &'a mut Progress<'t>) -> Self {
+        OneSeed(CellsSeed::new(table, Some(Form::Rows), progress))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for OneSeed<'_, '_> {
+    type Value = Cells;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cells, D::Error> {
+        let mut columns: Vec<_> = self.0.table.names.iter().map(|_| None).collect();
+        let mut reader = self.0.reader();
+        RowSeed { reader: &mut reader, columns: &mut columns, row: 0 }.deserialize(deserializer)?;
+        Ok(Cells { columns, rows: 1, form: Form::Rows })
     }
 }
 

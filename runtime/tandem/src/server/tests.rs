@@ -54,7 +54,7 @@ async fn start(settings: ServerSettings) -> Running {
 }
 
 fn state(settings: ServerSettings, workers: Workers) -> ServerState {
-    ServerState { live: Live::new(None, vec![], &[], &[]), store: None, settings, clock: || NOW, workers }
+    ServerState { live: Live::new(None, vec![], &[], &[]), store: None, pusher: None, settings, clock: || NOW, workers }
 }
 
 async fn start_on(settings: ServerSettings, workers: Workers) -> Running {
@@ -230,6 +230,25 @@ async fn shutdown_drains_what_is_under_way_and_no_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_to_end_says_so_before_it_stops_accepting() {
+    let settings = ServerSettings { shutdown_notice_seconds: 2, ..quick() };
+    let server = start(settings).await;
+    let ready = server.request("GET", "/ready", "", "").await;
+    assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("ready")));
+    let address = server.address;
+    let stopping = tokio::spawn(server.stop());
+    sleep(Duration::from_millis(500)).await;
+    let asking = Running { address, shutdown: oneshot::channel().0, task: tokio::spawn(async { Ok(()) }) };
+    let ready = asking.request("GET", "/ready", "", "").await;
+    assert_eq!((ready.status, ready.problem().as_str()), (503, "not-ready"));
+    assert!(ready.body.contains("shutting down") && ready.head.contains("retry-after: 1"), "{}", ready.body);
+    assert_eq!(asking.request("GET", "/health", "", "").await.status, 200);
+    assert_eq!(asking.request("GET", "/v1/views", "", "").await.status, 200, "requests are still taken");
+    assert!(stopping.await.unwrap() >= Duration::from_secs(2));
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_serves_one_request_after_another() {
     let server = start(quick()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -257,6 +276,39 @@ async fn an_answer_that_takes_too_long_is_given_up() {
     let answer = server.request("POST", "/v1/features", JSON, &body).await;
     assert_eq!(answer.problem(), "view-not-found", "the worker is free again");
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_full_queue_requests_are_refused_at_once() {
+    let workers = Workers::start(1);
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    workers.submit(move || released.recv().unwrap());
+    let settings = ServerSettings { queue_requests_max: 2, ..ServerSettings::default() };
+    let server = Arc::new(start_on(settings, workers.clone()).await);
+    let body = format!("{}{}", r#"{"view": "risk", "entities": []}"#, " ".repeat(INLINE_BYTES_MAX));
+    let wait: Vec<_> = (0..2)
+        .map(|_| {
+            let (server, body) = (Arc::clone(&server), body.clone());
+            tokio::spawn(async move { server.request("POST", "/v1/features", JSON, &body).await.problem() })
+        })
+        .collect();
+    let begin = Instant::now();
+    while workers.load().waiting < 2 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", workers.load());
+        sleep(Duration::from_millis(5)).await;
+    }
+    let refused = server.request("POST", "/v1/features", JSON, &body).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "overloaded"));
+    assert_eq!((&refused.json()["limit"], &refused.json()["max"]), (&json!("queue_requests_max"), &json!(2)));
+    assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
+    let metrics = server.request("GET", "/metrics", "", "").await;
+    assert!(metrics.body.contains("tandem_worker_jobs_waiting{pool=\"lookup\"} 2"), "{}", metrics.body);
+    assert_eq!(server.request("GET", "/ready", "", "").await.status, 200, "what watches is answered all the same");
+    release.send(()).unwrap();
+    for waited in wait {
+        assert_eq!(waited.await.unwrap(), "view-not-found");
+    }
+    Arc::into_inner(server).unwrap().stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -367,6 +367,12 @@ proptest! {
         (root, stored, others, feature) in prop::sample::select(vec!["", ".", "root/of it", "/abs"])
             .prop_flat_map(|root| (Just(root), stored(root), prop::collection::vec(stored(root), 3), name())),
         prefix: bool,
+        deadline in prop::option::of((1_000u64..=3_600_000_000).prop_map(Duration::from_micros)),
+        required in prop_oneof![
+            Just(Required::None),
+            Just(Required::All),
+            prop::collection::btree_set(name(), 1..4).prop_map(|names| Required::Features(names.into_iter().collect())),
+        ],
         (owner, description, tags) in (text(), text(), texts(text(), text())),
     ) {
         let [first, second, third] = <[FeatureView; 3]>::try_from(others).unwrap();
@@ -383,6 +389,8 @@ proptest! {
                 ServiceFeatures { view: views[2].id(), feature: None },
             ],
             prefix,
+            deadline,
+            required,
             stage: Stage::Production,
             owner,
             description,

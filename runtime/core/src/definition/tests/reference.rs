@@ -86,6 +86,7 @@ fn with(table: &str, line: &str) -> Result<Project, Diagnostics> {
         ("[server]", ""),
         ("[engine]", ""),
         ("[batch]", ""),
+        ("[push]", ""),
     ]);
     let features = text(&[
         ("[[entity]]", "name = \"e\"\njoin_keys = [{ name = \"k\", type = \"int64\" }]\n"),
@@ -121,7 +122,7 @@ fn a_stated_default_written_out_changes_nothing() {
         ("feature_view", 14),
         ("feature_view.limits", 9),
         ("project", 2),
-        ("server", 7),
+        ("server", 15),
         ("source", 2),
         ("storage", 4),
     ];

@@ -7,7 +7,7 @@ use std::path::Path;
 use tandem::commands::describe::COMPILED_BYTES_MAX;
 use tandem::following::{REGISTRY_POLL_MILLIS, REGISTRY_RETRY_SECONDS};
 use tandem::registry::LOCK_SECONDS_MAX;
-use tandem::server::DEPRECATED_LOG_SECONDS;
+use tandem::server::{DEPRECATED_LOG_SECONDS, READY_SECONDS_MAX, SERVICES_MAX, VIEWS_MAX};
 use tandem_core::definition::{
     BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, PushSettings, ServerSettings, Settings,
     parse_settings,
@@ -131,6 +131,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         request_seconds_max,
         shutdown_seconds_max,
         concurrent_requests_max,
+        shutdown_notice_seconds,
+        disk_free_bytes_min,
         breaker_failures,
         breaker_seconds,
     } = settings.server;
@@ -205,6 +207,9 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("breaker_failures", u64::from(breaker_failures)),
         ("breaker_seconds", breaker_seconds),
         ("concurrent_requests_max", concurrent_requests_max as u64),
+        ("shutdown_notice_seconds", shutdown_notice_seconds),
+        ("disk_free_bytes_min", disk_free_bytes_min),
+        ("ready_seconds_max", READY_SECONDS_MAX),
         ("rows_per_call", rows_per_call as u64),
         ("row_group_rows", row_group_rows as u64),
         ("roll_seconds", roll_seconds),
@@ -217,6 +222,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("registry_poll_millis", REGISTRY_POLL_MILLIS),
         ("registry_retry_seconds", REGISTRY_RETRY_SECONDS),
         ("deprecated_log_seconds", DEPRECATED_LOG_SECONDS),
+        ("metrics_views_max", VIEWS_MAX as u64),
+        ("metrics_services_max", SERVICES_MAX as u64),
     ])
 }
 

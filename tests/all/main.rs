@@ -9,6 +9,7 @@
 //! - `cli`: what the program says
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
 //! - `authors`: `tandem new`, `tandem test`
+//! - `operations`: what whoever runs a server relies on: readiness, signals, the service manager
 //! - `other_languages`: transforms in JavaScript, TypeScript and C
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
 //! - `serving`: features asked for over HTTP, in time and too late
@@ -21,11 +22,13 @@
 //! - `history`: rows that are corrected or taken back, offline and online
 //! - `import`: `tandem import`
 //! - `limits`: the page of limits says what the code says
+//! - `metrics`: Prometheus, Debian's, scrapes a server and is asked what the reference asks
 
 mod authors;
 mod bad_input;
 mod cli;
 mod columns;
+mod contracts;
 mod crash;
 mod docs;
 mod edges;
@@ -37,6 +40,8 @@ mod harness;
 mod history;
 mod import;
 mod limits;
+mod metrics;
+mod operations;
 mod other_languages;
 mod parity;
 mod pushing;

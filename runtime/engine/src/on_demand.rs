@@ -89,6 +89,11 @@ impl OnDemand {
         &self.shared.transform
     }
 
+    /// The threads on which it is called.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
     /// Requests that wait for a call.
     pub fn waiting(&self) -> usize {
         self.shared.lock().requests.len()

@@ -46,6 +46,7 @@ pub(crate) fn source(path: impl Into<PathBuf>) -> Source {
         retracted: None,
         timezone: Some("UTC".to_owned()),
         partition: Some("date".to_owned()),
+        contract: SourceContract::default(),
         description: String::new(),
     }
 }

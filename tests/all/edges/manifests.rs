@@ -78,6 +78,7 @@ const RULES: [Rule; 9] = [
             "hyper-util",
             "indicatif",
             "jiff",
+            "prometheus-client",
             "tokio",
             "ureq",
         ],
@@ -87,7 +88,7 @@ const RULES: [Rule; 9] = [
 ];
 
 /// Beginnings of the names of crates that a rule must name.
-const GUARDED: [&str; 20] = [
+const GUARDED: [&str; 21] = [
     "arrow",
     "axum",
     "clap",
@@ -101,6 +102,7 @@ const GUARDED: [&str; 20] = [
     "lmdb",
     "object_store",
     "parquet",
+    "prometheus",
     "reqwest",
     "tokio",
     "tower",

@@ -2,12 +2,11 @@
 
 use toml::de::DeValue;
 
+use super::contract;
 use super::entity::is_reserved;
 use super::reader::{Table, Value};
 use super::source;
 use crate::model::{ColumnFeature, Entity, ViewSource};
-use crate::suggest;
-use crate::types::DataType;
 
 pub(super) const COLUMN_KEYS: &[&str] = &["name", "column", "type", "description"];
 
@@ -109,18 +108,6 @@ fn read_feature<'a>(
         Some(value) => source::column(&table, "column", value),
         None => name.clone(),
     };
-    let data_type = table.required("type", "`type = \"float64\"`").and_then(|value| {
-        let text = table.text("type", value)?;
-        let found = text.parse::<DataType>().ok();
-        if found.is_none() {
-            let names = ["boolean", "int64", "float64", "timestamp", "string", "binary"];
-            let names =
-                [&names[..], &["float32_vector[N]", "sequence[int64]", "sequence[float64]", "sequence[string]"]]
-                    .concat();
-            let hint = suggest::hint(text, "types", &names);
-            table.error(value, format!("{} cannot be of type `{text}`", table.what), hint);
-        }
-        found
-    });
+    let data_type = table.required("type", "`type = \"float64\"`").and_then(|value| contract::data_type(&table, value));
     Some(ColumnFeature { name: name?, column: column?, data_type: data_type?, description: table.prose("description") })
 }

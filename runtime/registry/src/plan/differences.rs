@@ -2,8 +2,8 @@
 
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
-    BoundView, ColumnFeature, FeatureService, FeatureView, InputSource, JoinKey, PublishedRows, Source, SourceQuery,
-    ViewSource,
+    BoundView, ColumnFeature, FeatureService, FeatureView, InputSource, JoinKey, OnError, PublishedRows, Source,
+    SourceQuery, ViewSource,
 };
 use tandem_core::types::Signature;
 
@@ -152,6 +152,7 @@ fn of_files(before: &Source, after: &Source, found: &mut Differences) {
         retracted,
         timezone,
         partition,
+        contract,
         description,
     } = after;
     found.meaning(before.name != *name, "source");
@@ -173,6 +174,17 @@ fn of_files(before: &Source, after: &Source, found: &mut Differences) {
     found.meaning(before.retracted != *retracted, "source.retracted");
     found.meaning(before.timezone != *timezone, "source.timezone");
     found.meaning(before.partition != *partition, "source.partition");
+    // Only rows that are set aside change what is computed.
+    let sets_aside =
+        before.contract.on_violation == OnError::Quarantine || contract.on_violation == OnError::Quarantine;
+    let columns = before.contract.columns != contract.columns;
+    let on_violation = before.contract.on_violation != contract.on_violation;
+    if sets_aside {
+        found.meaning(columns, "source.columns");
+        found.meaning(on_violation, "source.on_violation");
+    } else {
+        found.documentation(columns, "source.columns");
+    }
     found.documentation(before.path != *path, "source.path");
     found.documentation(before.description != *description, "source.description");
 }

@@ -7,7 +7,7 @@ use tandem_core::hash::definition_hash;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
     AsOf, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, JoinKey, KnownBy, NanMode, OnError,
-    Required, ServiceFeatures, Source, SourceKind, ViewSource,
+    Required, ServiceFeatures, Source, SourceContract, SourceKind, ViewSource,
 };
 use tandem_core::parameter::ParameterValue;
 use tandem_core::time::Day;
@@ -33,6 +33,7 @@ fn source() -> Source {
         retracted: None,
         timezone: None,
         partition: None,
+        contract: SourceContract::default(),
         description: String::new(),
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::Either;
 use tandem_engine::{BreakerOptions, OnDemandOptions, TrialOptions, Workers};
 use tandem_online::{Store, StoreOptions, Writer};
 use tokio::net::TcpSocket;
@@ -13,6 +14,7 @@ use super::batch::now;
 use crate::cli::{Context, RunArguments, async_runtime, compiler};
 use crate::error::{Error, io};
 use crate::following::{Follow, Follower, Loader};
+use crate::notify::ServiceManager;
 use crate::project::Opened;
 use crate::push::Pusher;
 use crate::registry::Opening;
@@ -115,21 +117,44 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         clock: now,
         workers: lookups,
     };
-    let _follower = follow.map(Follower::start);
+    let follower = follow.map(Follower::start);
+    let manager = Arc::new(ServiceManager::of_environment());
     async_runtime()?.block_on(async {
         let listener = socket.listen(BACKLOG).map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(io("watch signals of", "this process"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("watch signals of", "this process"))?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(io("watch signals of", "this process"))?;
+        let told = Arc::clone(&manager);
         let shutdown = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
             tracing::info!("shutting down: finishing what is under way");
+            told.stopping();
+        };
+        let reload = async {
+            while hang_up.recv().await.is_some() {
+                tracing::info!("SIGHUP: looking for another registration");
+                follower.iter().for_each(Follower::look_again);
+            }
+        };
+        let watched = async {
+            let Some(every) = manager.watchdog() else { return };
+            loop {
+                manager.alive();
+                tokio::time::sleep(every).await;
+            }
         };
         tracing::info!(%address, "listening");
         context.output.note(format!("tandem listens on http://{address}"));
-        serve(listener, state, shutdown).await.map_err(|source| Error::Listen { address, source })
+        manager.ready(&format!("listening on http://{address}"));
+        let serving = serve(listener, state, shutdown);
+        let beside = futures::future::join(reload, watched);
+        match futures::future::select(std::pin::pin!(serving), std::pin::pin!(beside)).await {
+            Either::Left((ended, _)) => ended.map_err(|source| Error::Listen { address, source }),
+            Either::Right((_, serving)) => serving.await.map_err(|source| Error::Listen { address, source }),
+        }
     })
 }

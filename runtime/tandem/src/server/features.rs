@@ -6,6 +6,7 @@ mod request;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -35,7 +36,7 @@ pub(super) async fn features(
     Media::of_body(&head.headers, &[Media::Json])?;
     let answer_media = Media::of_answer(&head.headers, Media::Json)?;
     let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, None)?;
-    let body = body::read(&head.headers, body, &server.settings, until.instant).await?;
+    let body = body::read(&server, &head.headers, body, until.instant).await?;
     let bytes = body.clone();
     match until.run(async { server.compute(body.len(), move || request::named(&bytes)).await? }).await? {
         Named::View(_) if answer_media != Media::Json => {
@@ -65,12 +66,15 @@ async fn one_view(server: Arc<Server>, view: &str, body: Bytes) -> Result<Respon
     };
 
     // Lookups block, though not for long, and a read transaction must not live across an await.
-    let (looked_up, rows) = (Arc::clone(&view), asked.rows);
+    let (looked_up, rows, live) = (Arc::clone(&view), asked.rows, server.live.clone());
     let answered = server
         .on_worker(move || {
             let bound = &looked_up.bound;
             let Some(number) = find_number(&store, bound, looked_up.store_view)? else { return Ok(None) };
+            let begin = Instant::now();
             let found = lookup(&store, number, bound, &asked.keys, asked.as_of)?;
+            live.metrics().looked_up(begin.elapsed());
+            looked_up.metrics.looked_up(&found, &asked.features, asked.as_of);
             let body = answer::encode(bound, &asked, &found)?;
             Ok(Some((body, found.corrupt)))
         })

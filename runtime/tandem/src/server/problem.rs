@@ -48,6 +48,8 @@ kinds! {
     InvalidJson, "invalid-json", BAD_REQUEST, "The body is not valid JSON";
     /// The body is not an Arrow IPC stream that is taken.
     InvalidArrow, "invalid-arrow", BAD_REQUEST, "The body is not a valid Arrow IPC stream";
+    /// The body is not compressed as it says.
+    InvalidCoding, "invalid-coding", BAD_REQUEST, "The body is not compressed as it says";
     /// The body ended early.
     IncompleteBody, "incomplete-body", BAD_REQUEST, "The body ended too early";
     /// A path that is not UTF-8.
@@ -104,6 +106,8 @@ kinds! {
     Overloaded, "overloaded", SERVICE_UNAVAILABLE, "The server is busy";
     /// A transform that is left alone for a while.
     CircuitOpen, "circuit-open", SERVICE_UNAVAILABLE, "The transform keeps failing";
+    /// Requests should be sent elsewhere.
+    NotReady, "not-ready", SERVICE_UNAVAILABLE, "The server is not ready";
     /// The answer was not there in time.
     DeadlineExceeded, "deadline-exceeded", GATEWAY_TIMEOUT, "The answer took too long";
 }
@@ -167,7 +171,7 @@ impl Problem {
         *response.status_mut() = self.kind.status();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if matches!(self.kind, Kind::Overloaded | Kind::CircuitOpen) {
+        if matches!(self.kind, Kind::Overloaded | Kind::CircuitOpen | Kind::NotReady) {
             let seconds = self.members.get(RETRY_AFTER_MEMBER).and_then(Value::as_u64);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.unwrap_or(RETRY_AFTER_SECONDS)));
         }
@@ -177,6 +181,11 @@ impl Problem {
         }
         response
     }
+}
+
+/// The status of an answer or a problem.
+pub(super) fn status_of(answered: &Result<Response, Problem>) -> StatusCode {
+    answered.as_ref().map_or_else(|problem| problem.kind.status(), Response::status)
 }
 
 /// The problem travels inside the response to the guard, which knows the request's id and writes the body.
@@ -214,7 +223,10 @@ mod tests {
     fn only_failures_of_the_server_are_5xx() {
         let server: Vec<&str> =
             Kind::ALL.iter().filter(|kind| kind.status().is_server_error()).map(|kind| kind.slug()).collect();
-        assert_eq!(server, ["storage-full", "internal", "overloaded", "circuit-open", "deadline-exceeded"]);
+        assert_eq!(
+            server,
+            ["storage-full", "internal", "overloaded", "circuit-open", "not-ready", "deadline-exceeded"]
+        );
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::transforms::engine_problem;
 use crate::materialize::store_view;
 use crate::push::{Given, Push, PushError, PushPlan, Pushed, Pusher, Refused};
 
-pub(super) use feast::{push as feast_push, write_to_online_store as feast_write};
+pub(super) use feast::{PUSH, WRITE_TO_ONLINE_STORE, push as feast_push, write_to_online_store as feast_write};
 
 /// Rows that a problem lists.
 const REFUSED_SHOWN_MAX: usize = 10;
@@ -90,7 +90,7 @@ pub(super) async fn push(
     let (head, body) = request.into_parts();
     let media = Media::of_body(&head.headers, &[Media::Json, Media::ArrowStream])?;
     let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, None)?;
-    let body = body::read(&head.headers, body, &server.settings, until.instant).await?;
+    let body = body::read(&server, &head.headers, body, until.instant).await?;
     let bounds = Bounds::of(&server.settings);
     let pushed = async {
         let (given, wanted) = {

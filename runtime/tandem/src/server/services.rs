@@ -13,6 +13,7 @@ mod tests;
 pub(super) mod vectors;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -38,12 +39,24 @@ pub(super) async fn service(
 ) -> Result<Response, Problem> {
     let Path(name) = name.map_err(|_| Problem::new(Kind::InvalidPath, "the service's name is not UTF-8"))?;
     let service = server.service(&name)?;
+    let begin = Instant::now();
+    let answered = asked(&server, &service, deadline, request).await;
+    service.answered(&answered, begin.elapsed());
+    answered
+}
+
+async fn asked(
+    server: &Server,
+    service: &Arc<Service>,
+    deadline: Deadline,
+    request: Request,
+) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let media = Media::of_body(&head.headers, &[Media::Json, Media::ArrowStream])?;
     let answer_media = Media::of_answer(&head.headers, media)?;
     let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, service.deadline)?;
-    let body = body::read(&head.headers, body, &server.settings, until.instant).await?;
-    let (clock, bounds, shared) = (server.clock(), Bounds::of(&server.settings), Arc::clone(&service));
+    let body = body::read(server, &head.headers, body, until.instant).await?;
+    let (clock, bounds, shared) = (server.clock(), Bounds::of(&server.settings), Arc::clone(service));
     let decoded = async {
         match media {
             Media::Json => {
@@ -58,7 +71,7 @@ pub(super) async fn service(
         }
     };
     let (rows, form) = until.run(decoded).await?;
-    answer(&server, &service, rows, &until, (answer_media, form)).await
+    answer(server, service, rows, &until, (answer_media, form)).await
 }
 
 /// The features of rows as an answer, in this media type and form.

@@ -18,8 +18,10 @@ use tokio::sync::Semaphore;
 use super::as_of::Clock;
 use super::deprecated::{Notice, Uses};
 use super::live::{Live, Served};
+use super::metrics::ViewMetrics;
 use super::names;
 use super::problem::{Kind, Problem};
+use super::ready::Readiness;
 use super::services::{self, Service};
 use super::transforms::InputPlan;
 use super::{INLINE_BYTES_MAX, ServedView, ServerState};
@@ -42,6 +44,7 @@ pub(super) struct View {
     pub(super) digest: HeaderValue,
     /// What may be pushed into it, or why nothing.
     pub(super) push: Result<Arc<PushPlan>, PushError>,
+    pub(super) metrics: Arc<ViewMetrics>,
 }
 
 /// What all requests share.
@@ -54,6 +57,7 @@ pub(super) struct Server {
     pub(super) workers: Workers,
     /// One permit for each request under way.
     pub(super) slots: Arc<Semaphore>,
+    pub(super) readiness: Readiness,
     clock: fn() -> Timestamp,
     deprecated_uses: Uses,
     id_prefix: u64,
@@ -69,6 +73,7 @@ impl Server {
             store: state.store,
             pusher: state.pusher,
             slots: Arc::new(Semaphore::new(slots)),
+            readiness: Readiness::new(),
             settings: state.settings,
             workers: state.workers,
             clock: state.clock,
@@ -147,8 +152,9 @@ impl Server {
 }
 
 impl View {
-    pub(super) fn new(served: ServedView, registration: Option<u64>) -> Self {
+    pub(super) fn new(served: ServedView, registration: Option<u64>, metrics: Arc<ViewMetrics>) -> Self {
         View {
+            metrics,
             registration: registration.map(HeaderValue::from),
             deprecated: served.bound.view.deprecation.as_ref().map(Notice::new),
             plan: Arc::new(InputPlan::new(&served.bound)),

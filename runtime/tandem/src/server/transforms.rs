@@ -8,6 +8,7 @@ mod plan;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use axum::Extension;
@@ -67,7 +68,7 @@ pub(super) async fn transform(
     let media = Media::of_body(&head.headers, &[Media::Json, Media::ArrowStream])?;
     let answer_media = Media::of_answer(&head.headers, media)?;
     let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, None)?;
-    let body = body::read(&head.headers, body, &server.settings, until.instant).await?;
+    let body = body::read(&server, &head.headers, body, until.instant).await?;
 
     until.run(answer(&server, &view, media, answer_media, body, &until)).await
 }
@@ -97,9 +98,10 @@ async fn answer(
 
     let rows = inputs.num_rows();
     let Some(on_demand) = &view.on_demand else { return Err(no_transform(view)) };
-    let called =
-        on_demand.apply_until(inputs, sleep_until(until.instant)).await.map_err(|error| engine_problem(&error))?;
-    let outcome = called.ok_or_else(|| until.problem())?;
+    let begin = Instant::now();
+    let called = on_demand.apply_until(inputs, sleep_until(until.instant)).await;
+    view.metrics.transformed(rows, &called, begin.elapsed());
+    let outcome = called.map_err(|error| engine_problem(&error))?.ok_or_else(|| until.problem())?;
 
     let (bound, bytes) = (Arc::clone(&view.bound), outcome.outputs.get_array_memory_size());
     let encoded = server

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
+use serde_json::{Map, Value};
 use tandem_core::time::Timestamp;
 use tandem_core::types::Field;
 use tandem_online::PushTo;
@@ -25,6 +25,10 @@ use crate::server::json::{Cells, Column, Form, too_many_rows};
 use crate::server::names as given_names;
 use crate::server::problem::{Kind, Problem};
 use crate::server::state::{Server, View};
+
+/// The routes.
+pub(in crate::server) const PUSH: &str = "/push";
+pub(in crate::server) const WRITE_TO_ONLINE_STORE: &str = "/write-to-online-store";
 
 /// Header with the number of rows that were set aside; Feast's answer has no room for it.
 const QUARANTINED: HeaderName = HeaderName::from_static("tandem-quarantined");
@@ -45,22 +49,18 @@ pub(in crate::server) async fn push(
     State(server): State<Arc<Server>>,
     Extension(deadline): Extension<Deadline>,
     request: Request,
-) -> Response {
-    match answer(&server, deadline, request, pushed_into).await {
-        Ok((rows, quarantined)) => done(Body::empty(), rows, quarantined),
-        Err(problem) => error(&problem),
-    }
+) -> Result<Response, Problem> {
+    let (rows, quarantined) = answer(&server, deadline, request, pushed_into).await?;
+    Ok(done(Body::empty(), rows, quarantined))
 }
 
 pub(in crate::server) async fn write_to_online_store(
     State(server): State<Arc<Server>>,
     Extension(deadline): Extension<Deadline>,
     request: Request,
-) -> Response {
-    match answer(&server, deadline, request, written_into).await {
-        Ok((rows, quarantined)) => done(Body::from("null"), rows, quarantined),
-        Err(problem) => error(&problem),
-    }
+) -> Result<Response, Problem> {
+    let (rows, quarantined) = answer(&server, deadline, request, written_into).await?;
+    Ok(done(Body::from("null"), rows, quarantined))
 }
 
 fn done(body: Body, rows: usize, quarantined: usize) -> Response {
@@ -73,23 +73,6 @@ fn done(body: Body, rows: usize, quarantined: usize) -> Response {
     response
 }
 
-/// An error as Feast writes it: a JSON string that holds JSON.
-fn error(problem: &Problem) -> Response {
-    let class = match problem.kind {
-        Kind::ViewNotFound => "FeatureViewNotFoundException",
-        Kind::SourceNotFound => "PushSourceNotFoundException",
-        _ => "FeastError",
-    };
-    let message = format!("{} (urn:tandem:problem:{})", problem.detail, problem.kind.slug());
-    let inner = json!({ "module": "feast.errors", "class": class, "message": message }).to_string();
-    let mut response = (problem.kind.status(), Value::String(inner).to_string()).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
-    if problem.kind.status() == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
-    }
-    response
-}
-
 type Read = fn(&Server, Map<String, Value>) -> Result<(Vec<Arc<View>>, PushTo, Value), Problem>;
 
 /// Pushes the rows; gives how many there were, and how many of them were set aside.
@@ -97,7 +80,7 @@ async fn answer(server: &Server, deadline: Deadline, request: Request, read: Rea
     let (head, body) = request.into_parts();
     Media::of_body(&head.headers, &[Media::Json])?;
     let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, None)?;
-    let body = body::read(&head.headers, body, &server.settings, until.instant).await?;
+    let body = body::read(server, &head.headers, body, until.instant).await?;
     until
         .run(async {
             let bounds = Bounds::of(&server.settings);
@@ -205,7 +188,12 @@ fn rows_of(plan: &PushPlan, asked: &Asked, bounds: Bounds) -> Result<Given, Prob
             columns[place] = column(name);
         }
     }
-    given(plan, &Cells { columns, rows: asked.rows, form: Form::Columns }, &value)
+    let cells = Cells { columns, rows: asked.rows, form: Form::Columns };
+    // For Feast what is missing of request data is not found; a column of a data frame is no request data.
+    given(plan, &cells, &value).map_err(|problem| match problem.kind {
+        Kind::MissingInput => Problem::new(Kind::InvalidRequest, problem.detail),
+        _ => problem,
+    })
 }
 
 /// A value as this server writes it.

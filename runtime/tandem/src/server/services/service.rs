@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::response::Response;
 use tandem_core::definition::bind_service;
 use tandem_core::feature_plan::FeaturePlan;
 use tandem_core::model::{BoundView, FeatureService, Required, ServiceFeatures, Stage, ViewVersion};
 
+use crate::server::metrics::ServiceMetrics;
 use crate::server::names;
-use crate::server::problem::{Kind, Problem};
+use crate::server::problem::{Kind, Problem, status_of};
 use crate::server::state::View;
 
 /// Lists of features whose plans are kept. Beyond it all are forgotten and made again as they are asked for.
@@ -27,6 +29,8 @@ pub(in crate::server) struct Service {
     pub(in crate::server) stored: Vec<Arc<View>>,
     /// Those of its computed steps.
     pub(in crate::server) computed: Vec<Arc<View>>,
+    /// None for a list.
+    metrics: Option<Arc<ServiceMetrics>>,
 }
 
 /// The views that are served, as plans need them.
@@ -45,18 +49,25 @@ impl<'a> Known<'a> {
 }
 
 impl Service {
-    /// The services over the views that are served; one that they do not give is told in the log.
-    pub(in crate::server) fn all(services: &[FeatureService], views: &[Arc<View>]) -> BTreeMap<String, Arc<Service>> {
+    /// The services over the views that are served, with the series of each; one that they do not give is told in the log.
+    pub(in crate::server) fn all(
+        services: &[FeatureService],
+        views: &[Arc<View>],
+        metrics: &[Arc<ServiceMetrics>],
+    ) -> BTreeMap<String, Arc<Service>> {
         let known = Known::of(views);
-        let make = |service: &FeatureService| match Service::new(service, &known) {
-            Ok(made) => Some((service.name.clone(), Arc::new(made))),
+        let make = |(service, metrics): (&FeatureService, &Arc<ServiceMetrics>)| match Service::new(service, &known) {
+            Ok(made) => {
+                let made = Service { metrics: Some(Arc::clone(metrics)), ..made };
+                Some((service.name.clone(), Arc::new(made)))
+            }
             // What is registered goes together; definition files that run as they are may not.
             Err(reason) => {
                 tracing::error!(service = service.name, reason, "a feature service is not served");
                 None
             }
         };
-        services.iter().filter_map(make).collect()
+        services.iter().zip(metrics).filter_map(make).collect()
     }
 
     /// A service without a name.
@@ -98,7 +109,15 @@ impl Service {
             plan,
             stored,
             computed,
+            metrics: None,
         })
+    }
+
+    /// A request to the service was answered, so long after its head.
+    pub(in crate::server) fn answered(&self, answered: &Result<Response, Problem>, took: Duration) {
+        if let Some(metrics) = &self.metrics {
+            metrics.answered(status_of(answered), took);
+        }
     }
 
     /// All views that are read or computed.

@@ -19,6 +19,7 @@ use super::Service;
 use crate::lookup::{Ask, LookedUp, Served, lookup_all};
 use crate::server::deadline::Until;
 use crate::server::features::{FeaturesError, find_number, not_materialized};
+use crate::server::metrics::Metrics;
 use crate::server::problem::{Kind, Problem};
 use crate::server::state::{Server, View};
 use crate::server::transforms::{engine_problem, failure_of, no_transform};
@@ -176,7 +177,9 @@ async fn call(view: &View, inputs: Inputs, until: &Until) -> (Inputs, Result<Opt
     let Some(on_demand) = &view.on_demand else {
         return (inputs, Err(CallError::NoTransform));
     };
+    let begin = Instant::now();
     let called = on_demand.apply_until(inputs.batch.clone(), sleep_until(until.instant)).await;
+    view.metrics.transformed(inputs.batch.num_rows(), &called, begin.elapsed());
     (inputs, called.map_err(CallError::Engine))
 }
 
@@ -212,8 +215,10 @@ async fn look_up(
     }
     let Some(store) = &server.store else { return Err(not_materialized(&service.stored[0])) };
     // Lookups block, though not for long, and a read transaction must not live across an await.
-    let (store, shared, columns) = (Arc::clone(store), Arc::clone(service), columns.to_vec());
-    let looked_up = server.on_worker(move || look_up_blocking(&store, &shared, &columns, as_of)).await?;
+    let (store, shared, columns, live) =
+        (Arc::clone(store), Arc::clone(service), columns.to_vec(), server.live.clone());
+    let looked_up =
+        server.on_worker(move || look_up_blocking(&store, &shared, &columns, as_of, live.metrics())).await?;
     match looked_up.map_err(|error| Problem::internal("the online store cannot be read", &error))? {
         Ok(looked_up) => Ok(looked_up),
         Err(missing) => Err(not_materialized(&service.stored[missing])),
@@ -226,6 +231,7 @@ fn look_up_blocking(
     service: &Service,
     request: &[ArrayRef],
     as_of: Timestamp,
+    metrics: &Metrics,
 ) -> Result<Result<Vec<LookedUp>, usize>, FeaturesError> {
     let started = Instant::now();
     let steps = std::iter::zip(&service.plan.stored, &service.stored);
@@ -236,13 +242,14 @@ fn look_up_blocking(
         asks.push(Ask { id, view: &step.view, keys });
     }
     let looked_up = lookup_all(store, &asks, as_of)?;
-    for ((step, _), LookedUp { found, .. }) in steps.zip(&looked_up) {
+    metrics.looked_up(started.elapsed());
+    for ((step, view), LookedUp { found, .. }) in steps.zip(&looked_up) {
+        view.metrics.looked_up(found, &step.outputs, as_of);
         if let Some((row, reason)) = found.corrupt.first() {
             let (view, rows) = (&step.view.view, found.corrupt.len());
             tracing::error!(view = view.name, version = view.version, rows, row, reason, "stored rows are corrupt");
         }
     }
-    tracing::trace!(micros = started.elapsed().as_micros() as u64, "looked up");
     Ok(Ok(looked_up))
 }
 

@@ -99,7 +99,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         cache: _,
         cache_bytes_max: _,
     } = EngineOptions::default();
-    let OnDemandOptions { shared_rows_max, trial, reuse, workers_max: None, breaker: None } =
+    let OnDemandOptions { shared_rows_max, trial, reuse, workers_max: None, waiting_max: None, breaker: None } =
         OnDemandOptions::default()
     else {
         panic!("no bound and no breaker by default")
@@ -133,6 +133,10 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         concurrent_requests_max,
         shutdown_notice_seconds,
         disk_free_bytes_min,
+        entities_max,
+        features_max,
+        values_max,
+        queue_requests_max,
         breaker_failures,
         breaker_seconds,
     } = settings.server;
@@ -209,6 +213,10 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("concurrent_requests_max", concurrent_requests_max as u64),
         ("shutdown_notice_seconds", shutdown_notice_seconds),
         ("disk_free_bytes_min", disk_free_bytes_min),
+        ("entities_max", entities_max as u64),
+        ("features_max", features_max as u64),
+        ("values_max", values_max as u64),
+        ("queue_requests_max", queue_requests_max as u64),
         ("ready_seconds_max", READY_SECONDS_MAX),
         ("rows_per_call", rows_per_call as u64),
         ("row_group_rows", row_group_rows as u64),

@@ -5,6 +5,7 @@
 //! - `connections`: accepts, bounds and drains connections
 //! - `guard`: what holds for every request: its id, its slot, its deadline, its line in the log, the body of its problem
 //! - `body`: the body within its limits, media types
+//! - `limits`: how much may be asked for, and how much may wait
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
 //! - `deadline`, `coding`: until when a client waits, and how bodies are compressed
 //! - `transforms`, `features`, `services`, `push`, `views`: the routes; `feast`: those of Feast's clients
@@ -23,6 +24,7 @@ mod feast;
 mod features;
 mod guard;
 mod json;
+mod limits;
 mod live;
 mod metrics;
 mod names;

@@ -101,6 +101,12 @@ pub struct ServerSettings {
     pub body_bytes_max: u64,
     /// `rows_max`: rows in one request. Default 100,000.
     pub rows_max: usize,
+    /// `entities_max`: entities whose features one request asks for. Default 10,000.
+    pub entities_max: usize,
+    /// `features_max`: features that one request asks for. Default 2,000.
+    pub features_max: usize,
+    /// `values_max`: entities times features of one request. Default 2,000,000.
+    pub values_max: usize,
     /// `request_seconds_max`: time from a request's head to its answer, in seconds. Default 30.
     pub request_seconds_max: u64,
     /// `shutdown_seconds_max`: how long a shutdown waits for requests that are under way, in seconds. Default 30.
@@ -109,6 +115,8 @@ pub struct ServerSettings {
     pub shutdown_notice_seconds: u64,
     /// `disk_free_bytes_min`: with less room on the disk of the online store, in bytes, `/ready` says no. Default 256 MiB.
     pub disk_free_bytes_min: u64,
+    /// `queue_requests_max`: requests that wait for a call of one view, and look-ups that wait for a worker; more are refused with 503. Default 256.
+    pub queue_requests_max: usize,
     /// `concurrent_requests_max`: requests under way at once; more are refused with 503. Default 1,024.
     pub concurrent_requests_max: usize,
     /// `breaker_failures`: calls of a view that fail one after the other until it is left alone. Default 20.
@@ -169,6 +177,10 @@ impl Default for ServerSettings {
             allow_replay: false,
             body_bytes_max: 16 << 20,
             rows_max: 100_000,
+            entities_max: 10_000,
+            features_max: 2_000,
+            values_max: 2_000_000,
+            queue_requests_max: 256,
             request_seconds_max: 30,
             shutdown_seconds_max: 30,
             shutdown_notice_seconds: 0,
@@ -213,6 +225,10 @@ pub(super) const SERVER_KEYS: &[&str] = &[
     "allow_replay",
     "body_bytes_max",
     "rows_max",
+    "entities_max",
+    "features_max",
+    "values_max",
+    "queue_requests_max",
     "request_seconds_max",
     "shutdown_seconds_max",
     "shutdown_notice_seconds",
@@ -349,6 +365,10 @@ fn server(table: &Table<'_>) -> ServerSettings {
         allow_replay: table.boolean_or("allow_replay", defaults.allow_replay),
         body_bytes_max: table.integer_or("body_bytes_max", defaults.body_bytes_max, 1, BYTES_MAX),
         rows_max: table.count_or("rows_max", defaults.rows_max, 1, u32::MAX),
+        entities_max: table.count_or("entities_max", defaults.entities_max, 1, u32::MAX),
+        features_max: table.count_or("features_max", defaults.features_max, 1, u32::MAX),
+        values_max: table.count_or("values_max", defaults.values_max, 1, u32::MAX),
+        queue_requests_max: table.count_or("queue_requests_max", defaults.queue_requests_max, 1, 1 << 20),
         request_seconds_max: table.integer_or("request_seconds_max", defaults.request_seconds_max, 1, SECONDS_MAX),
         shutdown_seconds_max: table.integer_or("shutdown_seconds_max", defaults.shutdown_seconds_max, 0, SECONDS_MAX),
         shutdown_notice_seconds: table.integer_or(

@@ -78,6 +78,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let options = OnDemandOptions {
         trial: Some(TrialOptions::default()),
         workers_max: Some(threads),
+        waiting_max: Some(settings.queue_requests_max),
         breaker: Some(BreakerOptions {
             failures: settings.breaker_failures,
             pause: Duration::from_secs(settings.breaker_seconds),

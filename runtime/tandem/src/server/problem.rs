@@ -98,6 +98,8 @@ kinds! {
     BodyTooLarge, "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// More rows than the limit.
     TooManyRows, "too-many-rows", PAYLOAD_TOO_LARGE, "The request has too many rows";
+    /// More entities, features or values than the limit.
+    TooMuchAsked, "too-much-asked", PAYLOAD_TOO_LARGE, "The request asks for too much";
     /// A media type that the route does not take.
     UnsupportedMediaType, "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The media type of the body is not taken";
     /// Something broke here.

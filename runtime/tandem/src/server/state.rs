@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::as_of::Clock;
 use super::deprecated::{Notice, Uses};
+use super::limits;
 use super::live::{Live, Served};
 use super::metrics::ViewMetrics;
 use super::names;
@@ -107,6 +108,7 @@ impl Server {
 
     /// A list of features, each `view:feature`, or `view` for all of one; planned once while what is served stays the same.
     pub(super) fn list(&self, features: Vec<String>, prefix: bool) -> Result<Arc<Service>, Problem> {
+        limits::check_features(&self.settings, features.len())?;
         let served = self.live.served();
         served.lists.get(features, prefix, |features| {
             if features.is_empty() {
@@ -147,6 +149,10 @@ impl Server {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
+        let max = self.settings.queue_requests_max;
+        if self.workers.load().waiting >= max {
+            return Err(limits::queue_full("a worker", max));
+        }
         self.workers.run(job).await.map_err(|panic| Problem::internal("a job panicked", &panic))
     }
 }

@@ -23,6 +23,7 @@
 //! - `history`: rows that are corrected or taken back, offline and online
 //! - `import`: `tandem import`
 //! - `limits`: the page of limits says what the code says
+//! - `materialize`: incremental runs, killed runs and a limit of rows
 //! - `metrics`: Prometheus, Debian's, scrapes a server and is asked what the reference asks
 
 mod authors;
@@ -41,6 +42,7 @@ mod harness;
 mod history;
 mod import;
 mod limits;
+mod materialize;
 mod metrics;
 mod operations;
 mod other_languages;

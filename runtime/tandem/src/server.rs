@@ -174,7 +174,7 @@ pub async fn serve_behind(
 
 async fn no_route(method: axum::http::Method) -> Problem {
     Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
-        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /v1/push/{name}, POST /get-online-features, GET /v1/views, GET /v1/views/{name}, GET /openapi.json, GET /health, GET /ready and GET /metrics")
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /v1/push/{name}, POST /get-online-features, POST /push, POST /write-to-online-store, GET /v1/views, GET /v1/views/{name}, GET /openapi.json, GET /health, GET /ready and GET /metrics")
 }
 
 async fn no_method(method: axum::http::Method) -> Problem {

@@ -151,7 +151,7 @@ fn a_table_that_is_there_is_a_feature_view() {
     ] {
         let (_, notes) = run(arguments, 2);
         let message = format!(
-            "feature view `account@1` has no component: its features are columns of its source, and there is nothing to be {what}"
+            "feature view `account@1` has no component: its features are columns or aggregates of its source's rows, and there is nothing to be {what}"
         );
         assert!(notes.contains(&message) && notes.contains("tandem materialize account@1"), "{notes}");
     }

@@ -205,7 +205,7 @@ pub enum Error {
     },
     /// A view of columns, where a transform is needed.
     #[error(
-        "feature view `{view}` has no component: its features are columns of its source, and there is nothing to be {what}"
+        "feature view `{view}` has no component: its features are columns or aggregates of its source's rows, and there is nothing to be {what}"
     )]
     NoTransform {
         /// The view.

@@ -229,7 +229,9 @@ impl Explained<'_> {
 }
 
 fn made_by(bound: &BoundView) -> String {
-    if bound.view.is_columns() {
+    if bound.view.is_aggregates() {
+        "aggregates of the events of its source".to_owned()
+    } else if bound.view.is_columns() {
         "columns of its source".to_owned()
     } else {
         format!("component {}", bound.digest.short())

@@ -604,8 +604,9 @@ impl BoundView {
     /// The events of an aggregate view, bound as the view of columns that [`FeatureView::events`] makes of them.
     pub fn events(&self) -> Option<BoundView> {
         let view = self.view.events()?;
-        let (signature, digest) = view.declared()?;
-        let definition_hash = self.definition_hash;
+        let (signature, _) = view.declared()?;
+        // What is read for a view is named as the view is.
+        let BoundView { digest, definition_hash, .. } = *self;
         Some(BoundView {
             view,
             signature,

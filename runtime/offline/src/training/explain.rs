@@ -10,7 +10,7 @@ use tandem_core::time::{Duration, Timestamp};
 use super::history::{History, place};
 use super::joined::JoinedView;
 use super::part::Part;
-use super::{TrainingError, TrainingSet};
+use super::{TrainingError, TrainingSet, windows};
 
 /// What one label got of one stored view.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +69,14 @@ pub enum Verdict {
     NotKnown(Timestamp),
     /// It counted until then.
     Ended(Timestamp),
+    /// An event that a window of the view takes in.
+    Counted,
+    /// An event before the start of every window.
+    OutsideWindows,
+    /// An event that the view's filter leaves out.
+    Filtered,
+    /// The row that takes an event back.
+    Retraction,
 }
 
 impl Verdict {
@@ -82,6 +90,10 @@ impl Verdict {
             Verdict::Future => "future",
             Verdict::NotKnown(_) => "not_known",
             Verdict::Ended(_) => "ended",
+            Verdict::Counted => "counted",
+            Verdict::OutsideWindows => "outside_windows",
+            Verdict::Filtered => "filtered",
+            Verdict::Retraction => "retraction",
         }
     }
 }
@@ -96,7 +108,10 @@ impl TrainingSet {
         let shared = &self.shared;
         let part = Part::join(shared, row..row + 1)?;
         let instant = shared.times[row];
-        let explain = |(history, joined): (&History, &JoinedView)| {
+        let explain = |(index, (history, joined)): (usize, (&History, &JoinedView))| {
+            if shared.request.plan.stored[index].view.view.is_aggregates() {
+                return windows::explain(index, shared, joined, instant);
+            }
             let view = &history.view().view;
             let (keys, rules) = (joined.keys(), shared.request.rules(view));
             let mut rows: Vec<JoinRow> = Vec::new();
@@ -147,7 +162,7 @@ impl TrainingSet {
                 rows: rows.iter().map(candidate).collect(),
             })
         };
-        shared.histories.iter().zip(&part.views).map(explain).collect()
+        shared.histories.iter().zip(&part.views).enumerate().map(explain).collect()
     }
 }
 

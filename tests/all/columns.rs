@@ -73,7 +73,7 @@ fn rows(root: &Path, name: &str) -> Vec<Value> {
 }
 
 /// These columns of a training set, a list for each row.
-fn read(root: &Path, name: &str, columns: &[&str]) -> Vec<Value> {
+pub(crate) fn read(root: &Path, name: &str, columns: &[&str]) -> Vec<Value> {
     let file = fs::File::open(root.join(name)).expect("the set");
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet");
     let mut rows = Vec::new();

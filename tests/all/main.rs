@@ -8,6 +8,7 @@
 //! - `crash`: batches that are killed
 //! - `cli`: what the program says
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
+//! - `aggregates`: events over windows of time, in training sets
 //! - `authors`: `tandem new`, `tandem test`
 //! - `other_languages`: transforms in JavaScript, TypeScript and C
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
@@ -20,6 +21,7 @@
 //! - `import`: `tandem import`
 //! - `limits`: the page of limits says what the code says
 
+mod aggregates;
 mod authors;
 mod bad_input;
 mod cli;

@@ -43,6 +43,7 @@ const RULES: [Rule; 9] = [
             "arrow-array",
             "arrow-buffer",
             "arrow-cast",
+            "arrow-ipc",
             "arrow-schema",
             "arrow-select",
             "datafusion",

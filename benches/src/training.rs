@@ -161,7 +161,7 @@ pub(crate) fn make(project: &Path, threads: usize) -> Result<(), Failure> {
         }
         Ok::<_, Failure>(())
     })?;
-    file.finish(&[])?.publish()?;
+    file.finish(&[])?.publish(&project.join("out/tandem.parquet.manifest.json"), "{}\n")?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use tandem::commands::describe::COMPILED_BYTES_MAX;
 use tandem::following::{REGISTRY_POLL_MILLIS, REGISTRY_RETRY_SECONDS};
 use tandem::registry::LOCK_SECONDS_MAX;
-use tandem::server::DEPRECATED_LOG_SECONDS;
+use tandem::server::{DEPRECATED_LOG_SECONDS, READY_SECONDS_MAX, SERVICES_MAX, VIEWS_MAX};
 use tandem_core::definition::{
     BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, ServerSettings, Settings, parse_settings,
 };
@@ -98,7 +98,11 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         cache: _,
         cache_bytes_max: _,
     } = EngineOptions::default();
-    let OnDemandOptions { shared_rows_max, trial, reuse } = OnDemandOptions::default();
+    let OnDemandOptions { shared_rows_max, trial, reuse, workers_max: None, breaker: None } =
+        OnDemandOptions::default()
+    else {
+        panic!("no bound and no breaker by default")
+    };
     assert_eq!((trial, reuse), (None, None), "the server turns them on, with these bounds");
     let ReuseOptions { calls_max: reused_calls_max, memory_bytes_max: reused_memory_bytes_max } =
         ReuseOptions::default();
@@ -125,6 +129,10 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         request_seconds_max,
         shutdown_seconds_max,
         concurrent_requests_max,
+        shutdown_notice_seconds,
+        disk_free_bytes_min,
+        breaker_failures,
+        breaker_seconds,
     } = settings.server;
     let EngineSettings {
         workers,
@@ -193,7 +201,12 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("rows_max", rows_max as u64),
         ("request_seconds_max", request_seconds_max),
         ("shutdown_seconds_max", shutdown_seconds_max),
+        ("breaker_failures", u64::from(breaker_failures)),
+        ("breaker_seconds", breaker_seconds),
         ("concurrent_requests_max", concurrent_requests_max as u64),
+        ("shutdown_notice_seconds", shutdown_notice_seconds),
+        ("disk_free_bytes_min", disk_free_bytes_min),
+        ("ready_seconds_max", READY_SECONDS_MAX),
         ("rows_per_call", rows_per_call as u64),
         ("row_group_rows", row_group_rows as u64),
         ("join_memory_bytes_max", join_memory_bytes_max),
@@ -203,6 +216,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("registry_poll_millis", REGISTRY_POLL_MILLIS),
         ("registry_retry_seconds", REGISTRY_RETRY_SECONDS),
         ("deprecated_log_seconds", DEPRECATED_LOG_SECONDS),
+        ("metrics_views_max", VIEWS_MAX as u64),
+        ("metrics_services_max", SERVICES_MAX as u64),
     ])
 }
 

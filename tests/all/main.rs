@@ -10,8 +10,10 @@
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
 //! - `aggregates`: events over windows of time, in training sets
 //! - `authors`: `tandem new`, `tandem test`
+//! - `operations`: what whoever runs a server relies on: readiness, signals, the service manager
 //! - `other_languages`: transforms in JavaScript, TypeScript and C
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
+//! - `serving`: features asked for over HTTP, in time and too late
 //! - `training_sets`: labels and what was known at their times, against the server and against what was made before
 //! - `verify`: proof before going live, against guests that cheat
 //! - `python`: transforms in Python
@@ -20,12 +22,14 @@
 //! - `history`: rows that are corrected or taken back, offline and online
 //! - `import`: `tandem import`
 //! - `limits`: the page of limits says what the code says
+//! - `metrics`: Prometheus, Debian's, scrapes a server and is asked what the reference asks
 
 mod aggregates;
 mod authors;
 mod bad_input;
 mod cli;
 mod columns;
+mod contracts;
 mod crash;
 mod docs;
 mod edges;
@@ -37,10 +41,13 @@ mod harness;
 mod history;
 mod import;
 mod limits;
+mod metrics;
+mod operations;
 mod other_languages;
 mod parity;
 mod python;
 mod queries;
 mod registry;
+mod serving;
 mod training_sets;
 mod verify;

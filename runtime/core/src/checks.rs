@@ -110,32 +110,14 @@ impl Checker {
         for (index, check) in self.checks.iter().enumerate() {
             let feature = self.features[index].map(|position| features.column(position));
             let (count, example) = &mut self.broken[index];
-            let mut breaks = |row: usize, value: &dyn Fn(usize) -> String| {
+            let mut breaks = |_: usize, value: Told<'_>| {
                 *count += 1;
-                example.get_or_insert_with(|| value(row));
+                if let (None, Some(value)) = (&example, value) {
+                    *example = Some(value());
+                }
             };
             match (&check.expected, feature) {
-                (Expected::NullRate { .. }, Some(feature)) => *count += feature.null_count() as u64,
-                (Expected::Range { min, max, .. }, Some(feature)) => {
-                    let (min, max) = (min.unwrap_or(f64::NEG_INFINITY), max.unwrap_or(f64::INFINITY));
-                    let number = |row| match feature.as_primitive_opt::<Float64Type>() {
-                        Some(floats) => floats.value(row),
-                        None => feature.as_primitive::<Int64Type>().value(row) as f64,
-                    };
-                    let outside = |row: &usize| feature.is_valid(*row) && !(min..=max).contains(&number(*row));
-                    (0..rows).filter(outside).for_each(|row| breaks(row, &|row| number(row).to_string()));
-                }
-                (Expected::Values { allowed: Allowed::Texts(texts), .. }, Some(feature)) => {
-                    let strings = feature.as_string::<i32>();
-                    let other =
-                        |row: &usize| strings.is_valid(*row) && !texts.iter().any(|text| text == strings.value(*row));
-                    (0..rows).filter(other).for_each(|row| breaks(row, &|row| format!("{:?}", strings.value(row))));
-                }
-                (Expected::Values { allowed: Allowed::Integers(allowed), .. }, Some(feature)) => {
-                    let integers = feature.as_primitive::<Int64Type>();
-                    let other = |row: &usize| integers.is_valid(*row) && !allowed.contains(&integers.value(*row));
-                    (0..rows).filter(other).for_each(|row| breaks(row, &|row| integers.value(row).to_string()));
-                }
+                (expected, Some(feature)) => each_broken(expected, feature, &mut breaks),
                 (Expected::Unique, _) => {
                     let columns: Vec<ArrayRef> = keys.iter().chain([event_times]).cloned().collect();
                     let encoder = RowEncoder::new(&columns)?;
@@ -166,24 +148,11 @@ impl Checker {
     pub fn finish(self, before: &[u64]) -> Vec<CheckResult> {
         let rows = self.rows;
         let result = |(check, (count, example)): (&Check, &(u64, Option<String>))| {
-            let of = |what: &str| format!("{count} of {rows} {what}");
-            let share = *count as f64 / rows.max(1) as f64;
-            let example = example.as_ref().map(|value| format!(", for instance {value}")).unwrap_or_default();
             let broken = match &check.expected {
-                Expected::NullRate { max, .. } => {
-                    (share > *max).then(|| format!("{}, and at most {max} of them may be", of("values are null")))
+                Expected::Unique => {
+                    (*count > 0).then(|| format!("{count} of {rows} rows have the keys and event time of another"))
                 }
-                Expected::Range { min, max, .. } => (*count > 0).then(|| {
-                    let bound = |bound: &Option<f64>| bound.map_or(String::new(), |bound| bound.to_string());
-                    format!("{} {}..={}{example}", of("values lie outside"), bound(min), bound(max))
-                }),
-                Expected::Values { .. } => {
-                    (*count > 0).then(|| format!("{}{example}", of("values are none of the allowed ones")))
-                }
-                Expected::Unique => (*count > 0).then(|| of("rows have the keys and event time of another")),
-                Expected::CompleteKeys { missing } => {
-                    (share > *missing).then(|| format!("{}, and at most {missing} of them may", of("rows lack a key")))
-                }
+                Expected::CompleteKeys { missing } => too_many(*count, rows, "rows lack a key", *missing, "may"),
                 Expected::RowCount { min, max, partitions } => {
                     let before = &before[..before.len().min(*partitions as usize)];
                     let mean = before.iter().sum::<u64>() as f64 / before.len().max(1) as f64;
@@ -192,11 +161,148 @@ impl Checker {
                         format!("{rows} rows; the {} partitions before have {mean:.1} in the mean, so {least:.1}..={greatest:.1} are expected", before.len())
                     })
                 }
+                expected => values_told(expected, *count, rows, example.as_deref()),
             };
             CheckResult { check: check.expected.name(), action: check.action, broken }
         };
         self.checks.iter().zip(&self.broken).map(result).collect()
     }
+}
+
+/// Rows that labels got, and what was found so far. Of a view's checks those count that say something of such rows: not the number of rows, and not
+/// features that no label got.
+#[derive(Debug, Clone)]
+pub struct JoinedChecker {
+    /// With the position of its feature among those that are looked at.
+    checks: Vec<(Check, Option<usize>)>,
+    /// Labels that got a row.
+    found: u64,
+    labels: u64,
+    /// For each check: labels whose row breaks it, and of the rows that do the first, with its value.
+    broken: Vec<(u64, Option<(u64, String)>)>,
+}
+
+/// The rows that labels got, each once.
+#[derive(Debug, Clone, Copy)]
+pub struct JoinedRows<'a> {
+    /// Their features, in the order of [`JoinedChecker::new`].
+    pub features: &'a [ArrayRef],
+    /// For each, the labels that got it.
+    pub labels: &'a [u64],
+    /// For each, a number by which the first one is found, whatever the order in which they are shown.
+    pub numbers: &'a [u64],
+}
+
+impl JoinedChecker {
+    /// For the checks of a view whose mistakes were looked for ([`mistakes`]). `features`: the names of those that are joined.
+    pub fn new(checks: &[Check], features: &[&str]) -> Self {
+        let looked_at = checks.iter().filter_map(|check| {
+            let position = check.expected.feature().map(|feature| features.iter().position(|name| *name == feature));
+            let counts = !matches!(check.expected, Expected::RowCount { .. }) && position != Some(None);
+            counts.then(|| (check.clone(), position.flatten()))
+        });
+        let checks: Vec<_> = looked_at.collect();
+        JoinedChecker { broken: vec![(0, None); checks.len()], checks, found: 0, labels: 0 }
+    }
+
+    /// Whether there is nothing to look at.
+    pub fn is_empty(&self) -> bool {
+        self.checks.is_empty()
+    }
+
+    /// Looks at what labels got. `labels`: all of them; `without_key`: of them those whose key has a null or NaN; `tied`: those whose row has the keys and
+    /// times of another one.
+    pub fn look(&mut self, rows: JoinedRows<'_>, labels: u64, without_key: u64, tied: u64) {
+        self.labels += labels;
+        self.found += rows.labels.iter().sum::<u64>();
+        for ((check, position), (count, first)) in self.checks.iter().zip(&mut self.broken) {
+            match (&check.expected, position) {
+                (Expected::Unique, _) => *count += tied,
+                (Expected::CompleteKeys { .. }, _) => *count += without_key,
+                (expected, Some(position)) => {
+                    let mut breaks = |row: usize, value: Told<'_>| {
+                        *count += rows.labels[row];
+                        let number = rows.numbers[row];
+                        if let Some(value) = value
+                            && rows.labels[row] > 0
+                            && first.as_ref().is_none_or(|(first, _)| number < *first)
+                        {
+                            *first = Some((number, value()));
+                        }
+                    };
+                    each_broken(expected, &rows.features[*position], &mut breaks);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What came of the checks, in the order of the view's.
+    pub fn finish(&self) -> Vec<CheckResult> {
+        let (found, labels) = (self.found, self.labels);
+        let results = self.checks.iter().zip(&self.broken).map(|((check, _), (count, first))| {
+            let broken = match &check.expected {
+                Expected::Unique => (*count > 0)
+                    .then(|| format!("the rows of {count} of {found} labels have the keys and times of another")),
+                Expected::CompleteKeys { missing } => too_many(*count, labels, "labels lack a key", *missing, "may"),
+                expected => values_told(expected, *count, found, first.as_ref().map(|(_, value)| &value[..])),
+            };
+            CheckResult { check: check.expected.name(), action: check.action, broken }
+        });
+        results.collect()
+    }
+}
+
+/// Says what a value is, where that is worth telling.
+type Told<'a> = Option<&'a dyn Fn() -> String>;
+
+/// Shows each value that breaks a check of values: its row, and where it is worth telling, what it is.
+fn each_broken(expected: &Expected, feature: &ArrayRef, breaks: &mut dyn FnMut(usize, Told<'_>)) {
+    let rows = feature.len();
+    match expected {
+        Expected::NullRate { .. } if feature.null_count() > 0 => {
+            (0..rows).filter(|row| feature.is_null(*row)).for_each(|row| breaks(row, None));
+        }
+        Expected::Range { min, max, .. } => {
+            let (min, max) = (min.unwrap_or(f64::NEG_INFINITY), max.unwrap_or(f64::INFINITY));
+            let number = |row| match feature.as_primitive_opt::<Float64Type>() {
+                Some(floats) => floats.value(row),
+                None => feature.as_primitive::<Int64Type>().value(row) as f64,
+            };
+            let outside = |row: &usize| feature.is_valid(*row) && !(min..=max).contains(&number(*row));
+            (0..rows).filter(outside).for_each(|row| breaks(row, Some(&|| number(row).to_string())));
+        }
+        Expected::Values { allowed: Allowed::Texts(texts), .. } => {
+            let strings = feature.as_string::<i32>();
+            let other = |row: &usize| strings.is_valid(*row) && !texts.iter().any(|text| text == strings.value(*row));
+            (0..rows).filter(other).for_each(|row| breaks(row, Some(&|| format!("{:?}", strings.value(row)))));
+        }
+        Expected::Values { allowed: Allowed::Integers(allowed), .. } => {
+            let integers = feature.as_primitive::<Int64Type>();
+            let other = |row: &usize| integers.is_valid(*row) && !allowed.contains(&integers.value(*row));
+            (0..rows).filter(other).for_each(|row| breaks(row, Some(&|| integers.value(row).to_string())));
+        }
+        // No checks of values, or no nulls.
+        _ => {}
+    }
+}
+
+/// What was found of a check of values; None where all is well.
+fn values_told(expected: &Expected, count: u64, of: u64, example: Option<&str>) -> Option<String> {
+    let example = example.map(|value| format!(", for instance {value}")).unwrap_or_default();
+    match expected {
+        Expected::NullRate { max, .. } => too_many(count, of, "values are null", *max, "may be"),
+        Expected::Range { min, max, .. } => (count > 0).then(|| {
+            let bound = |bound: &Option<f64>| bound.map_or(String::new(), |bound| bound.to_string());
+            format!("{count} of {of} values lie outside {}..={}{example}", bound(min), bound(max))
+        }),
+        _ => (count > 0).then(|| format!("{count} of {of} values are none of the allowed ones{example}")),
+    }
+}
+
+fn too_many(count: u64, of: u64, what: &str, max: f64, may: &str) -> Option<String> {
+    let share = count as f64 / of.max(1) as f64;
+    (share > max).then(|| format!("{count} of {of} {what}, and at most {max} of them {may}"))
 }
 
 #[cfg(test)]
@@ -281,6 +387,54 @@ mod tests {
             ];
             let found = found(&checks, &batches, &before);
             prop_assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), expected.to_vec(), "{:?}", found);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        // Each label by itself, in whatever parts they are shown.
+        #[test]
+        fn joined_rows_are_looked_at_once_for_each_label(
+            rows in prop::collection::vec((row(), 0..4_u64), 0..8),
+            split in 0..8_usize,
+            missing in 0..3_u64,
+        ) {
+            let checks = [
+                Expected::NullRate { feature: "mean".to_owned(), max: 0.25 },
+                Expected::Range { feature: "mean".to_owned(), min: Some(1.0), max: None },
+                Expected::Values { feature: "country".to_owned(), allowed: Allowed::Texts(vec!["AT".to_owned()]) },
+                Expected::Values { feature: "count".to_owned(), allowed: Allowed::Integers(vec![1]) },
+                Expected::CompleteKeys { missing: 0.1 },
+                Expected::RowCount { min: Some(9.0), max: None, partitions: 1 },
+            ].map(fail);
+            let mut checker = JoinedChecker::new(&checks, &["mean", "country"]);
+            // The last rows are shown first.
+            let (first, second) = rows.split_at(split.min(rows.len()));
+            for (start, part, missing) in [(first.len(), second, 0), (0, first, missing)] {
+                let features: [ArrayRef; 2] = [
+                    Arc::new(part.iter().map(|(row, _)| row.2).collect::<Float64Array>()),
+                    Arc::new(part.iter().map(|(row, _)| row.3).collect::<StringArray>()),
+                ];
+                let labels: Vec<u64> = part.iter().map(|(_, labels)| *labels).collect();
+                let numbers: Vec<u64> = (0..part.len() as u64).map(|row| start as u64 + row).collect();
+                let all = labels.iter().sum::<u64>() + missing;
+                checker.look(JoinedRows { features: &features, labels: &labels, numbers: &numbers }, all, missing, 0);
+            }
+            let labels: Vec<Row> = rows.iter().flat_map(|(row, labels)| std::iter::repeat_n(*row, *labels as usize)).collect();
+            let count = |wanted: &dyn Fn(&Row) -> bool| labels.iter().filter(|row| wanted(row)).count();
+            let expected = [
+                count(&|row| row.2.is_none()) * 4 > labels.len(),
+                count(&|row| row.2.is_some_and(|mean| mean.is_nan() || mean < 1.0)) > 0,
+                count(&|row| row.3.is_some_and(|country| country != "AT")) > 0,
+                missing * 10 > labels.len() as u64 + missing,
+            ];
+            let found = checker.finish();
+            prop_assert_eq!(found.iter().map(|check| check.broken.is_some()).collect::<Vec<_>>(), expected.to_vec(), "{:?}", found);
+            let first = rows.iter().filter_map(|(row, labels)| row.2.filter(|_| *labels > 0)).find(|mean| mean.is_nan() || *mean < 1.0);
+            if let (Some(told), Some(first)) = (&found[1].broken, first) {
+                prop_assert!(told.ends_with(&format!("for instance {first}")), "{}", told);
+            }
         }
     }
 

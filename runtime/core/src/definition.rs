@@ -16,6 +16,7 @@ mod bind;
 mod bind_service;
 mod checks;
 mod columns;
+mod contract;
 mod defaults;
 mod diagnostic;
 mod entity;

@@ -23,6 +23,7 @@
 
 pub mod canonical;
 pub mod checks;
+pub mod contract;
 pub mod defaults;
 pub mod definition;
 pub mod feature_plan;

@@ -2,6 +2,7 @@
 
 mod check;
 mod column;
+mod contract;
 mod reference;
 mod service;
 
@@ -11,8 +12,9 @@ use std::sync::Arc;
 
 pub use check::{Allowed, Check, CheckAction, Expected};
 pub use column::ColumnFeature;
+pub use contract::{ColumnContract, SourceContract};
 pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
-pub use service::{Alias, FeatureService, ServiceFeatures};
+pub use service::{Alias, FeatureService, Required, ServiceFeatures};
 
 use crate::defaults::Defaults;
 use crate::definition::Settings;
@@ -104,6 +106,8 @@ pub struct Source {
     pub timezone: Option<String>,
     /// Hive column that holds the day of the event time, as `YYYY-MM-DD` (UTC, or the local day in `timezone`). Without it every file is read.
     pub partition: Option<String>,
+    /// What is promised of its columns.
+    pub contract: SourceContract,
     /// For people; may be empty.
     pub description: String,
 }
@@ -177,7 +181,7 @@ impl History {
     }
 }
 
-/// What becomes of a row whose transform fails in batch.
+/// What becomes of a row whose transform fails in batch, or that breaks the contract of its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
     /// The run stops, nothing of the partition is published.

@@ -21,21 +21,29 @@ pub enum Status {
     Defaulted,
     /// The transform failed for the row.
     TransformError,
+    /// The time that the request has was over before the value was there.
+    DeadlineExceeded,
     /// The stored bytes are damaged (checksum).
     Corrupt,
 }
 
 impl Status {
     /// Every status.
-    pub const ALL: [Status; 7] = [
+    pub const ALL: [Status; 8] = [
         Status::Present,
         Status::NullValue,
         Status::NotFound,
         Status::OutsideMaxAge,
         Status::Defaulted,
         Status::TransformError,
+        Status::DeadlineExceeded,
         Status::Corrupt,
     ];
+
+    /// Whether it is a failure: nothing is known of the value, not even that there is none.
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Status::TransformError | Status::DeadlineExceeded | Status::Corrupt)
+    }
 
     /// Its name in answers and status columns.
     pub const fn as_str(self) -> &'static str {
@@ -46,6 +54,7 @@ impl Status {
             Status::OutsideMaxAge => "OUTSIDE_MAX_AGE",
             Status::Defaulted => "DEFAULTED",
             Status::TransformError => "TRANSFORM_ERROR",
+            Status::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Status::Corrupt => "CORRUPT",
         }
     }
@@ -60,7 +69,7 @@ impl fmt::Display for Status {
 /// A text that names no status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a status; the statuses are PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE, DEFAULTED, TRANSFORM_ERROR and CORRUPT"
+    "`{0}` is not a status; the statuses are PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE, DEFAULTED, TRANSFORM_ERROR, DEADLINE_EXCEEDED and CORRUPT"
 )]
 pub struct UnknownStatus(pub String);
 

@@ -80,6 +80,14 @@ pub enum EngineError {
         /// The limit.
         max: u32,
     },
+    /// A transform whose calls keep failing.
+    #[error("the last {failures} calls failed one after the other; it is called again in {seconds} s")]
+    CircuitOpen {
+        /// So many failed.
+        failures: u32,
+        /// When it is tried again, in seconds from now, rounded up.
+        seconds: u64,
+    },
     /// `describe` failed.
     #[error("`describe` failed: {0}")]
     Describe(CallError),

@@ -7,11 +7,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow_schema::{Field as ArrowField, Schema};
 use arrow_select::filter::filter;
 use arrow_select::take::take;
 use tandem_core::feature_plan::{FeaturePlan, FeatureRef, InputFrom, Step};
+use tandem_core::status::Status;
 
 use crate::error::EngineError;
 use crate::transform::Outcome;
@@ -35,13 +36,32 @@ pub struct Evaluation<'a> {
     request: Vec<ArrayRef>,
     as_of: ArrayRef,
     stored: Vec<StoredColumns>,
-    computed: Vec<Computed>,
+    computed: Vec<Progress>,
+}
+
+/// A value that is not known, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// What it is served as: one of the failures.
+    pub status: Status,
+    /// Why.
+    pub message: String,
+}
+
+/// How far a computed step is.
+#[derive(Debug)]
+enum Progress {
+    /// What it reads may not be there yet.
+    Waiting,
+    /// Its inputs were given out.
+    Called,
+    Done(Computed),
 }
 
 #[derive(Debug)]
 struct Computed {
     columns: Vec<ArrayRef>,
-    failed: BTreeMap<usize, String>,
+    failed: BTreeMap<usize, Unknown>,
 }
 
 /// What the next transform is called with.
@@ -54,7 +74,7 @@ pub struct Inputs {
     /// The rows that are in the batch; None if all are.
     kept: Option<Vec<usize>>,
     /// Rows that are not, and why.
-    failed: BTreeMap<usize, String>,
+    failed: BTreeMap<usize, Unknown>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -72,35 +92,40 @@ impl<'a> Evaluation<'a> {
             request,
             as_of,
             stored,
-            computed: Vec::with_capacity(plan.computed.len()),
+            computed: plan.computed.iter().map(|_| Progress::Waiting).collect(),
         }
     }
 
-    /// What to call next; None where everything is computed.
+    /// A view that can be called now, of which there may be several; None where none can: everything is computed, or what is left waits for calls
+    /// that are under way. Each is given out once.
     ///
     /// # Errors
     ///
     /// Columns of another type or length than the plan has.
-    pub fn next(&self) -> Result<Option<Inputs>, EngineError> {
-        let index = self.computed.len();
-        let Some(step) = self.plan.computed.get(index) else { return Ok(None) };
+    pub fn ready(&mut self) -> Result<Option<Inputs>, EngineError> {
+        let Some(index) = (0..self.computed.len()).find(|index| self.is_ready(*index)) else { return Ok(None) };
+        let step = &self.plan.computed[index];
         let mut failed = BTreeMap::new();
         for from in &step.inputs {
-            let (read, upstream) = match from {
-                InputFrom::Feature(FeatureRef { step: Step::Computed(read), .. }) => {
-                    (Step::Computed(*read), &self.computed[*read].failed)
-                }
-                InputFrom::Feature(FeatureRef { step: Step::Stored(read), .. }) | InputFrom::EventTime(read) => {
-                    (Step::Stored(*read), &self.stored[*read].failed)
-                }
-                InputFrom::Request(_) | InputFrom::AsOf => continue,
-            };
-            for row in upstream.keys() {
-                failed.entry(*row).or_insert_with(|| {
-                    format!("`{}`, which it reads, has no value that is known", self.plan.view(read).view.id())
+            let Some(read) = read_by(from) else { continue };
+            let mut unknown = |row: usize, status: Status| {
+                failed.entry(row).or_insert_with(|| Unknown {
+                    status,
+                    message: format!(
+                        "`{}`, which it reads, has no value that is known",
+                        self.plan.view(read).view.id()
+                    ),
                 });
+            };
+            match read {
+                // Of what is damaged nothing can be computed: that is a failure of what reads it.
+                Step::Stored(read) => {
+                    self.stored[read].failed.keys().for_each(|row| unknown(*row, Status::TransformError));
+                }
+                Step::Computed(read) => self.done(read).failed.iter().for_each(|(row, why)| unknown(*row, why.status)),
             }
         }
+        self.computed[index] = Progress::Called;
         let kept: Option<Vec<usize>> =
             (!failed.is_empty()).then(|| (0..self.rows).filter(|row| !failed.contains_key(row)).collect());
         let mask =
@@ -134,9 +159,13 @@ impl<'a> Evaluation<'a> {
     /// Columns that Arrow refuses.
     pub fn push(&mut self, inputs: Inputs, outcome: Outcome) -> Result<(), EngineError> {
         let Inputs { step, kept, mut failed, .. } = inputs;
-        assert_eq!(step, self.computed.len(), "steps in their order");
+        assert!(matches!(self.computed[step], Progress::Called), "a step whose inputs were given out");
         let row = |row: usize| kept.as_ref().map_or(row, |kept| kept[row]);
-        failed.extend(outcome.failures.into_iter().map(|failure| (row(failure.row), failure.message)));
+        failed.extend(
+            outcome.failures.into_iter().map(|failure| {
+                (row(failure.row), Unknown { status: Status::TransformError, message: failure.message })
+            }),
+        );
         let columns = match &kept {
             None => outcome.outputs.columns().to_vec(),
             Some(kept) => {
@@ -149,8 +178,45 @@ impl<'a> Evaluation<'a> {
                 spread.collect::<Result<_, _>>().map_err(arrow_error)?
             }
         };
-        self.computed.push(Computed { columns, failed });
+        self.computed[step] = Progress::Done(Computed { columns, failed });
         Ok(())
+    }
+
+    /// Whether every step is computed, or given up.
+    pub fn is_done(&self) -> bool {
+        self.computed.iter().all(|progress| matches!(progress, Progress::Done(_)))
+    }
+
+    /// Gives a step up whose inputs were given out: of none of its rows a value is known. What reads it can be called and finds that.
+    pub fn give_up(&mut self, step: usize, why: &Unknown) {
+        let outputs = &self.plan.computed[step].view.signature.outputs;
+        let columns = outputs.iter().map(|output| new_null_array(&output.data_type.to_arrow(), self.rows)).collect();
+        let failed = (0..self.rows).map(|row| (row, why.clone())).collect();
+        self.computed[step] = Progress::Done(Computed { columns, failed });
+    }
+
+    /// Gives up all that is not computed yet.
+    pub fn give_up_rest(&mut self, why: &Unknown) {
+        for step in 0..self.computed.len() {
+            if !matches!(self.computed[step], Progress::Done(_)) {
+                self.give_up(step, why);
+            }
+        }
+    }
+
+    fn is_ready(&self, index: usize) -> bool {
+        let is_there = |from: &InputFrom| match read_by(from) {
+            Some(Step::Computed(read)) => matches!(self.computed[read], Progress::Done(_)),
+            Some(Step::Stored(_)) | None => true,
+        };
+        matches!(self.computed[index], Progress::Waiting) && self.plan.computed[index].inputs.iter().all(is_there)
+    }
+
+    fn done(&self, index: usize) -> &Computed {
+        match &self.computed[index] {
+            Progress::Done(computed) => computed,
+            Progress::Waiting | Progress::Called => panic!("computed step {index} is not done"),
+        }
     }
 
     /// A feature of a step that is there: stored, or computed by now. One value for each row.
@@ -164,16 +230,26 @@ impl<'a> Evaluation<'a> {
                 let position = self.plan.stored[index].outputs.binary_search(&feature.output);
                 &self.stored[index].features[position.expect("the plan reads it")]
             }
-            Step::Computed(index) => &self.computed[index].columns[feature.output],
+            Step::Computed(index) => &self.done(index).columns[feature.output],
         }
     }
 
-    /// Rows for which a step has no value that is known, and why.
-    pub fn failed(&self, step: Step) -> &BTreeMap<usize, String> {
-        match step {
-            Step::Stored(index) => &self.stored[index].failed,
-            Step::Computed(index) => &self.computed[index].failed,
-        }
+    /// Rows for which a computed step has no value that is known, and why.
+    ///
+    /// # Panics
+    ///
+    /// If the step is not computed yet.
+    pub fn failed(&self, computed: usize) -> &BTreeMap<usize, Unknown> {
+        &self.done(computed).failed
+    }
+}
+
+/// The step that an input comes from, if it comes from one.
+fn read_by(from: &InputFrom) -> Option<Step> {
+    match from {
+        InputFrom::Feature(feature) => Some(feature.step),
+        InputFrom::EventTime(index) => Some(Step::Stored(*index)),
+        InputFrom::Request(_) | InputFrom::AsOf => None,
     }
 }
 

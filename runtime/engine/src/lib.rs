@@ -17,6 +17,7 @@
 
 mod bindings;
 mod bits;
+mod breaker;
 mod cache;
 mod call;
 mod clean;
@@ -38,16 +39,17 @@ mod trial;
 pub mod verify;
 mod workers;
 
+pub use breaker::BreakerOptions;
 pub use cache::CacheEvent;
 pub use call::{CallError, LimitName};
 pub use compile::{COMPILE_ARGUMENT, CompileFault, compile_for_parent};
 pub use component::Component;
 pub use engine::{CONTRACT, Engine};
 pub use error::EngineError;
-pub use evaluation::{Evaluation, Inputs, StoredColumns};
+pub use evaluation::{Evaluation, Inputs, StoredColumns, Unknown};
 pub use on_demand::{OnDemand, OnDemandOptions};
 pub use options::{Allocation, CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, TABLES_MAX};
 pub use reuse::ReuseOptions;
-pub use transform::{Outcome, RowFailure, Session, Transform};
+pub use transform::{Fault, Outcome, RowFailure, Session, Transform};
 pub use trial::TrialOptions;
-pub use workers::{BEHIND_NICE, STACK_BYTES, WorkerPanic, Workers};
+pub use workers::{BEHIND_NICE, STACK_BYTES, WorkerPanic, Workers, WorkersLoad};

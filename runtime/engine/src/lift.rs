@@ -17,7 +17,7 @@ use crate::bits::pack;
 use crate::call::CallError;
 use crate::clean::{canonical_nans, compact, zeroed};
 use crate::instance::bounded_message;
-use crate::transform::RowFailure;
+use crate::transform::{Fault, RowFailure};
 
 /// The columns of an outcome, each with `rows` rows, null where a row failed; and the failed rows.
 pub(crate) fn lift(
@@ -61,7 +61,7 @@ fn lift_failures(
         if failures.last().is_some_and(|last| last.row >= row) {
             return Err(violation(format!("failed row {row} is listed out of order or twice")));
         }
-        failures.push(RowFailure { row, message: bounded_message(failure.message, limits) });
+        failures.push(RowFailure { row, message: bounded_message(failure.message, limits), fault: Fault::Row });
     }
     Ok(failures)
 }

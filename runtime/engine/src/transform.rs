@@ -42,6 +42,17 @@ pub struct RowFailure {
     pub row: usize,
     /// Why: the author's message, or what the runtime found.
     pub message: String,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+/// Whose fault a failed row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The row's: the transform refused it and said why, or takes no null where it has one.
+    Row,
+    /// The transform's: a trap, a limit, a broken contract.
+    Transform,
 }
 
 /// What comes of a batch.
@@ -287,7 +298,7 @@ impl Session {
                 None => true,
                 Some((field, _)) => {
                     let message = format!("input `{}` is null, and the transform takes no null there", field.name);
-                    failures.push(RowFailure { row, message });
+                    failures.push(RowFailure { row, message, fault: Fault::Row });
                     false
                 }
             })
@@ -338,7 +349,8 @@ impl Session {
             self.divide_from(&inputs.slice(0, half), first, division)?;
             return self.divide_from(&inputs.slice(half, rows - half), first + half, division);
         }
-        division.failures.push(RowFailure { row: first, message: error.to_string() });
+        let fault = if matches!(error, CallError::Failure(_)) { Fault::Row } else { Fault::Transform };
+        division.failures.push(RowFailure { row: first, message: error.to_string(), fault });
         division.isolated += 1;
         let max = self.transform.limits().failed_rows_max;
         if division.isolated > max {

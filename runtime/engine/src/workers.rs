@@ -38,7 +38,18 @@ struct Queue {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    /// Threads that run a job.
+    busy: usize,
     closed: bool,
+}
+
+/// What the threads do at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkersLoad {
+    /// Threads that run a job.
+    pub busy: usize,
+    /// Jobs that wait for a thread.
+    pub waiting: usize,
 }
 
 /// A job panicked: a defect of the host, not of a guest. The worker lives on.
@@ -88,6 +99,12 @@ impl Workers {
         self.shared.threads
     }
 
+    /// What they do now.
+    pub fn load(&self) -> WorkersLoad {
+        let state = self.shared.queue.lock();
+        WorkersLoad { busy: state.busy, waiting: state.jobs.len() }
+    }
+
     /// Queues a job and forgets it.
     pub fn submit(&self, job: impl FnOnce() + Send + 'static) {
         let queue = &self.shared.queue;
@@ -127,10 +144,11 @@ impl Queue {
     }
 
     fn work(&self) {
+        let mut state = self.lock();
         loop {
-            let mut state = self.lock();
             let job = loop {
                 if let Some(job) = state.jobs.pop_front() {
+                    state.busy += 1;
                     break job;
                 }
                 if state.closed {
@@ -142,6 +160,8 @@ impl Queue {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
                 tracing::error!(panic = panic_text(&*panic), "a job panicked");
             }
+            state = self.lock();
+            state.busy -= 1;
         }
     }
 }
@@ -186,6 +206,28 @@ mod tests {
         assert_eq!(block_on(Workers::start(1).run(own_nice)), Ok(mine));
         assert_eq!(block_on(Workers::start_behind(2).run(own_nice)), Ok((mine + BEHIND_NICE).min(19)));
         assert_eq!(own_nice(), mine);
+    }
+
+    #[test]
+    fn the_load_is_told() {
+        let workers = Workers::start(1);
+        assert_eq!(workers.load(), WorkersLoad { busy: 0, waiting: 0 });
+        let (began, begun) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        workers.submit(move || {
+            began.send(()).unwrap();
+            released.recv().unwrap();
+        });
+        begun.recv().unwrap();
+        workers.submit(|| panic!("no"));
+        assert_eq!(workers.load(), WorkersLoad { busy: 1, waiting: 1 });
+        release.send(()).unwrap();
+        assert_eq!(block_on(workers.run(|| 1)), Ok(1));
+        let begin = std::time::Instant::now();
+        while workers.load() != (WorkersLoad { busy: 0, waiting: 0 }) {
+            assert!(begin.elapsed().as_secs() < 20, "{:?}", workers.load());
+            thread::yield_now();
+        }
     }
 
     #[test]

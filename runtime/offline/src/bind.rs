@@ -11,11 +11,13 @@ use arrow_array::{
     new_null_array,
 };
 use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
+use arrow_select::concat::concat;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::nullif::nullif;
 use datafusion::error::DataFusionError;
 use tandem_core::canonical::{CanonicalError, RowEncoder, decode_rows};
-use tandem_core::model::{BoundView, InputSource, OnError, Source, ViewSource};
+use tandem_core::contract::violations;
+use tandem_core::model::{BoundView, ColumnContract, InputSource, OnError, Source, ViewSource};
 use tandem_core::time::{Timestamp, Zone};
 use tandem_core::types::{DataType, HISTORY_COLUMNS, TIME_COLUMNS};
 use tandem_engine::convert::{ConvertError, to_declared};
@@ -72,6 +74,8 @@ pub(crate) struct Binding {
     published: Timestamp,
     /// Rows of the partition that a later version of their event stands in the place of, and since when.
     superseded: Arc<Superseded>,
+    /// The columns of the source's contract.
+    promised: Vec<(ColumnSource, ColumnContract)>,
 }
 
 /// Rows of a partition that are superseded, by their number, and since when.
@@ -111,6 +115,8 @@ enum Reject {
     NullEventTime,
     Future(String),
     Failed(String),
+    /// Breaks what is promised of the source's rows.
+    Contract(String),
 }
 
 /// Rows of a batch that are set aside.
@@ -174,7 +180,10 @@ impl Binding {
             Some(day) => Some(local_day(day, source.timezone.as_deref())?),
             None => None,
         };
+        let columns = source.contract.columns.iter();
+        let promised = columns.map(|column| (scan(&column.name), column.clone())).collect();
         Ok(Binding {
+            promised,
             feature_schema: feature_schema(&view),
             quarantine_schema,
             bound_schema,
@@ -290,13 +299,13 @@ impl Binding {
     }
 
     /// The feature rows of a view of columns, for every row of the scan's columns: what is bound is what the view gives. A row that is set aside has no
-    /// event time. Blocking.
+    /// event time; the number with them is of those that break the source's contract. Blocking.
     pub(crate) fn aligned(
         &self,
         columns: Vec<ArrayRef>,
         rows: usize,
         first_row: u64,
-    ) -> Result<RecordBatch, OfflineError> {
+    ) -> Result<(RecordBatch, u64), OfflineError> {
         let fields = columns.iter().map(|column| Field::new("", column.data_type().clone(), true));
         let scanned = record_batch(&Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns, rows)?;
         let (bound, mut rejects) = self.bind(&scanned, first_row)?;
@@ -313,7 +322,8 @@ impl Binding {
         let none = new_null_array(&DataType::Timestamp.to_arrow(), rows);
         let history = self.keys + TIME_COLUMNS.len();
         columns.splice(history..history, std::iter::repeat_n(none, HISTORY_COLUMNS.len()));
-        record_batch(&aligned_schema(&self.view), columns, rows)
+        let broken = rejects.values().filter(|reject| matches!(reject, Reject::Contract(_))).count();
+        Ok((record_batch(&aligned_schema(&self.view), columns, rows)?, broken as u64))
     }
 
     /// What [`Binding::compute`] would give to the transform: inputs and event times of the rows that reach it and stand. Blocking.
@@ -346,11 +356,43 @@ impl Binding {
         bound.project(&inputs).map_err(arrow)
     }
 
+    /// The rows that break the source's contract, where it has one.
+    fn broken(&self, batch: &RecordBatch, first_row: u64) -> Result<Rejects, OfflineError> {
+        let mut rejects = Rejects::new();
+        for (from, column) in &self.promised {
+            let ColumnSource::Scan(position, name) = from else { continue };
+            let converted =
+                convert_values(batch.column(*position), name, column.data_type, self.source.timezone.as_deref());
+            let (values, lossy) = converted.map_err(|source| {
+                let (file, _) = self.checked.locate(first_row);
+                OfflineError::ContractType {
+                    source_name: self.source.name.clone(),
+                    file: file.path.clone(),
+                    source: Box::new(source),
+                }
+            })?;
+            let lossy: BTreeMap<usize, Reject> = lossy
+                .into_iter()
+                .map(|(row, value, reason)| (row, Reject::Contract(format!("column `{name}`: {value} {reason}"))))
+                .collect();
+            for (row, why) in violations(column, &values) {
+                // What does not convert is null in `values`, and told by what it is.
+                if !lossy.contains_key(&row) {
+                    rejects.entry(row).or_insert(Reject::Contract(why));
+                }
+            }
+            for (row, reject) in lossy {
+                rejects.entry(row).or_insert(reject);
+            }
+        }
+        Ok(rejects)
+    }
+
     /// Every column in its declared type, all rows; a value that does not convert is null and its row among the rejects, if the view
-    /// says that it may be set aside.
+    /// says that it may be set aside, or if it breaks the source's contract.
     fn bind(&self, batch: &RecordBatch, first_row: u64) -> Result<(RecordBatch, Rejects), OfflineError> {
         let event_time = self.keys;
-        let mut rejects = Rejects::new();
+        let mut rejects = self.broken(batch, first_row)?;
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.bound.len());
         for column in &self.bound {
             columns.push(match &column.from {
@@ -372,33 +414,21 @@ impl Binding {
         first_row: u64,
         rejects: &mut Rejects,
     ) -> Result<ArrayRef, OfflineError> {
-        let timezone = self.source.timezone.as_deref();
-        let mut array = Arc::clone(array);
-        let mut taken_out = None;
-        loop {
-            let error = match to_declared(&array, name, to, timezone) {
-                Ok(converted) => return Ok(converted),
-                Err(error) => error,
-            };
-            let (file, before) = self.checked.locate(first_row);
-            match error {
-                // Each round takes one row out, so this ends; it is slow only where nearly every row is wrong.
-                ConvertError::Value { row, value, reason, .. }
-                    if self.view.view.on_error == OnError::Quarantine && taken_out != Some(row) =>
-                {
-                    taken_out = Some(row);
-                    rejects.entry(row).or_insert(Reject::Failed(format!("column `{name}`: {value} {reason}")));
-                    let this_row: BooleanArray = (0..array.len()).map(|at| Some(at == row)).collect();
-                    array = nullif(&array, &this_row).map_err(arrow)?;
-                }
+        let converted = convert_values(array, name, to, self.source.timezone.as_deref());
+        let (values, lossy) = converted.map_err(|source| {
+            let (file, _) = self.checked.locate(first_row);
+            OfflineError::Convert { file: file.path.clone(), source }
+        })?;
+        for (row, value, reason) in lossy {
+            if self.view.view.on_error == OnError::Fail && !rejects.contains_key(&row) {
                 // The row counted in its file.
-                ConvertError::Value { column, row, value, reason } => {
-                    let source = ConvertError::Value { column, row: row + before as usize, value, reason };
-                    return Err(OfflineError::Convert { file: file.path.clone(), source });
-                }
-                source => return Err(OfflineError::Convert { file: file.path.clone(), source }),
+                let (file, row) = self.checked.locate(first_row + row as u64);
+                let source = ConvertError::Value { column: name.to_owned(), row: row as usize, value, reason };
+                return Err(OfflineError::Convert { file: file.path.clone(), source });
             }
+            rejects.entry(row).or_insert_with(|| Reject::Failed(format!("column `{name}`: {value} {reason}")));
         }
+        Ok(values)
     }
 
     /// Rows that must not reach the transform. Nulls in inputs that take none are the engine's to refuse, on every path alike.
@@ -412,22 +442,43 @@ impl Binding {
                 Some(time) if time > self.event_time_max => {
                     let (time, max) = (Timestamp(time), Timestamp(self.event_time_max));
                     let text = format!("the event time {time} lies in the future: max_future allows {max}");
-                    rejects.insert(row, Reject::Future(text));
+                    // Whether a broken contract stops the run is not for the clock to say.
+                    if !matches!(rejects.get(&row), Some(Reject::Contract(_))) {
+                        rejects.insert(row, Reject::Future(text));
+                    }
                 }
                 Some(_) => {}
             }
         }
     }
 
-    /// The error of the first row at fault, if the view says that one stops the run. Rows of the future never do.
+    /// The error of the first row at fault, if the view, or for a broken contract the source, says that one stops the run. Rows of the future never do.
     fn refuse(&self, rejects: &Rejects, rows: usize, first_row: u64) -> Result<(), OfflineError> {
+        let place = |row: usize| {
+            let (file, row) = self.checked.locate(first_row + row as u64);
+            (file.path.clone(), row)
+        };
+        if self.source.contract.on_violation == OnError::Fail {
+            let mut broken = rejects.iter().filter(|(_, reject)| matches!(reject, Reject::Contract(_)));
+            if let Some((row, Reject::Contract(message))) = broken.next() {
+                let (file, row) = place(*row);
+                return Err(OfflineError::ContractBroken {
+                    source_name: self.source.name.clone(),
+                    file,
+                    row,
+                    message: message.clone(),
+                    broken: 1 + broken.count(),
+                    rows,
+                });
+            }
+        }
         if self.view.view.on_error == OnError::Quarantine {
             return Ok(());
         }
-        let mut at_fault = rejects.iter().filter(|(_, reject)| !matches!(reject, Reject::Future(_)));
+        let stops = |reject: &Reject| matches!(reject, Reject::Failed(_) | Reject::NullEventTime);
+        let mut at_fault = rejects.iter().filter(|(_, reject)| stops(reject));
         let Some((row, reject)) = at_fault.next() else { return Ok(()) };
-        let (file, row) = self.checked.locate(first_row + *row as u64);
-        let file = file.path.clone();
+        let (file, row) = place(*row);
         Err(match reject {
             Reject::Failed(message) => OfflineError::RowsFailed {
                 partition: self.checked.partition.id.clone(),
@@ -454,8 +505,9 @@ impl Binding {
         columns.truncate(self.quarantine_schema.fields().len() - QUARANTINE_COLUMNS.len());
         let places: Vec<_> = rejects.keys().map(|row| self.checked.locate(first_row + *row as u64)).collect();
         let errors = rejects.values().map(|reject| match reject {
-            Reject::NullEventTime => "the event time is null",
-            Reject::Future(text) | Reject::Failed(text) => text,
+            Reject::NullEventTime => "the event time is null".to_owned(),
+            Reject::Future(text) | Reject::Failed(text) => text.clone(),
+            Reject::Contract(text) => format!("the contract of source `{}`: {text}", self.source.name),
         });
         // In the order of QUARANTINE_COLUMNS.
         let appended: [ArrayRef; QUARANTINE_COLUMNS.len()] = [
@@ -483,6 +535,8 @@ impl Binding {
             retractions: retractions as u64,
             rows_out: rows_out as u64,
             quarantined: rejects.len() as u64,
+            quarantined_contract: rejects.values().filter(|reject| matches!(reject, Reject::Contract(_))).count()
+                as u64,
             quarantined_future: rejects.values().filter(|reject| matches!(reject, Reject::Future(_))).count() as u64,
             // Known once the rows are put beside what is published.
             added: 0,
@@ -492,6 +546,34 @@ impl Binding {
             null_keys: null_keys as u64,
         }
     }
+}
+
+/// A value that does not convert: its row, what it is, and why it is refused.
+type Lossy = (usize, String, String);
+
+/// The column in its declared type, null where a value does not convert; and those, ascending.
+fn convert_values(
+    array: &ArrayRef,
+    name: &str,
+    to: DataType,
+    timezone: Option<&str>,
+) -> Result<(ArrayRef, Vec<Lossy>), ConvertError> {
+    match to_declared(array, name, to, timezone) {
+        Ok(converted) => return Ok((converted, Vec::new())),
+        Err(ConvertError::Value { row: _, value, reason, .. }) if array.len() == 1 => {
+            return Ok((new_null_array(&to.to_arrow(), 1), vec![(0, value, reason)]));
+        }
+        Err(ConvertError::Value { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    // Halves, so that many wrong values cost little more than one.
+    let middle = array.len() / 2;
+    let (first, mut lossy) = convert_values(&array.slice(0, middle), name, to, timezone)?;
+    let (second, behind) = convert_values(&array.slice(middle, array.len() - middle), name, to, timezone)?;
+    lossy.extend(behind.into_iter().map(|(row, value, reason)| (middle + row, value, reason)));
+    let whole = concat(&[&first, &second]);
+    let whole = whole.map_err(|error| ConvertError::Arrow { column: name.to_owned(), reason: error.to_string() })?;
+    Ok((whole, lossy))
 }
 
 /// Rows that take their event back: they have no values, so nothing that is wrong with those matters.

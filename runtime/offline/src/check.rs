@@ -116,7 +116,13 @@ fn needed(view: &BoundView, source: &Source) -> Vec<Needed> {
         }),
         InputSource::AsOf | InputSource::Feature { .. } | InputSource::EventTime { .. } => None,
     });
-    keys.chain(times).chain(inputs).collect()
+    let promised = source.contract.columns.iter().enumerate().map(|(index, column)| Needed {
+        what: format!("column `{}` of the contract", column.name),
+        key: Key::source_column(index),
+        column: column.name.clone(),
+        data_type: column.data_type,
+    });
+    keys.chain(times).chain(inputs).chain(promised).collect()
 }
 
 fn wrong_columns(view: &BoundView, source: &Arc<Source>, columns: &Columns) -> Vec<Mistake> {

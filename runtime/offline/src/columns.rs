@@ -31,7 +31,7 @@ pub(crate) struct NeededColumn {
 /// Columns of published rows that a view over them reads beside those that its definition names: from when on and until when a row counts.
 pub(crate) const UPSTREAM_HISTORY: [&str; 3] = [CORRECTED_TIME, RETRACTED_TIME, SUPERSEDED_TIME];
 
-/// The columns of `source` that `view` reads, each once, in the order: keys, times, inputs, history.
+/// The columns of `source` that `view` reads, each once, in the order: keys, times, inputs, those of the contract alone, history.
 pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededColumn> {
     let definition = &view.view;
     let noun = input_noun(view);
@@ -56,6 +56,13 @@ pub(crate) fn needed_columns(view: &BoundView, source: &Source) -> Vec<NeededCol
         match needed.iter_mut().find(|column| column.name == name) {
             Some(column) => column.needed_by = format!("{} and {by}", column.needed_by),
             None => needed.push(NeededColumn { name, needed_by: by, optional: false }),
+        }
+    }
+    for column in &source.contract.columns {
+        let by = format!("the contract of source `{}`", source.name);
+        match needed.iter_mut().find(|known| known.name == column.name) {
+            Some(known) => known.needed_by = format!("{} and {by}", known.needed_by),
+            None => needed.push(NeededColumn { name: column.name.clone(), needed_by: by, optional: false }),
         }
     }
     if let ViewSource::View(_) = &definition.source {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
@@ -12,7 +13,7 @@ use arrow_select::filter::filter_record_batch;
 use futures::stream::{self, BoxStream, StreamExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use tandem_core::model::{BoundView, OnError, Source};
+use tandem_core::model::{BoundView, OnError, Source, SourceContract};
 use tandem_core::time::{DayRange, Timestamp};
 use tandem_engine::convert::ConvertError;
 
@@ -42,6 +43,8 @@ pub(crate) enum Which<'a> {
 pub(crate) struct DirectFile {
     view: Arc<BoundView>,
     source: Arc<Source>,
+    /// The source without its contract.
+    unpromised: Arc<Source>,
     /// The rows of a query, which the file has.
     query: Option<Arc<QueryRows>>,
     /// The file alone, with the folders that it lies in.
@@ -60,15 +63,22 @@ pub(crate) fn list(
     let Resolved { source, query } = source::resolve(view, offline_root, only)?;
     // Of a query the tables' files were chosen.
     let only = only.filter(|_| query.is_none());
+    let unpromised = Arc::new(Source { contract: SourceContract::default(), ..Source::clone(&source) });
     let mut files = Vec::new();
     for partition in listing::list(&source, range)?.partitions {
         for file in partition.files.iter().filter(|file| only.is_none_or(|only| only(file))) {
             let footer = footers::read(&file.path)?;
             let place = PartitionFiles { files: vec![file.clone()], ..partition.clone() };
-            let file =
-                DirectFile { view: Arc::clone(view), source: Arc::clone(&source), query: query.clone(), place, footer };
+            let file = DirectFile {
+                view: Arc::clone(view),
+                source: Arc::clone(&source),
+                unpromised: Arc::clone(&unpromised),
+                query: query.clone(),
+                place,
+                footer,
+            };
             // All columns are there, in every file, before any is read.
-            file.checked(view)?;
+            file.checked(view, &source)?;
             files.push(file);
         }
     }
@@ -78,10 +88,20 @@ pub(crate) fn list(
     Ok(files)
 }
 
+/// Rows that were read of a view of columns and are passed over.
+#[derive(Debug, Default)]
+pub(crate) struct PassedOver {
+    /// Without an event time, with a value that does not convert, or breaking the source's contract.
+    pub(crate) rows: AtomicU64,
+    /// Of them, rows that break the contract.
+    pub(crate) broken: AtomicU64,
+}
+
 /// The feature rows of a view of columns, partition after partition. Needs a tokio runtime.
 pub(crate) fn rows(
     files: Vec<DirectFile>,
     batch_rows: usize,
+    passed_over: Arc<PassedOver>,
 ) -> BoxStream<'static, Result<PublishedBatch, OfflineError>> {
     let (sender, receiver) = tokio::sync::mpsc::channel(BATCHES_AHEAD);
     tokio::task::spawn_blocking(move || {
@@ -92,20 +112,24 @@ pub(crate) fn rows(
                 sender.blocking_send(batch).is_ok()
             };
             let whole: Vec<usize> = (0..feature_schema(&file.view).fields().len()).collect();
-            let batches = match file.read(&whole, Which::All, batch_rows.max(1)) {
+            let mut batches = match file.read(&whole, Which::All, batch_rows.max(1)) {
                 Ok(batches) => batches,
                 Err(error) => {
                     sent(Err(error));
                     return;
                 }
             };
-            for batch in batches {
+            for batch in batches.by_ref() {
+                let rows = batch.as_ref().map_or(0, RecordBatch::num_rows);
                 let batch = batch.and_then(|batch| file.kept(&batch));
                 let failed = batch.is_err();
+                let gone = batch.as_ref().map_or(0, |batch| rows - batch.num_rows());
+                passed_over.rows.fetch_add(gone as u64, Ordering::Relaxed);
                 if !sent(batch) || failed {
                     return;
                 }
             }
+            passed_over.broken.fetch_add(batches.broken(), Ordering::Relaxed);
             if !file.entry().is_unchanged() {
                 let changed = OfflineError::SourceChanged { file: file.entry().path.clone() };
                 sent(Err(changed));
@@ -158,7 +182,8 @@ impl DirectFile {
         &self.source.path
     }
 
-    /// Which columns of the feature rows are to be read to know which rows count: where a row is set aside for any value of it, all.
+    /// Which columns of the feature rows are to be read to know which rows count: where a row is set aside for any value of it, all. Those of the source's
+    /// contract are read beside them.
     pub(crate) fn deciding_columns(&self) -> Vec<usize> {
         let keys = RowColumns::of(&self.view).features;
         let features = match self.view.view.on_error {
@@ -192,11 +217,16 @@ impl DirectFile {
         });
         let positions = positions.collect();
         let narrow = Arc::new(narrowed(&self.view, &features));
-        let checked = Arc::new(self.checked(&narrow)?);
+        // Rows that are chosen were read before, and kept what is promised.
+        let source = match which {
+            Which::Rows(_) => &self.unpromised,
+            Which::All | Which::RowGroup(_) => &self.source,
+        };
+        let checked = Arc::new(self.checked(&narrow, source)?);
         // Times lie in the future of nobody: a label sees what had happened.
         let binding = Binding::new(
             narrow,
-            Arc::clone(&self.source),
+            Arc::clone(source),
             Arc::clone(&checked),
             Timestamp::MAX,
             Timestamp::MIN,
@@ -226,11 +256,11 @@ impl DirectFile {
             }
         }
         let reader = builder.build().map_err(|source| OfflineError::ReadFile { file: path.clone(), source })?;
-        Ok(DirectRows { reader, checked, binding, positions, row, selected })
+        Ok(DirectRows { reader, checked, binding, broken: 0, positions, row, selected })
     }
 
-    fn checked(&self, view: &BoundView) -> Result<CheckedPartition, OfflineError> {
-        CheckedPartition::of_file(self.place.clone(), &self.footer, &needed_columns(view, &self.source))
+    fn checked(&self, view: &BoundView, source: &Source) -> Result<CheckedPartition, OfflineError> {
+        CheckedPartition::of_file(self.place.clone(), &self.footer, &needed_columns(view, source))
     }
 
     /// The rows that are not set aside.
@@ -247,6 +277,8 @@ pub(crate) struct DirectRows {
     reader: ParquetRecordBatchReader,
     checked: Arc<CheckedPartition>,
     binding: Binding,
+    /// Rows so far that break the source's contract.
+    broken: u64,
     positions: Vec<usize>,
     /// The number of the next row in the file; where rows are selected, its position among them.
     row: u64,
@@ -264,13 +296,19 @@ impl DirectRows {
         for (_, value) in &self.checked.hive {
             columns.push(Arc::new((0..rows).map(|_| value.as_deref()).collect::<StringArray>()));
         }
-        let bound = self.binding.aligned(columns, rows, self.row).map_err(|error| self.placed(error))?;
+        let (bound, broken) = self.binding.aligned(columns, rows, self.row).map_err(|error| self.placed(error))?;
+        self.broken += broken;
         self.row += rows as u64;
         bound.project(&self.positions).map_err(arrow)
     }
 }
 
 impl DirectRows {
+    /// Rows so far that break the source's contract.
+    pub(crate) fn broken(&self) -> u64 {
+        self.broken
+    }
+
     /// The error with the row's number in the file.
     fn placed(&self, error: OfflineError) -> OfflineError {
         let number = |row: usize| self.selected.as_ref().map_or(row, |selected| selected[row] as usize);

@@ -307,6 +307,32 @@ pub enum OfflineError {
         /// Why.
         source: ParquetError,
     },
+    /// Rows that are not what is promised of their source.
+    #[error("{}: row {row} breaks the contract of source `{source_name}`: {message} ({broken} of {rows} rows do)", .file.display())]
+    ContractBroken {
+        /// The source.
+        source_name: String,
+        /// The file.
+        file: PathBuf,
+        /// The first such row.
+        row: u64,
+        /// What is wrong with it.
+        message: String,
+        /// Such rows among those that were looked at together.
+        broken: usize,
+        /// Those.
+        rows: usize,
+    },
+    /// A column that is not of the type that is promised.
+    #[error("{}: the contract of source `{source_name}` is broken: {source}", .file.display())]
+    ContractType {
+        /// The source.
+        source_name: String,
+        /// The file.
+        file: PathBuf,
+        /// Why the column is not taken.
+        source: Box<ConvertError>,
+    },
     /// Rows of a file of this name lie in the source already.
     #[error("{} is there already", .path.display())]
     ImportedBefore {
@@ -363,6 +389,10 @@ impl OfflineError {
             OfflineError::NullEventTime { .. } | OfflineError::RowsFailed { .. } => {
                 "correct the rows, or set `on_error = \"quarantine\"` to set them aside"
             }
+            OfflineError::ContractBroken { .. } => {
+                "correct the rows, or what `columns` of the source says of them, or set `on_violation = \"quarantine\"` to set them aside"
+            }
+            OfflineError::ContractType { source, .. } => return source.hint(),
             OfflineError::SourceChanged { .. } => {
                 "run it again once the source is at rest; nothing of the partition was published"
             }

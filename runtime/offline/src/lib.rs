@@ -47,7 +47,7 @@ pub use batch::{BatchRequest, run};
 pub use check::check_columns;
 pub use columns::{RowColumns, SourceColumn, feature_schema, source_columns};
 pub use error::OfflineError;
-pub use import::{ImportedFile, import_rows};
+pub use import::{Imported, ImportedFile, import_rows};
 pub use inputs::{InputBatch, InputRows, PublishedPartition, published_partitions};
 pub use listing::{FileEntry, Listing, PartitionFiles, PartitionId};
 pub use options::BatchOptions;

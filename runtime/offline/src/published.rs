@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,7 +20,7 @@ use tandem_core::time::{DayRange, Timestamp};
 use tandem_core::types::{RETRACTED_TIME, SUPERSEDED_TIME};
 
 use crate::columns::{RowColumns, feature_schema};
-use crate::direct;
+use crate::direct::{self, PassedOver};
 use crate::error::OfflineError;
 use crate::listing::{self, FileEntry, PartitionFiles, PartitionId};
 use crate::publish::{Format, check_metadata, view_folder};
@@ -51,6 +52,7 @@ pub struct PublishedRows {
     schema: SchemaRef,
     partitions: Vec<PartitionId>,
     batches: BoxStream<'static, Result<PublishedBatch, OfflineError>>,
+    passed_over: Arc<PassedOver>,
 }
 
 impl PublishedRows {
@@ -76,7 +78,9 @@ impl PublishedRows {
             let files =
                 tokio::task::spawn_blocking(list).await.map_err(|error| OfflineError::Task(error.to_string()))??;
             let partitions = direct::partitions(&files);
-            return Ok(PublishedRows { schema, partitions, batches: direct::rows(files, batch_rows) });
+            let passed_over = Arc::new(PassedOver::default());
+            let batches = direct::rows(files, batch_rows, Arc::clone(&passed_over));
+            return Ok(PublishedRows { schema, partitions, batches, passed_over });
         }
         let listed = {
             let (view, root) = (Arc::clone(&view), offline_root.to_owned());
@@ -93,12 +97,18 @@ impl PublishedRows {
             .then(move |(id, file)| open_file(Arc::clone(&view), Arc::clone(&expected), id, file, batch_rows))
             .try_flatten()
             .boxed();
-        Ok(PublishedRows { schema, partitions, batches })
+        Ok(PublishedRows { schema, partitions, batches, passed_over: Arc::default() })
     }
 
     /// The columns of every batch: [`feature_schema`].
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// Rows of a view of columns that were read so far and are not in the stream: set aside, whatever the reason; and of them those that break the
+    /// contract of the source.
+    pub fn passed_over(&self) -> (u64, u64) {
+        (self.passed_over.rows.load(Ordering::Relaxed), self.passed_over.broken.load(Ordering::Relaxed))
     }
 
     /// The partitions that the stream goes through, also those without rows.

@@ -22,6 +22,8 @@ pub struct RowCounts {
     pub quarantined: u64,
     /// Of those, rows whose event time lies further in the future than `max_future`.
     pub quarantined_future: u64,
+    /// Of those, rows that break the contract of the source.
+    pub quarantined_contract: u64,
     /// Rows that were not published before this run.
     pub added: u64,
     /// Rows that were published before and that this run found gone: they no longer count from now on.
@@ -41,6 +43,7 @@ impl AddAssign for RowCounts {
         self.retractions += other.retractions;
         self.quarantined += other.quarantined;
         self.quarantined_future += other.quarantined_future;
+        self.quarantined_contract += other.quarantined_contract;
         self.added += other.added;
         self.retracted += other.retracted;
         self.misplaced += other.misplaced;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tandem_core::model::{BoundView, Source, SourceKind, ViewSource};
+use tandem_core::model::{BoundView, Source, SourceContract, SourceKind, ViewSource};
 use tandem_core::types::{CREATED_TIME, EVENT_TIME, SEQUENCE, VALID_TO};
 
 use crate::error::OfflineError;
@@ -66,6 +66,8 @@ pub(crate) fn source_of(view: &BoundView, offline_root: &Path) -> Result<Arc<Sou
             retracted: None,
             timezone: rows.timezone.clone(),
             partition: rows.partition.clone(),
+            // The rows were computed of such as kept what their source promises.
+            contract: SourceContract::default(),
             description: String::new(),
         })),
         ViewSource::Request => Err(OfflineError::OnDemand { view: view.view.id() }),

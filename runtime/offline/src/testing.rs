@@ -17,7 +17,7 @@ use tandem_core::limits::TransformLimits;
 use tandem_core::model::*;
 use tandem_core::time::{Day, DayRange, Timestamp};
 use tandem_core::types::{DataType, Field, Signature};
-use tandem_engine::{EngineError, Outcome, RowFailure, Workers};
+use tandem_engine::{EngineError, Fault, Outcome, RowFailure, Workers};
 
 use crate::batch::{Job, run_with};
 use crate::bind::{RowFunction, RowSession};
@@ -46,6 +46,7 @@ pub(crate) fn source(path: impl Into<PathBuf>) -> Source {
         retracted: None,
         timezone: Some("UTC".to_owned()),
         partition: Some("date".to_owned()),
+        contract: SourceContract::default(),
         description: String::new(),
     }
 }
@@ -128,7 +129,9 @@ impl RowSession for Native {
         Ok(Outcome {
             outputs: RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true)))
                 .unwrap(),
-            failures: failures.map(|row| RowFailure { row, message: "amount is unlucky".to_owned() }).collect(),
+            failures: failures
+                .map(|row| RowFailure { row, message: "amount is unlucky".to_owned(), fault: Fault::Row })
+                .collect(),
             fuel: 0,
         })
     }

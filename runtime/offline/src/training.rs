@@ -42,7 +42,8 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use futures::{Stream, StreamExt};
-use tandem_core::feature_plan::FeaturePlan;
+use tandem_core::checks::JoinedChecker;
+use tandem_core::feature_plan::{FeaturePlan, StoredStep};
 use tandem_core::model::{FeatureView, KnownBy, ViewVersion};
 use tandem_core::point_in_time::Rules;
 use tandem_core::time::Timestamp;
@@ -52,11 +53,12 @@ pub use error::TrainingError;
 pub use history::SourceFile;
 pub use labels::Labels;
 pub use report::{ComputedReport, FeatureReport, TrainingReport, ViewReport};
-pub use write::{FinishedFile, TrainingFile, Written, digest, write_text};
+pub use write::{FinishedFile, TrainingFile, Written, digest, metadata};
 
 use crate::bind::RowFunction;
 use computed::Computing;
 use history::History;
+use joined::JoinedView;
 use part::Part;
 use windows::Superseded;
 
@@ -123,6 +125,8 @@ struct Shared {
     computing: Computing,
     parts: Vec<Range<usize>>,
     report: Mutex<TrainingReport>,
+    /// For each stored view.
+    checkers: Mutex<Vec<JoinedChecker>>,
 }
 
 /// A request whose transforms went where they are called.
@@ -224,16 +228,14 @@ impl TrainingSet {
         report.observed_before_time = observed_before;
         report.parts = parts.len() as u64;
         report.phases.prepare = started.elapsed();
-        let shared = Shared {
-            request: prepared,
-            schema,
-            times,
-            histories,
-            superseded,
-            computing,
-            parts,
-            report: Mutex::new(report),
+        let checker = |step: &StoredStep| {
+            let outputs = step.outputs.iter().map(|output| &step.view.signature.outputs[*output].name[..]);
+            JoinedChecker::new(&step.view.view.checks, &outputs.collect::<Vec<_>>())
         };
+        let checkers = Mutex::new(prepared.plan.stored.iter().map(checker).collect());
+        let report = Mutex::new(report);
+        let shared =
+            Shared { request: prepared, schema, times, histories, superseded, computing, parts, report, checkers };
         Ok(TrainingSet { shared: Arc::new(shared) })
     }
 
@@ -244,7 +246,12 @@ impl TrainingSet {
 
     /// What came of it: counts of what was read from the stream so far, so it is complete where the stream is at its end.
     pub fn report(&self) -> TrainingReport {
-        self.shared.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut report = self.shared.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let checkers = self.shared.checkers.lock().unwrap_or_else(PoisonError::into_inner);
+        for (view, checker) in report.views.iter_mut().zip(checkers.iter()) {
+            view.checks = checker.finish();
+        }
+        report
     }
 
     /// The files whose rows may be joined, for each stored view in the order of the plan. Blocking.
@@ -308,6 +315,14 @@ impl TrainingSet {
 }
 
 impl Shared {
+    /// Shows to the checks of the stored view at `index` what its labels got, if it has any.
+    fn check(&self, index: usize, view: &JoinedView, labels: usize) {
+        let mut checkers = self.checkers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !checkers[index].is_empty() {
+            view.check(&mut checkers[index], labels);
+        }
+    }
+
     fn report(&self, change: impl FnOnce(&mut TrainingReport)) {
         change(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner));
     }

@@ -73,6 +73,14 @@ pub enum Error {
         /// Files, or partitions.
         kept: Vec<String>,
     },
+    /// A training set that breaks checks of its views, and was not put in its place.
+    #[error("checks of the training set's views fail: {}{}", .checks.join("; "), .kept.as_ref().map(|kept| format!("; it is kept aside in {}", kept.display())).unwrap_or_default())]
+    SetRejected {
+        /// The checks, with what was found.
+        checks: Vec<String>,
+        /// Where it is; None for a stream.
+        kept: Option<PathBuf>,
+    },
     /// A training set that cannot be made again as it was.
     #[error("not as the manifest has it:\n{}", .differences.iter().map(|difference| format!("  {difference}")).collect::<Vec<_>>().join("\n"))]
     NotReproduced {
@@ -332,7 +340,7 @@ impl Error {
             }
             Error::Training(error) => error.hint().map(str::to_owned),
             Error::Denied { .. } => Some("nothing was written; look into it, or leave --deny out".to_owned()),
-            Error::ChecksFailed { .. } => Some(
+            Error::ChecksFailed { .. } | Error::SetRejected { .. } => Some(
                 "look at the rows; then mend the source, or the check (`action = \"warn\"` only tells)".to_owned(),
             ),
             Error::NotReproduced { .. } => Some(
@@ -436,7 +444,15 @@ impl Error {
             | Error::NotRegistered { .. }
             | Error::NothingRegistered { .. }
             | Error::Registry(RegistryError::NoSuchRegistration { .. }) => 2,
-            Error::Parity { .. } | Error::Denied { .. } | Error::NotReproduced { .. } | Error::ChecksFailed { .. } => 3,
+            Error::Parity { .. }
+            | Error::Denied { .. }
+            | Error::NotReproduced { .. }
+            | Error::ChecksFailed { .. }
+            | Error::SetRejected { .. }
+            | Error::Offline(OfflineError::ContractBroken { .. } | OfflineError::ContractType { .. })
+            | Error::Training(TrainingError::Offline(
+                OfflineError::ContractBroken { .. } | OfflineError::ContractType { .. },
+            )) => 3,
             Error::Plan { .. } => 4,
             _ => 1,
         }

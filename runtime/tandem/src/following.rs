@@ -171,26 +171,41 @@ pub struct Follow {
 
 /// A thread that follows the registry, until it is dropped.
 pub struct Follower {
-    stop: Arc<AtomicBool>,
+    told: Arc<Told>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Follower {
     /// Starts it.
     pub fn start(follow: Follow) -> Follower {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let told = Arc::new(Told::default());
+        let heard = Arc::clone(&told);
         let thread = std::thread::Builder::new()
             .name("tandem-registry".to_owned())
-            .spawn(move || follow.run(&stopped))
+            .spawn(move || follow.run(&heard))
             .expect("the system gives no thread for following the registry");
-        Follower { stop, thread: Some(thread) }
+        Follower { told, thread: Some(thread) }
     }
+
+    /// Looks for another registration now, and tries one again that could not be loaded.
+    pub fn look_again(&self) {
+        self.told.again.store(true, Ordering::Relaxed);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+/// What the thread is told.
+#[derive(Default)]
+struct Told {
+    stop: AtomicBool,
+    again: AtomicBool,
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.told.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             let _ = thread.join(); // if it panicked, its panic was told
@@ -206,10 +221,13 @@ struct Failed {
 }
 
 impl Follow {
-    fn run(mut self, stop: &AtomicBool) {
+    fn run(mut self, told: &Told) {
         let mut failed: Option<Failed> = None;
-        while !stop.load(Ordering::Relaxed) {
+        while !told.stop.load(Ordering::Relaxed) {
             std::thread::park_timeout(Duration::from_millis(REGISTRY_POLL_MILLIS));
+            if told.again.swap(false, Ordering::Relaxed) {
+                failed = None;
+            }
             let newest = match self.registry.head() {
                 Ok(head) => Ok(head.map_or(0, |head| head.number)),
                 Err(error) => Err(error),

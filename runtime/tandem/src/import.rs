@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use tandem_core::model::{Source, ViewSource};
-use tandem_offline::{ImportedFile, SourceColumn, import_rows, source_columns};
+use tandem_core::types::DataType;
+use tandem_offline::{Imported, ImportedFile, SourceColumn, import_rows, source_columns};
 
 use crate::error::Error;
 use crate::project::Opened;
@@ -26,6 +27,8 @@ pub struct Report {
     pub folder: PathBuf,
     /// The files that were written, one for each partition.
     pub files: Vec<ImportedFile>,
+    /// Rows that break the source's contract, and where they are.
+    pub quarantine: Option<ImportedFile>,
     /// Columns that no view of the source reads, and that were left out.
     pub left_out: Vec<String>,
 }
@@ -54,9 +57,9 @@ pub fn import(opened: &Opened, request: &Request<'_>) -> Result<Report, Error> {
     let name = file_name(request.file)?;
     let columns = columns(opened, source)?;
     let read = rows::read_columns(request.file, &columns, source.timezone.as_deref())?;
-    let files = import_rows(source, &name, &read.rows, request.replace)?;
+    let Imported { files, quarantine } = import_rows(source, &name, &read.rows, request.replace)?;
     let left_out = read.others.into_iter().filter(|name| Some(name) != source.partition.as_ref()).collect();
-    Ok(Report { folder: source.path.clone(), files, left_out })
+    Ok(Report { folder: source.path.clone(), files, quarantine, left_out })
 }
 
 /// The name of the files in the partitions: that of the file with the rows, with another ending.
@@ -80,22 +83,33 @@ fn columns(opened: &Opened, source: &Source) -> Result<Vec<SourceColumn>, Error>
         let of = format!("of {}@{}", view.name, view.version);
         for mut column in source_columns(&opened.bind(view)?.bound, source) {
             column.needed_by = format!("{} {of}", column.needed_by);
-            match columns.iter().find(|known| known.name == column.name) {
-                None => columns.push(column),
-                Some(known) if known.data_type == column.data_type => {}
-                Some(known) => {
-                    let said = |column: &SourceColumn| format!("{} as {}", column.data_type, column.needed_by);
-                    return Err(Error::TwoTypes {
-                        column: column.name.clone(),
-                        first: said(known),
-                        second: said(&column),
-                    });
-                }
-            }
+            add(&mut columns, column)?;
         }
     }
     if columns.is_empty() {
         return Err(Error::SourceUnread { name: source.name.clone() });
     }
+    for column in source.contract.columns.iter().filter(|column| Some(&column.name) != source.partition.as_ref()) {
+        let (name, needed_by) = (column.name.clone(), format!("the contract of source `{}`", source.name));
+        add(&mut columns, SourceColumn { name, data_type: column.data_type, needed_by })?;
+    }
+    // Ids are told apart by their text where nothing gives them a type.
+    if let Some(name) = source.event_id.as_ref().filter(|id| columns.iter().all(|column| column.name != **id)) {
+        let needed_by = "the event id".to_owned();
+        columns.push(SourceColumn { name: name.clone(), data_type: DataType::String, needed_by });
+    }
     Ok(columns)
+}
+
+/// Adds a column, unless it is there already. A file has one type for it.
+fn add(columns: &mut Vec<SourceColumn>, column: SourceColumn) -> Result<(), Error> {
+    match columns.iter().find(|known| known.name == column.name) {
+        None => columns.push(column),
+        Some(known) if known.data_type == column.data_type => {}
+        Some(known) => {
+            let said = |column: &SourceColumn| format!("{} as {}", column.data_type, column.needed_by);
+            return Err(Error::TwoTypes { column: column.name.clone(), first: said(known), second: said(&column) });
+        }
+    }
+    Ok(())
 }

@@ -15,6 +15,7 @@
 //! - [`lookup`]: what the online store has for entities, as statuses and columns
 //! - [`server`]: the HTTP server
 //! - [`following`]: a server's views, replaced when another registration is there
+//! - [`notify`]: what the service manager is told
 //! - [`parity`]: asks a server for rows of a batch and compares bits
 //! - [`cli`], [`commands`], [`output`]: the command line; `output` alone prints
 //! - [`error`]: what can go wrong, exit codes and hints
@@ -28,6 +29,7 @@ pub mod following;
 pub mod import;
 pub mod lookup;
 pub mod materialize;
+pub mod notify;
 pub mod output;
 pub mod parity;
 pub mod project;

@@ -1,11 +1,13 @@
 //! What the online store has for entities, as statuses and columns: the same for the server and for `tandem get`.
 
+use std::collections::HashMap;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, BooleanArray, Scalar};
 use arrow_select::zip::zip;
 use tandem_core::canonical::{decode_rows, schema_fingerprint};
-use tandem_core::key::{KeyEncoder, KeyError};
+use tandem_core::key::{EntityKey, KeyEncoder, KeyError};
 use tandem_core::model::{BoundView, JoinKey};
 use tandem_core::status::{FeatureStatus, Qualification, Status, has_ended, is_known, qualifies};
 use tandem_core::time::Timestamp;
@@ -43,6 +45,80 @@ pub struct Found {
     pub statuses: Vec<Vec<FeatureStatus>>,
     /// Rows that could not be read, with the reason, for the log.
     pub corrupt: Vec<(usize, String)>,
+}
+
+/// Entities of a view that are looked up.
+pub struct Ask<'a> {
+    /// Its number in the store.
+    pub id: ViewId,
+    /// The view.
+    pub view: &'a BoundView,
+    /// One column for each of its join keys.
+    pub keys: Vec<ArrayRef>,
+}
+
+/// What was found for the entities of one view, each entity once.
+#[derive(Debug, Clone)]
+pub struct LookedUp {
+    /// The entities that differ.
+    pub found: Found,
+    /// For each row that was asked for the position of its entity in `found`; None where every row is another entity.
+    pub places: Option<Vec<u32>>,
+}
+
+impl LookedUp {
+    /// The position in `found` of a row that was asked for.
+    pub fn place(&self, row: usize) -> usize {
+        self.places.as_ref().map_or(row, |places| places[row] as usize)
+    }
+}
+
+/// Looks entities of several views up in one read transaction, an entity that stands in several rows once. Otherwise as [`lookup`]. Blocking.
+///
+/// # Errors
+///
+/// Keys that are not a view's, a store that cannot be read.
+pub fn lookup_all(store: &Store, asks: &[Ask<'_>], as_of: Timestamp) -> Result<Vec<LookedUp>, LookupError> {
+    let distinct = asks.iter().map(Distinct::of).collect::<Result<Vec<_>, _>>()?;
+    let probes: Vec<(ViewId, &[u8])> = std::iter::zip(asks, &distinct)
+        .flat_map(|(ask, distinct)| distinct.keys.iter().flatten().map(|key| (ask.id, key.0.as_slice())))
+        .collect();
+    let mut lookups = store.get_many_of(&probes)?.into_iter();
+    let found = std::iter::zip(asks, distinct).map(|(ask, Distinct { keys, places })| {
+        let of = |key: &Option<EntityKey>| key.as_ref().and_then(|_| lookups.next()).unwrap_or(Lookup::NotFound);
+        let lookups = keys.iter().map(of).collect();
+        LookedUp { found: found(ask.view, lookups, as_of), places }
+    });
+    Ok(found.collect())
+}
+
+/// The entities of rows, each once.
+struct Distinct {
+    /// None is what has a null or NaN key.
+    keys: Vec<Option<EntityKey>>,
+    places: Option<Vec<u32>>,
+}
+
+impl Distinct {
+    fn of(ask: &Ask<'_>) -> Result<Distinct, KeyError> {
+        let join_keys: Vec<JoinKey> = ask.view.view.join_keys().cloned().collect();
+        let encoder = KeyEncoder::new(&join_keys, &ask.keys)?;
+        let rows = encoder.rows();
+        let encoded = (0..rows).map(|row| encoder.encode(row));
+        if rows <= 1 {
+            return Ok(Distinct { keys: encoded.collect(), places: None });
+        }
+        let mut known: HashMap<Option<EntityKey>, u32> = HashMap::with_capacity(rows);
+        let mut places = Vec::with_capacity(rows);
+        for key in encoded {
+            let next = known.len() as u32;
+            places.push(*known.entry(key).or_insert(next));
+        }
+        let mut keys = vec![None; known.len()];
+        known.into_iter().for_each(|(key, place)| keys[place as usize] = key);
+        let places = (keys.len() < rows).then_some(places);
+        Ok(Distinct { keys, places })
+    }
 }
 
 /// Looks entities up in one read transaction. `keys`: one column for each join key of the view. Blocking.

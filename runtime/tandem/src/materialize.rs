@@ -63,6 +63,10 @@ pub struct Report {
     pub future: u64,
     /// Entities whose stored row was retracted or superseded: an older row took its place, or none.
     pub taken_back: u64,
+    /// Rows of a view of columns that were set aside: without an event time, with a value that does not convert, or breaking the source's contract.
+    pub set_aside: u64,
+    /// Of them, rows that break the contract.
+    pub set_aside_contract: u64,
     /// Partitions read.
     pub partitions: u64,
     /// What came of the view's checks, where it has any. Nothing is written of partitions of which one fails.
@@ -134,6 +138,7 @@ pub async fn run(
         report.future += part.future;
         progress(&report);
     }
+    (report.set_aside, report.set_aside_contract) = rows.passed_over();
     if !stored.is_empty() {
         report.taken_back = take_back(&request, store, id, workers, stored).await?;
     }

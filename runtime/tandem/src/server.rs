@@ -6,20 +6,28 @@
 //! - `guard`: what holds for every request: its id, its slot, its deadline, its line in the log, the body of its problem
 //! - `body`: the body within its limits, media types
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
-//! - `transforms`, `features`, `services`, `views`: the routes
+//! - `deadline`, `coding`: until when a client waits, and how bodies are compressed
+//! - `transforms`, `features`, `services`, `views`: the routes; `feast`: those of Feast's clients
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
+//! - `metrics`: what is counted and measured on the way; `ready`: whether requests should be sent here
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
 
+mod arrow;
 mod as_of;
 mod body;
+mod coding;
 mod connections;
+mod deadline;
 mod deprecated;
+mod feast;
 mod features;
 mod guard;
 mod json;
 mod live;
+mod metrics;
 mod names;
 mod problem;
+mod ready;
 mod services;
 mod state;
 #[cfg(test)]
@@ -31,6 +39,7 @@ mod views;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -42,7 +51,9 @@ use tandem_online::{Store, ViewId};
 
 pub use deprecated::DEPRECATED_LOG_SECONDS;
 pub use live::{Behind, Live};
+pub use metrics::{SERVICES_MAX, VIEWS_MAX};
 use problem::{Kind, Problem};
+pub use ready::READY_SECONDS_MAX;
 use state::Server;
 
 /// Work on bodies up to this size, in bytes, is done where the request is; larger ones go to a worker, so that parsing
@@ -70,27 +81,35 @@ pub struct ServerState {
     pub settings: ServerSettings,
     /// The clock that `as_of` is read from.
     pub clock: fn() -> Timestamp,
-    /// Threads for calls, lookups and large bodies.
+    /// Threads for lookups and large bodies; calls of transforms have others ([`OnDemand`]).
     pub workers: Workers,
 }
 
 /// All routes.
 pub fn router(state: ServerState) -> Router {
-    let server = Arc::new(Server::new(state));
+    routes(Arc::new(Server::new(state)))
+}
+
+fn routes(server: Arc<Server>) -> Router {
     Router::new()
         .route("/v1/transforms/{name}", post(transforms::transform))
         .route("/v1/features", post(features::features))
         .route("/v1/services/{name}", post(services::service))
+        .route(feast::GET_ONLINE_FEATURES, post(feast::get_online_features))
         .route("/v1/views", get(views::list))
         .route("/v1/views/{name}", get(views::one))
         .route(guard::HEALTH, get(views::health))
+        .route(guard::READY, get(ready::ready))
+        .route(guard::METRICS, get(metrics::metrics))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&server), coding::compress))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&server), guard::guard))
         .with_state(server)
 }
 
-/// Serves until `shutdown` resolves; then accepts no more, and waits for requests under way up to `shutdown_seconds_max`.
+/// Serves until `shutdown` resolves. Then it is not ready any more, goes on for `shutdown_notice_seconds`, accepts no more, and waits for requests
+/// under way up to `shutdown_seconds_max`.
 ///
 /// # Errors
 /// The listener has no address.
@@ -101,13 +120,20 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let limits = connections::Limits::of(&state.settings);
     tracing::debug!(address = %listener.local_addr()?, "listening");
-    connections::serve(listener, router(state), limits, shutdown).await;
+    let server = Arc::new(Server::new(state));
+    let draining = Arc::clone(&server);
+    let shutdown = async move {
+        shutdown.await;
+        draining.readiness.drain();
+        tokio::time::sleep(Duration::from_secs(draining.settings.shutdown_notice_seconds)).await;
+    };
+    connections::serve(listener, routes(server), limits, shutdown).await;
     Ok(())
 }
 
 async fn no_route(method: axum::http::Method) -> Problem {
     Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
-        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, GET /v1/views, GET /v1/views/{name} and GET /health")
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /get-online-features, GET /v1/views, GET /v1/views/{name}, GET /health, GET /ready and GET /metrics")
 }
 
 async fn no_method(method: axum::http::Method) -> Problem {

@@ -79,6 +79,7 @@ const RULES: [Rule; 9] = [
             "hyper-util",
             "indicatif",
             "jiff",
+            "prometheus-client",
             "tokio",
             "ureq",
         ],
@@ -88,7 +89,7 @@ const RULES: [Rule; 9] = [
 ];
 
 /// Beginnings of the names of crates that a rule must name.
-const GUARDED: [&str; 20] = [
+const GUARDED: [&str; 21] = [
     "arrow",
     "axum",
     "clap",
@@ -102,6 +103,7 @@ const GUARDED: [&str; 20] = [
     "lmdb",
     "object_store",
     "parquet",
+    "prometheus",
     "reqwest",
     "tokio",
     "tower",

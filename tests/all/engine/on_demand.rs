@@ -12,7 +12,8 @@ use tandem_core::limits::TransformLimits;
 use tandem_core::model::NanMode;
 use tandem_core::parameter::Parameters;
 use tandem_engine::{
-    Engine, EngineOptions, OnDemand, OnDemandOptions, ReuseOptions, Session, Transform, TrialOptions, Workers,
+    BreakerOptions, Engine, EngineError, EngineOptions, OnDemand, OnDemandOptions, ReuseOptions, Session, Transform,
+    TrialOptions, Workers,
 };
 
 use super::hostile::modes;
@@ -198,4 +199,50 @@ fn requests_to_reused_instances_get_what_each_gets_alone() {
             assert_eq!(answer.unwrap().outputs, whole.slice(request * 3, 3));
         }
     }
+}
+
+#[test]
+fn a_transform_never_has_more_workers_than_its_share() {
+    let limits = TransformLimits { fuel_base: u64::MAX >> 8, call_seconds_max: 2, ..TransformLimits::default() };
+    let transform = Guest::Misbehaving.bind(&limits);
+    let workers = Workers::start(2);
+    let options = OnDemandOptions { workers_max: Some(1), shared_rows_max: 1, ..OnDemandOptions::default() };
+    let hanging = OnDemand::new(transform.clone(), workers.clone(), options);
+    let other = OnDemand::new(transform, workers, options);
+    // Each is a call of its own that hangs for two seconds.
+    let mut hung: Vec<_> = (0..3).map(|_| Box::pin(hanging.apply(modes(&[mode::SPIN])))).collect();
+    assert!(hung.iter_mut().all(|call| call.now_or_never().is_none()));
+    let answers = block_on(join_all((0..20).map(|request| other.apply(modes(&[request + 100])))));
+    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|outcome| outcome.failures.is_empty())));
+    assert!(hanging.waiting() >= 1, "the other view was answered while calls of this one had not even begun");
+    for call in hung {
+        assert_eq!(block_on(call).unwrap().failures.len(), 1, "each gets its turn");
+    }
+}
+
+#[test]
+fn calls_that_keep_failing_open_the_circuit_and_rows_that_are_refused_do_not() {
+    let transform = Guest::Misbehaving.bind(&TransformLimits::default());
+    let breaker = BreakerOptions { failures: 3, pause: Duration::from_millis(200) };
+    let options = OnDemandOptions { breaker: Some(breaker), ..OnDemandOptions::default() };
+    let on_demand = OnDemand::new(transform, Workers::start(1), options);
+    let call = |request: &[i64]| block_on(on_demand.apply(modes(request)));
+    for _ in 0..5 {
+        assert!(call(&[mode::FAILURE]).is_ok(), "the transform says no: it works");
+        assert!(call(&[mode::PANIC, 100]).is_ok(), "one row of two has its value");
+    }
+    assert!(!on_demand.is_open());
+    (0..3).for_each(|_| assert_eq!(call(&[mode::PANIC]).unwrap().failures.len(), 1));
+    assert!(on_demand.is_open());
+    assert!(matches!(call(&[100]), Err(EngineError::CircuitOpen { failures: 3, seconds: 1 })));
+    std::thread::sleep(Duration::from_millis(250));
+    assert!(call(&[100]).is_ok());
+    assert!(!on_demand.is_open());
+
+    // A call that is still under way when its time is over is a failure too.
+    for _ in 0..3 {
+        let late = block_on(on_demand.apply_until(modes(&[mode::SPIN]), async {}));
+        assert!(matches!(late, Ok(None)), "{late:?}");
+    }
+    assert!(on_demand.is_open());
 }

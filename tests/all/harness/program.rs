@@ -73,7 +73,8 @@ impl Serving {
         Serving::run(tandem_registered(root, &[&["serve", "--listen", "127.0.0.1:0"], options].concat()))
     }
 
-    fn run(mut command: Command) -> Serving {
+    /// A call of `tandem serve` that was made otherwise; waits until it listens.
+    pub(crate) fn run(mut command: Command) -> Serving {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program runs");
         let mut log = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut said = String::new();
@@ -93,6 +94,11 @@ impl Serving {
     /// Where it is: `http://127.0.0.1:PORT`.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
     }
 
     /// Asks it to end; gives how it did and all that it logged.

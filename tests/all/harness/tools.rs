@@ -37,6 +37,13 @@ fn go() -> &'static Path {
     INSTALLED.get_or_init(|| of_pypi("go", "requirements-go.txt"))
 }
 
+/// Python's program in a virtual environment of this name with what a file pins.
+pub(crate) fn python_with(name: &str, pins: &str) -> PathBuf {
+    static INSTALLING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one_at_a_time = INSTALLING.lock();
+    of_pypi(name, pins).join("bin/python")
+}
+
 /// A virtual environment with what a file pins.
 pub(super) fn of_pypi(name: &str, pins: &str) -> PathBuf {
     let folder = tools().join(name);
@@ -44,6 +51,33 @@ pub(super) fn of_pypi(name: &str, pins: &str) -> PathBuf {
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
         let mut pip = Command::new(folder.join("bin/pip"));
         run(pip.args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(pinned(pins)));
+    });
+    folder
+}
+
+/// Prometheus, Debian's: unpacked, not installed.
+pub(crate) fn prometheus() -> PathBuf {
+    static UNPACKED: OnceLock<PathBuf> = OnceLock::new();
+    UNPACKED.get_or_init(|| of_debian("prometheus")).join("usr/bin/prometheus")
+}
+
+/// What is in a package of Debian that `tests/tools/debian.txt` names.
+fn of_debian(name: &str) -> PathBuf {
+    let folder = tools().join(name);
+    once(&folder, &["debian.txt"], || {
+        let packages = fs::read_to_string(pinned("debian.txt")).expect("names");
+        assert!(packages.lines().any(|line| line == name), "{name} is not in tests/tools/debian.txt");
+        let download = || {
+            let mut command = Command::new("apt-get");
+            command.args(["download", name]).current_dir(&folder);
+            command
+        };
+        // A machine may know no packages yet.
+        if !download().output().expect("apt-get").status.success() {
+            run(Command::new("apt-get").arg("update"));
+            run(&mut download());
+        }
+        run(Command::new("sh").current_dir(&folder).args(["-c", "dpkg -x *.deb . && rm *.deb"]));
     });
     folder
 }

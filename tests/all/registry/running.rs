@@ -197,6 +197,42 @@ fn a_registration_that_cannot_be_loaded_leaves_the_old_one() {
     assert_eq!(log.matches("a registration cannot be served").count(), 1, "{log}");
 }
 
+/// What could not be loaded is tried again after a while, or at once where the server is asked to.
+#[test]
+fn sighup_tries_a_registration_again_at_once() {
+    let project = Quickstart::new();
+    project.run(&["apply", "--by", "ada"], 0);
+    let serving = Serving::start_registered(project.root(), &["--log", "warn,tandem=info"]);
+    let (agent, url) = (agent(), serving.url().to_owned());
+    let health = || -> Value {
+        let text = agent.get(format!("{url}/health")).call().unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let registrations = project.root().join("registry/registrations");
+    let (second, aside) = (registrations.join("2"), project.root().join("aside"));
+    project.add(&project.version(2));
+    // Registered while the server does not look, and gone when it does.
+    serving.signal("STOP");
+    project.run(&["apply", "--by", "ada"], 0);
+    std::fs::rename(&second, &aside).unwrap();
+    serving.signal("CONT");
+    let begin = Instant::now();
+    while health()["behind"].is_null() {
+        assert!(begin.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let failed = Instant::now();
+    std::fs::rename(&aside, &second).unwrap();
+    serving.signal("HUP");
+    while health()["registration"] != 2 {
+        let retry = Duration::from_secs(tandem::following::REGISTRY_RETRY_SECONDS);
+        assert!(failed.elapsed() < retry.mul_f64(0.9), "it would have been tried again anyway: {}", health());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let (status, log) = serving.terminate();
+    assert!(status.success() && log.contains("SIGHUP"), "{log}");
+}
+
 #[test]
 fn use_of_a_deprecated_view_is_told_in_answers_and_in_the_log() {
     let project = Quickstart::new();

@@ -2,10 +2,14 @@
 //!
 //! - `replay`: a row is what the server answers at that instant
 //! - `again`: the same bytes of a manifest, or what is missing
+//! - `checked`: checks of views, over what labels got
+//! - `compared`: against as-of joins of DuckDB and pandas
 //! - `explained`: why a label got what it got
 //! - `told`: what the program says
 
 mod again;
+mod checked;
+mod compared;
 mod explained;
 mod replay;
 mod told;
@@ -28,13 +32,13 @@ const USERS: i64 = 40;
 const DAYS: i64 = 4;
 
 /// Stored `usual` of the source, `ratio` on demand over it, `verdict` over that.
-struct Checkouts {
+pub(crate) struct Checkouts {
     folder: tempfile::TempDir,
 }
 
 impl Checkouts {
     /// Definitions and source.
-    fn new() -> Checkouts {
+    pub(crate) fn new() -> Checkouts {
         let project = Checkouts { folder: tempfile::tempdir().expect("a temporary folder") };
         let root = project.root();
         fs::create_dir(root.join("features")).expect("a folder");
@@ -47,7 +51,7 @@ impl Checkouts {
         project
     }
 
-    fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.folder.path()
     }
 
@@ -55,7 +59,7 @@ impl Checkouts {
         self.root().join(name)
     }
 
-    fn run(&self, arguments: &[&str], code: i32) -> (String, String) {
+    pub(crate) fn run(&self, arguments: &[&str], code: i32) -> (String, String) {
         told(tandem(self.root(), arguments), code)
     }
 

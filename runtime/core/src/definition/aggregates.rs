@@ -169,11 +169,14 @@ fn read_columns(view: &Table<'_>) -> Option<Vec<EventColumn>> {
                     EVENT_COLUMN_KEYS,
                 );
                 let data_type = table.required("type", "`type = \"float64\"`");
-                let data_type = data_type.and_then(|value| super::columns::data_type(&table, "type", value));
+                let data_type = data_type.and_then(|value| super::contract::data_type(&table, value));
                 let column = table.get("column").map(|value| source::column(&table, "column", value));
                 (column.unwrap_or_else(|| Some(name.to_owned())), data_type)
             }
-            DeValue::String(_) => (Some(name.to_owned()), super::columns::data_type(view, &what, value)),
+            DeValue::String(_) => (
+                Some(name.to_owned()),
+                super::contract::data_type_of(view, &what, value, &format!("`{what}` of {}", view.what)),
+            ),
             _ => {
                 let hint = format!("write {COLUMNS_EXAMPLE}, or `{{ column = \"...\", type = \"...\" }}`");
                 view.wrong_type(&what, value, "a type or a table", hint);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::locate::{Key, Mistake};
-use crate::model::{FeatureService, ViewVersion};
+use crate::model::{FeatureService, Required, ViewVersion};
 use crate::suggest;
 use crate::types::{DataType, Signature};
 
@@ -63,6 +63,16 @@ pub enum ServiceError {
         /// Whether `prefix` would tell them apart.
         prefix_helps: bool,
     },
+    /// A feature that must be there and is none of the service's.
+    #[error("feature service `{service}` requires `{feature}`, which it does not give")]
+    UnknownRequired {
+        /// The service.
+        service: String,
+        /// The name.
+        feature: String,
+        /// The nearest feature, and all that there are.
+        hint: String,
+    },
 }
 
 impl ServiceError {
@@ -70,25 +80,26 @@ impl ServiceError {
     pub fn hint(&self) -> &str {
         match self {
             ServiceError::ViewNotBound { .. } => "correct that view first",
-            ServiceError::UnknownFeature { hint, .. } => hint,
+            ServiceError::UnknownFeature { hint, .. } | ServiceError::UnknownRequired { hint, .. } => hint,
             ServiceError::SameName { prefix_helps: true, .. } => "`prefix = true` names every feature `view__feature`",
             ServiceError::SameName { .. } => "name single features, as `view@version:feature`, instead of whole views",
         }
     }
 
-    /// Position among the service's `features`, from 0: the place of the mistake.
-    pub fn index(&self) -> usize {
+    /// Position among the service's `features`, from 0, where the mistake is in one of them.
+    pub fn index(&self) -> Option<usize> {
         match self {
             ServiceError::ViewNotBound { index, .. }
             | ServiceError::UnknownFeature { index, .. }
-            | ServiceError::SameName { index, .. } => *index,
+            | ServiceError::SameName { index, .. } => Some(*index),
+            ServiceError::UnknownRequired { .. } => None,
         }
     }
 }
 
 impl From<&ServiceError> for Mistake {
     fn from(error: &ServiceError) -> Self {
-        let key = Key::service_feature(error.index());
+        let key = error.index().map_or_else(|| Key::of("required"), Key::service_feature);
         Mistake { key, message: error.to_string(), hint: Some(error.hint().to_owned()) }
     }
 }
@@ -139,6 +150,15 @@ pub fn bind_service(
             }
         }
     }
+    if let (Required::Features(required), true) = (&service.required, errors.is_empty()) {
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let unknown = required.iter().filter(|name| !names.contains(&name.as_str()));
+        errors.extend(unknown.map(|feature| ServiceError::UnknownRequired {
+            service: service.name.clone(),
+            feature: feature.clone(),
+            hint: suggest::hint(feature, "features", &names),
+        }));
+    }
     if errors.is_empty() { Ok(columns) } else { Err(errors) }
 }
 
@@ -157,6 +177,8 @@ mod tests {
             name: "fraud".to_owned(),
             features: features.iter().map(feature).collect(),
             prefix,
+            deadline: None,
+            required: Required::None,
             stage: Stage::Experimental,
             owner: String::new(),
             description: String::new(),
@@ -175,7 +197,7 @@ mod tests {
             .map(|(n, v, s)| (ViewVersion::new(n, v), s));
         bind_service(service, &known.into())
             .map(|columns| columns.into_iter().map(|column| column.name).collect())
-            .map_err(|errors| errors.iter().map(|e| (e.index(), e.to_string(), e.hint().to_owned())).collect())
+            .map_err(|errors| errors.iter().map(|e| (e.index().unwrap(), e.to_string(), e.hint().to_owned())).collect())
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn read_one<'a>(view: &Table<'a>, item: &'a Value<'a>) -> Option<Check> {
 }
 
 /// `min` and `max`, one at least, in their order.
-fn bounds(table: &Table<'_>, least: f64) -> Option<(Option<f64>, Option<f64>)> {
+pub(super) fn bounds(table: &Table<'_>, least: f64) -> Option<(Option<f64>, Option<f64>)> {
     let bound = |key: &'static str| table.get(key).map(|value| number(table, key, value, least, f64::INFINITY));
     let (min, max) = (bound("min"), bound("max"));
     if min.is_none() && max.is_none() {
@@ -129,7 +129,7 @@ fn number(table: &Table<'_>, key: &str, value: &Value<'_>, least: f64, greatest:
     number
 }
 
-fn allowed(table: &Table<'_>, value: &Value<'_>) -> Option<Allowed> {
+pub(super) fn allowed(table: &Table<'_>, value: &Value<'_>) -> Option<Allowed> {
     let DeValue::Array(items) = value.get_ref() else {
         table.wrong_type("allowed", value, "an array of strings or of integers", None);
         return None;

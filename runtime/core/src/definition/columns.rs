@@ -2,12 +2,11 @@
 
 use toml::de::DeValue;
 
+use super::contract;
 use super::entity::is_reserved;
 use super::reader::{Table, Value};
 use super::source;
 use crate::model::{ColumnFeature, Entity, ViewSource};
-use crate::suggest;
-use crate::types::DataType;
 
 pub(super) const COLUMN_KEYS: &[&str] = &["name", "column", "type", "description"];
 
@@ -109,25 +108,6 @@ fn read_feature<'a>(
         Some(value) => source::column(&table, "column", value),
         None => name.clone(),
     };
-    let data_type = table.required("type", "`type = \"float64\"`");
-    let data_type = data_type.and_then(|value| data_type_of(&table, "type", value, &table.what));
+    let data_type = table.required("type", "`type = \"float64\"`").and_then(|value| contract::data_type(&table, value));
     Some(ColumnFeature { name: name?, column: column?, data_type: data_type?, description: table.prose("description") })
-}
-
-/// Reads the type of `key`, of a column.
-pub(super) fn data_type<'a>(table: &Table<'a>, key: &str, value: &'a Value<'a>) -> Option<DataType> {
-    data_type_of(table, key, value, &format!("`{key}` of {}", table.what))
-}
-
-fn data_type_of<'a>(table: &Table<'a>, key: &str, value: &'a Value<'a>, what: &str) -> Option<DataType> {
-    let text = table.text(key, value)?;
-    let found = text.parse::<DataType>().ok();
-    if found.is_none() {
-        let names = ["boolean", "int64", "float64", "timestamp", "string", "binary"];
-        let names =
-            [&names[..], &["float32_vector[N]", "sequence[int64]", "sequence[float64]", "sequence[string]"]].concat();
-        let hint = suggest::hint(text, "types", &names);
-        table.error(value, format!("{what} cannot be of type `{text}`"), hint);
-    }
-    found
 }

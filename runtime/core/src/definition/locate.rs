@@ -57,6 +57,11 @@ impl Key {
         Key { table: Table::Own, path: vec!["features".to_owned()], item: Some(index) }
     }
 
+    /// One of the columns that the contract of that source names, from 0.
+    pub fn source_column(index: usize) -> Self {
+        Key { table: Table::Source, path: vec!["columns".to_owned()], item: Some(index) }
+    }
+
     /// A key of the source from which the view's rows come.
     pub fn of_source(key: &str) -> Self {
         Key { table: Table::Source, path: vec![key.to_owned()], item: None }
@@ -122,7 +127,12 @@ fn place(trees: &[Tree<'_>], view: &FeatureView, key: &Key) -> Option<Place> {
         Table::Own => None,
     };
     if let Some((index, table)) = in_source {
-        return Some((index, span(table, &key.path).or_else(|| span(table, &["name".to_owned()]))?));
+        let item = key.item.and_then(|position| {
+            let [array] = &key.path[..] else { return None };
+            Some(table.get(array.as_str())?.get_ref().as_array()?.get(position)?.span())
+        });
+        let place = item.or_else(|| span(table, &key.path)).or_else(|| span(table, &["name".to_owned()]));
+        return Some((index, place?));
     }
     let (index, table) = find(trees, "feature_view", |table| is_version(table, &view.id()))?;
     // A key of a source that is another view's rows: all that is written is that view.

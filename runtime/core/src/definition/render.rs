@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::limits::TransformLimits;
 use crate::model::{
-    Alias, Allowed, Check, ColumnFeature, Entity, Expected, FeatureService, FeatureView, InputSource, Source,
-    SourceQuery, ViewSource,
+    Alias, Allowed, Check, ColumnContract, ColumnFeature, Entity, Expected, FeatureService, FeatureView, InputSource,
+    Required, Source, SourceContract, SourceQuery, ViewSource,
 };
 use crate::parameter::ParameterValue;
 use crate::time::Timestamp;
@@ -120,12 +120,20 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
 
 /// A feature service.
 pub fn render_service(service: &FeatureService) -> String {
-    let FeatureService { name, features, prefix, stage, owner, description, tags } = service;
+    let FeatureService { name, features, prefix, deadline, required, stage, owner, description, tags } = service;
     let mut out = Text::default();
     out.table("[[feature_service]]");
     out.line("name", quoted(name));
     out.line("features", list(features, |one| quoted(&one.to_string())));
     out.line("prefix", prefix);
+    if let Some(deadline) = deadline {
+        out.line("deadline", quoted(&deadline.to_string()));
+    }
+    match required {
+        Required::None => {}
+        Required::All => out.line("required", "[\"*\"]"),
+        Required::Features(names) => out.line("required", list(names, |name| quoted(name))),
+    }
     out.line("stage", quoted(stage.as_str()));
     out.prose("owner", owner);
     out.prose("description", description);
@@ -210,6 +218,7 @@ impl Text {
             retracted,
             timezone,
             partition,
+            contract: SourceContract { columns, on_violation },
             description,
         } = source;
         self.table("[[source]]");
@@ -236,6 +245,10 @@ impl Text {
         ];
         for (key, column) in optional {
             self.optional(key, column.as_deref().map(quoted));
+        }
+        if !columns.is_empty() {
+            self.line("columns", list(columns, contract_text));
+            self.line("on_violation", quoted(on_violation.as_str()));
         }
         self.prose("description", description);
     }
@@ -330,24 +343,40 @@ fn input_text(input: &InputSource) -> String {
     }
 }
 
+fn contract_text(column: &ColumnContract) -> String {
+    let ColumnContract { name, data_type, nullable, allowed, min, max } = column;
+    let mut keys = vec![("name", quoted(name)), ("type", quoted(&data_type.to_string()))];
+    keys.push(("nullable", nullable.to_string()));
+    keys.extend(allowed.as_ref().map(|allowed| ("allowed", allowed_text(allowed))));
+    keys.extend(bounds(min, max));
+    table_text(keys)
+}
+
+fn bounds(min: &Option<f64>, max: &Option<f64>) -> impl Iterator<Item = (&'static str, String)> + use<> {
+    let bound = |key, bound: &Option<f64>| bound.map(|bound| (key, float_text(bound)));
+    [bound("min", min), bound("max", max)].into_iter().flatten()
+}
+
+fn allowed_text(allowed: &Allowed) -> String {
+    match allowed {
+        Allowed::Texts(texts) => list(texts, |text| quoted(text)),
+        Allowed::Integers(integers) => list(integers, i64::to_string),
+    }
+}
+
+fn table_text(keys: Vec<(&'static str, String)>) -> String {
+    let keys: Vec<String> = keys.into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    format!("{{ {} }}", keys.join(", "))
+}
+
 fn check_text(check: &Check) -> String {
     let Check { expected, action } = check;
     let mut keys = vec![("check", quoted(expected.kind()))];
     keys.extend(expected.feature().map(|feature| ("feature", quoted(feature))));
-    let bounds = |min: &Option<f64>, max: &Option<f64>| {
-        let bound = |key, bound: &Option<f64>| bound.map(|bound| (key, float_text(bound)));
-        [bound("min", min), bound("max", max)].into_iter().flatten()
-    };
     match expected {
         Expected::NullRate { feature: _, max } => keys.push(("max", float_text(*max))),
         Expected::Range { feature: _, min, max } => keys.extend(bounds(min, max)),
-        Expected::Values { feature: _, allowed } => keys.push((
-            "allowed",
-            match allowed {
-                Allowed::Texts(texts) => list(texts, |text| quoted(text)),
-                Allowed::Integers(integers) => list(integers, i64::to_string),
-            },
-        )),
+        Expected::Values { feature: _, allowed } => keys.push(("allowed", allowed_text(allowed))),
         Expected::Unique => {}
         Expected::CompleteKeys { missing } => keys.push(("max", float_text(*missing))),
         Expected::RowCount { min, max, partitions } => {
@@ -356,8 +385,7 @@ fn check_text(check: &Check) -> String {
         }
     }
     keys.push(("action", quoted(action.as_str())));
-    let keys: Vec<String> = keys.into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
-    format!("{{ {} }}", keys.join(", "))
+    table_text(keys)
 }
 
 fn parameter_text(parameter: &ParameterValue) -> String {

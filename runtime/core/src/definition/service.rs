@@ -5,11 +5,17 @@ use std::collections::BTreeMap;
 use super::reader::{Table, Value};
 use super::references::Views;
 use super::view::read_tags;
-use crate::model::{Alias, FeatureService, ServiceFeatures, Stage, ViewVersion};
+use crate::model::{Alias, FeatureService, Required, ServiceFeatures, Stage, ViewVersion};
+use crate::time::Duration;
 use crate::types::is_name;
 
-pub(super) const SERVICE_KEYS: &[&str] = &["name", "features", "prefix", "stage", "owner", "description", "tags"];
+pub(super) const SERVICE_KEYS: &[&str] =
+    &["name", "features", "prefix", "deadline", "required", "stage", "owner", "description", "tags"];
 pub(super) const ALIAS_KEYS: &[&str] = &["view", "name", "version"];
+
+/// The least and the greatest deadline, in microseconds.
+const DEADLINE_MICROS_MIN: u64 = 1_000;
+const DEADLINE_MICROS_MAX: u64 = 3_600_000_000;
 
 const FEATURES_EXAMPLE: &str = "`features = [\"card_risk@2\", \"user_spend@1:mean_30d\"]`";
 
@@ -23,9 +29,13 @@ pub(super) fn read(table: &Table<'_>, name: &str, views: &Views) -> Option<Featu
     let features = table
         .required("features", FEATURES_EXAMPLE)
         .and_then(|value| read_features(table, value, views, stage, prefix));
+    let deadline = table.get("deadline").map(|value| read_deadline(table, value));
+    let required = table.get("required").map(|value| read_required(table, value));
     Some(FeatureService {
         name: name.to_owned(),
         prefix,
+        deadline: deadline.map_or(Some(None), |read| read.map(Some))?,
+        required: required.unwrap_or(Some(Required::None))?,
         owner: table.prose("owner"),
         description: table.prose("description"),
         tags: read_tags(table),
@@ -33,6 +43,46 @@ pub(super) fn read(table: &Table<'_>, name: &str, views: &Views) -> Option<Featu
         stage: stage?,
         features: features?,
     })
+}
+
+fn read_deadline<'a>(table: &Table<'a>, value: &'a Value<'a>) -> Option<Duration> {
+    let deadline = table.duration("deadline", value)?;
+    if !(DEADLINE_MICROS_MIN..=DEADLINE_MICROS_MAX).contains(&deadline.as_micros()) {
+        let message = format!("`deadline` of {} is {deadline}; it must lie between 1ms and 1h", table.what);
+        table.error(value, message, "leave `deadline` out for the server's `request_seconds_max`".to_owned());
+        return None;
+    }
+    Some(deadline)
+}
+
+/// Whether the features exist is known once their views are bound.
+fn read_required<'a>(table: &Table<'a>, value: &'a Value<'a>) -> Option<Required> {
+    const EXAMPLE: &str = "`required = [\"risk\"]`, or `required = [\"*\"]` for all features";
+    let texts = table.texts("required", value, EXAMPLE)?;
+    if texts.iter().any(|(text, _)| *text == "*") {
+        if texts.len() > 1 {
+            let message = format!("`required` of {} names features beside `*`, which is all of them", table.what);
+            table.error(value, message, format!("write {EXAMPLE}"));
+            return None;
+        }
+        return Some(Required::All);
+    }
+    let mut names = Vec::with_capacity(texts.len());
+    for (text, item) in &texts {
+        if !is_name(text) {
+            let message = format!("`required` of {}: `{text}` cannot name a feature", table.what);
+            table.error(item, message, "name features as the answer does".to_owned());
+        } else if names.iter().any(|name| name == text) {
+            table.error(item, format!("`required` of {} names `{text}` twice", table.what), "name it once".to_owned());
+        } else {
+            names.push((*text).to_owned());
+        }
+    }
+    if names.len() != texts.len() {
+        return None;
+    }
+    names.sort();
+    Some(if names.is_empty() { Required::None } else { Required::Features(names) })
 }
 
 fn read_features<'a>(

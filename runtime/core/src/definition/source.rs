@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZoneDatabase;
 
+use super::contract;
 use super::reader::{Table, check_name};
 use crate::model::{Source, SourceKind, SourceQuery};
 use crate::suggest;
@@ -25,6 +26,8 @@ pub(super) const SOURCE_KEYS: &[&str] = &[
     "retracted",
     "timezone",
     "partition",
+    "columns",
+    "on_violation",
     "description",
 ];
 
@@ -61,6 +64,7 @@ pub(super) fn read(table: &Table<'_>, name: &str, root: &Path) -> Option<Source>
         retracted: optional("retracted"),
         timezone: timezone(table),
         partition: optional("partition"),
+        contract: contract::read(table),
         description: table.prose("description"),
     };
     refuse_without(

@@ -5,8 +5,8 @@ use super::encoding::Item;
 use crate::defaults::Defaults;
 use crate::limits::TransformLimits;
 use crate::model::{
-    ColumnFeature, Entity, FeatureView, History, InputSource, JoinKey, PublishedRows, Source, SourceQuery, ViewSource,
-    ViewVersion,
+    Allowed, ColumnContract, ColumnFeature, Entity, FeatureView, History, InputSource, JoinKey, OnError, PublishedRows,
+    Source, SourceContract, SourceQuery, ViewSource, ViewVersion,
 };
 use crate::parameter::{ParameterValue, Parameters};
 use crate::types::Signature;
@@ -28,7 +28,8 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 ///   digest; data is new every day, and a source in staging has the same meaning as in production.
 /// - Names of entities and all outputs of the signature: what they mean is in the join keys, and in the component
 ///   with its parameters.
-/// - Checks: rows that break them are published whole or not at all.
+/// - Checks: rows that break them are published whole or not at all. The contract of the source, where a row that breaks it stops the run; where such
+///   rows are set aside, it is covered.
 /// - How long instances live: a component that is registered is proved to give the same bits either way.
 /// - Owner, description, tags, stage, deprecation: they are for people.
 ///
@@ -263,6 +264,7 @@ fn source_item(source: &Source) -> Item {
         retracted,
         timezone,
         partition,
+        contract: SourceContract { columns, on_violation },
         description: _,
     } = source;
     let optional = |column: &Option<String>| Item::optional(column.as_ref(), Item::text);
@@ -287,7 +289,31 @@ fn source_item(source: &Source) -> Item {
     for (name, column) in [("event_id", event_id), ("retracted", retracted)] {
         fields.extend(column.as_ref().map(|column| (name.to_owned(), Item::text(column))));
     }
+    // Rows that are set aside are missing from what is computed; where one of them stops the run, no value depends on the contract.
+    if *on_violation == OnError::Quarantine {
+        // Their order says nothing.
+        let mut columns: Vec<&ColumnContract> = columns.iter().collect();
+        columns.sort_by(|a, b| a.name.cmp(&b.name));
+        fields.push(("contract".to_owned(), Item::list(columns, contract_item)));
+    }
     Item::Record(fields)
+}
+
+fn contract_item(column: &ColumnContract) -> Item {
+    let ColumnContract { name, data_type, nullable, allowed, min, max } = column;
+    let values = |allowed: &Allowed| match allowed {
+        Allowed::Texts(texts) => Item::list(texts, Item::text),
+        Allowed::Integers(integers) => Item::list(integers, |integer| Item::Signed(*integer)),
+    };
+    let bound = |bound: &Option<f64>| Item::optional(*bound, Item::Float);
+    Item::record([
+        ("name", Item::text(name)),
+        ("type", Item::text(data_type.to_string())),
+        ("nullable", Item::Boolean(*nullable)),
+        ("allowed", Item::optional(allowed.as_ref(), values)),
+        ("min", bound(min)),
+        ("max", bound(max)),
+    ])
 }
 
 fn limits_item(limits: &TransformLimits) -> Item {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Stage, ViewVersion};
+use crate::time::Duration;
 
 /// The features that a model uses, pinned to versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,10 @@ pub struct FeatureService {
     pub features: Vec<ServiceFeatures>,
     /// Whether a feature is named `view__feature` instead of `feature`, so that two views may have one of the same name.
     pub prefix: bool,
+    /// How long a request may take that brings no deadline of its own; None is the server's `request_seconds_max`.
+    pub deadline: Option<Duration>,
+    /// The features without which an answer is of no use, by their names in it: where one cannot be known, the request fails.
+    pub required: Required,
     /// [`Stage::Experimental`] or [`Stage::Production`].
     pub stage: Stage,
     /// Who answers for it; may be empty.
@@ -63,5 +68,28 @@ impl Alias {
 impl fmt::Display for Alias {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.view, self.name)
+    }
+}
+
+/// Which features of a service a request cannot do without. The others are answered as far as they are known, each with its status.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Required {
+    /// None: every feature is best effort.
+    #[default]
+    None,
+    /// All of them.
+    All,
+    /// Those of these names, sorted, at least one.
+    Features(Vec<String>),
+}
+
+impl Required {
+    /// Whether a feature is one of them.
+    pub fn has(&self, feature: &str) -> bool {
+        match self {
+            Required::None => false,
+            Required::All => true,
+            Required::Features(names) => names.iter().any(|name| name == feature),
+        }
     }
 }

@@ -7,7 +7,7 @@ use tandem_core::model::ViewVersion;
 use tandem_core::types::{DataType, Field, Signature};
 
 use super::*;
-use crate::transform::RowFailure;
+use crate::transform::{Fault, RowFailure};
 
 const FEATURES: &str = r#"
 [[entity]]
@@ -82,7 +82,7 @@ fn add_up(inputs: &Inputs, output: &str, fails: &[f64]) -> Outcome {
     let sum = |row: usize| {
         let sum = columns.iter().map(|column| column.is_valid(row).then(|| column.value(row))).sum::<Option<f64>>();
         if sum.is_some_and(|sum| fails.contains(&sum)) {
-            failures.push(RowFailure { row, message: format!("{sum:?}") });
+            failures.push(RowFailure { row, message: format!("{sum:?}"), fault: Fault::Row });
             return None;
         }
         sum
@@ -109,15 +109,15 @@ fn views_are_computed_in_order_and_a_failed_row_fails_what_reads_it() {
     };
     let mut evaluation = Evaluation::new(&plan, request, Arc::new(times), vec![stored]);
 
-    let inputs = evaluation.next().unwrap().unwrap();
+    let inputs = evaluation.ready().unwrap().unwrap();
     assert_eq!((inputs.step, inputs.batch.num_rows()), (0, 4), "the row of which nothing is known is not shown");
     let outcome = add_up(&inputs, "ratio", &[22.0]);
     evaluation.push(inputs, outcome).unwrap();
-    let inputs = evaluation.next().unwrap().unwrap();
+    let inputs = evaluation.ready().unwrap().unwrap();
     assert_eq!((inputs.step, inputs.batch.num_rows()), (1, 3));
     let outcome = add_up(&inputs, "score", &[]);
     evaluation.push(inputs, outcome).unwrap();
-    assert!(evaluation.next().unwrap().is_none());
+    assert!(evaluation.ready().unwrap().is_none());
 
     let found = |column: usize| {
         let values = evaluation.feature(plan.columns[column].from);
@@ -125,13 +125,11 @@ fn views_are_computed_in_order_and_a_failed_row_fails_what_reads_it() {
     };
     assert_eq!(found(1), [Some(11.0), None, None, None, None]);
     assert_eq!(found(0), [Some(111.0), None, None, None, None]);
-    let failed = |step| evaluation.failed(step).iter().map(|(row, text)| (*row, text.as_str())).collect::<Vec<_>>();
+    let failed =
+        |step| evaluation.failed(step).iter().map(|(row, why)| (*row, why.message.as_str())).collect::<Vec<_>>();
+    assert_eq!(failed(0), [(1, "Some(22.0)"), (4, "`spend@1`, which it reads, has no value that is known")]);
     assert_eq!(
-        failed(Step::Computed(0)),
-        [(1, "Some(22.0)"), (4, "`spend@1`, which it reads, has no value that is known")]
-    );
-    assert_eq!(
-        failed(Step::Computed(1)),
+        failed(1),
         [
             (1, "`ratio@1`, which it reads, has no value that is known"),
             (4, "`ratio@1`, which it reads, has no value that is known")
@@ -149,7 +147,7 @@ fn without_rows_every_step_is_called_all_the_same() {
         failed: BTreeMap::new(),
     };
     let mut evaluation = Evaluation::new(&plan, vec![floats(&[]), floats(&[])], times, vec![stored]);
-    while let Some(inputs) = evaluation.next().unwrap() {
+    while let Some(inputs) = evaluation.ready().unwrap() {
         let outcome = add_up(&inputs, "x", &[]);
         evaluation.push(inputs, outcome).unwrap();
     }

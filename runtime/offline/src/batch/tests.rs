@@ -15,6 +15,7 @@ use crate::testing::{
 };
 
 mod checks;
+mod contract;
 mod history;
 mod interruption;
 mod over_a_view;

@@ -33,9 +33,16 @@ impl Computing {
 
     /// Computes all steps. `first_row`: the first label's row. Blocking.
     pub(super) fn run(&self, evaluation: &mut Evaluation<'_>, first_row: usize) -> Result<(), TrainingError> {
-        for Step { view, function, idle } in &self.0 {
-            let fail = |source| TrainingError::Compute { view: view.clone(), first_row: first_row as u64, source };
-            let Some(inputs) = evaluation.next().map_err(fail)? else { break };
+        let fail = |view: &ViewVersion, source| TrainingError::Compute {
+            view: view.clone(),
+            first_row: first_row as u64,
+            source,
+        };
+        // Each is computed before the next one is asked for, so there always is one until all are done.
+        for _ in &self.0 {
+            let Some(inputs) = evaluation.ready().map_err(|error| fail(&self.0[0].view, error))? else { break };
+            let Step { view, function, idle } = &self.0[inputs.step];
+            let fail = |source| fail(view, source);
             let waiting = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut session = waiting.unwrap_or_else(|| function.session());
             let outcome = session.apply(&inputs.batch).map_err(fail)?;

@@ -31,7 +31,7 @@ use super::TrainingError;
 use super::groups::{Found, NONE};
 use super::labels::LabelKeys;
 use crate::columns::{RowColumns, feature_schema};
-use crate::direct::{self, DirectFile, Which};
+use crate::direct::{self, DirectFile, DirectRows, Which};
 use crate::error::OfflineError;
 use crate::footers;
 use crate::listing::FileEntry;
@@ -98,8 +98,10 @@ pub(super) struct Offered {
     pub(super) null_keys: u64,
     /// Of them, rows whose created time is null though the view's source has one.
     pub(super) null_created: u64,
-    /// Of them, rows that are set aside: without an event time, or with a value that does not convert.
+    /// Of them, rows that are set aside: without an event time, with a value that does not convert, or breaking the contract of the source.
     pub(super) set_aside: u64,
+    /// Of those, rows that break the contract of the view's source.
+    pub(super) broken: u64,
 }
 
 impl std::ops::AddAssign for Offered {
@@ -115,6 +117,7 @@ impl std::ops::AddAssign for Offered {
         self.null_keys += other.null_keys;
         self.null_created += other.null_created;
         self.set_aside += other.set_aside;
+        self.broken += other.broken;
     }
 }
 
@@ -177,7 +180,7 @@ impl History {
         group: usize,
         columns: &[usize],
         batch_rows: usize,
-    ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, TrainingError>> + '_>, TrainingError> {
+    ) -> Result<FileRows<'_>, TrainingError> {
         self.read(unit.file, columns, Which::RowGroup(group), batch_rows)
     }
 
@@ -313,7 +316,8 @@ impl History {
                 columns.chain(self.valid_to_column()).collect()
             };
             let columns = direct.as_ref().map_or_else(published, DirectFile::deciding_columns);
-            for batch in self.read(file, &columns, Which::RowGroup(group), batch_rows)? {
+            let mut batches = self.read(file, &columns, Which::RowGroup(group), batch_rows)?;
+            for batch in batches.by_ref() {
                 let batch = batch?;
                 let encoder = KeyEncoder::new(join_keys, &batch.columns()[..self.keys])
                     .map_err(|source| TrainingError::Key { view: self.view.view.id(), source })?;
@@ -364,6 +368,7 @@ impl History {
                 row += batch.num_rows() as u64;
                 offered.rows += batch.num_rows() as u64;
             }
+            offered.broken += batches.broken();
         }
         offered.null_keys = found.null_keys;
         self.check_unchanged(file)?;
@@ -454,14 +459,13 @@ impl History {
         columns: &[usize],
         which: Which<'_>,
         batch_rows: usize,
-    ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch, TrainingError>> + '_>, TrainingError> {
+    ) -> Result<FileRows<'_>, TrainingError> {
         if let Some(direct) = &self.files[file].direct {
-            let batches = direct.read(columns, which, batch_rows)?;
-            let unreadable = move |error| match error {
-                OfflineError::ReadFile { source, .. } => self.unreadable(file, source),
-                error => error.into(),
-            };
-            return Ok(Box::new(batches.map(move |batch| batch.map_err(unreadable))));
+            return Ok(FileRows::Direct {
+                history: self,
+                file,
+                rows: Box::new(direct.read(columns, which, batch_rows)?),
+            });
         }
         let (groups, selection) = match which {
             Which::All => (None, None),
@@ -476,8 +480,8 @@ impl History {
         let missing = if self.files[file].format == Format::First { features - history } else { 0 };
         let place = |column: &usize| if *column < history { *column } else { column - missing };
         let columns: Vec<usize> = columns.iter().map(place).collect();
-        let batches = self.reader(file, &columns, groups, selection, batch_rows)?;
-        Ok(Box::new(batches.map(move |batch| batch.map_err(|error| self.unreadable(file, error.into())))))
+        let rows = Box::new(self.reader(file, &columns, groups, selection, batch_rows)?);
+        Ok(FileRows::Published { history: self, file, rows })
     }
 
     fn reader(
@@ -522,6 +526,38 @@ impl History {
         match self.files[file].direct {
             Some(_) => OfflineError::ReadFile { file: path, source }.into(),
             None => OfflineError::ReadPublished { path, source }.into(),
+        }
+    }
+}
+
+/// Rows of one file.
+pub(super) enum FileRows<'a> {
+    Direct { history: &'a History, file: usize, rows: Box<DirectRows> },
+    Published { history: &'a History, file: usize, rows: Box<ParquetRecordBatchReader> },
+}
+
+impl FileRows<'_> {
+    /// Rows so far that break the contract of the view's source.
+    pub(super) fn broken(&self) -> u64 {
+        match self {
+            FileRows::Direct { rows, .. } => rows.broken(),
+            FileRows::Published { .. } => 0,
+        }
+    }
+}
+
+impl Iterator for FileRows<'_> {
+    type Item = Result<RecordBatch, TrainingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            FileRows::Direct { history, file, rows } => Some(rows.next()?.map_err(|error| match error {
+                OfflineError::ReadFile { source, .. } => history.unreadable(*file, source),
+                error => error.into(),
+            })),
+            FileRows::Published { history, file, rows } => {
+                Some(rows.next()?.map_err(|error| history.unreadable(*file, error.into())))
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, RecordBatch};
 use tandem_core::canonical::RowEncoder;
+use tandem_core::checks::{JoinedChecker, JoinedRows};
 use tandem_core::feature_plan::{FeaturePlan, Step};
 use tandem_core::model::{FeatureView, KnownBy};
 use tandem_core::point_in_time::{Contest, Decided, Rules};
@@ -45,6 +46,10 @@ pub(super) struct JoinedView {
     /// Of them, those that are asked for; all, if none is.
     asked: Vec<usize>,
     offered: Offered,
+    /// The numbers of the rows of `values`, ascending.
+    rows: Vec<u64>,
+    /// Slots whose row has the keys and times of another.
+    tied: Vec<bool>,
     /// Slots in which bytes decided between rows.
     ties: Vec<bool>,
     /// Slots for which a row of a later event was not known yet.
@@ -92,6 +97,8 @@ impl JoinedView {
         });
         let asked = asked(index, &request.plan);
         let Winners { event_times, ties, newer_unknown, known_later, .. } = winners;
+        let mut tied = vec![false; slots];
+        winners.tied.iter().for_each(|(slot, _)| tied[*slot] = true);
         Ok(JoinedView {
             index,
             keys,
@@ -101,6 +108,8 @@ impl JoinedView {
             values,
             asked,
             offered,
+            rows,
+            tied,
             ties,
             newer_unknown,
             known_later,
@@ -126,6 +135,8 @@ impl JoinedView {
             asked: asked(index, &shared.request.plan),
             offered,
             ties: vec![false; slots],
+            rows: (0..slots as u64).collect(),
+            tied: vec![false; slots],
             newer_unknown: vec![false; slots],
             known_later: vec![false; slots],
         })
@@ -183,6 +194,24 @@ impl JoinedView {
         }
     }
 
+    /// Shows the rows that the part's labels got to the checks of the view.
+    pub(super) fn check(&self, checker: &mut JoinedChecker, labels: usize) {
+        let mut counts = vec![0; self.values.num_rows()];
+        let (mut without_key, mut tied) = (0, 0);
+        for label in 0..labels {
+            let Some(slot) = self.keys.slots[label] else {
+                without_key += 1;
+                continue;
+            };
+            if let Given::Row(row) = self.given[slot as usize] {
+                counts[row as usize] += 1;
+                tied += u64::from(self.tied[slot as usize]);
+            }
+        }
+        let rows = JoinedRows { features: self.values.columns(), labels: &counts, numbers: &self.rows };
+        checker.look(rows, labels as u64, without_key, tied);
+    }
+
     /// Adds what came of the part's labels, whose times are `times`.
     pub(super) fn report(&self, report: &mut TrainingReport, times: &[Timestamp]) {
         let report = &mut report.views[self.index];
@@ -190,7 +219,9 @@ impl JoinedView {
         report.rows_read += self.offered.rows;
         report.rows_without_key += self.offered.null_keys;
         report.rows_without_created_time += self.offered.null_created;
-        report.rows_set_aside += self.offered.set_aside;
+        // Each part reads the same rows; the one with the last label reads all that any of them does.
+        report.rows_set_aside = report.rows_set_aside.max(self.offered.set_aside);
+        report.rows_breaking_contract = report.rows_breaking_contract.max(self.offered.broken);
         for (label, time) in times.iter().enumerate() {
             let slot = self.keys.slots[label].map(|slot| slot as usize);
             match self.status(label) {

@@ -112,12 +112,12 @@ pub(super) fn batch(
     let computed = (0..plan.computed.len()).map(|index| {
         let statuses = computed_statuses(&evaluation, plan, index, rows.len());
         let count = |status| statuses.iter().filter(|other| **other == status).count() as u64;
-        let failed = evaluation.failed(Step::Computed(index));
+        let failed = evaluation.failed(index);
         let counts = ComputedCounts {
             present: count(Status::Present),
             null_value: count(Status::NullValue),
             failed: failed.len() as u64,
-            first_failure: failed.iter().next().map(|(row, message)| ((rows.start + row) as u64, message.clone())),
+            first_failure: failed.iter().next().map(|(row, why)| ((rows.start + row) as u64, why.message.clone())),
         };
         (statuses, counts)
     });
@@ -211,7 +211,7 @@ fn computed_statuses(evaluation: &Evaluation<'_>, plan: &FeaturePlan, index: usi
         let features = outputs.map(|output| tandem_core::feature_plan::FeatureRef { step, output });
         values = features.map(|from| evaluation.feature(from)).collect();
     }
-    let failed = evaluation.failed(step);
+    let failed = evaluation.failed(index);
     let status = |row: usize| match failed.contains_key(&row) {
         true => Status::TransformError,
         false if values.iter().all(|column| column.is_null(row)) => Status::NullValue,

@@ -40,6 +40,7 @@ impl Part {
             };
             let indexed = started.elapsed();
             let view = JoinedView::decide(index, shared, keys)?;
+            shared.check(index, &view, times.len());
             shared.report(|report| {
                 report.phases.index += indexed;
                 view.report(report, times);

@@ -1,5 +1,6 @@
 //! What came of a training set.
 
+use tandem_core::checks::CheckResult;
 use tandem_core::feature_plan::{FeaturePlan, Step};
 use tandem_core::hash::Digest;
 use tandem_core::model::{self, BoundView, KnownBy, ViewVersion};
@@ -56,10 +57,14 @@ pub struct ViewReport {
     pub rows_without_created_time: u64,
     /// Rows of a view of columns that are set aside: without an event time, or with a value that does not convert.
     pub rows_set_aside: u64,
+    /// Of them, rows that break the contract of the source.
+    pub rows_breaking_contract: u64,
     /// Rows whose values were read, over all parts.
     pub rows_fetched: u64,
     /// Distinct keys and instants of the labels, over all parts.
     pub slots: u64,
+    /// What came of the view's checks, over the rows that labels got: those that say something of such rows.
+    pub checks: Vec<CheckResult>,
     /// Labels with a row, of which a feature that was asked for is not null.
     pub present: u64,
     /// Labels with a row, of which all features that were asked for are null.
@@ -204,7 +209,9 @@ impl ViewReport {
             rows_read: 0,
             rows_without_key: 0,
             rows_without_created_time: 0,
+            checks: Vec::new(),
             rows_set_aside: 0,
+            rows_breaking_contract: 0,
             rows_fetched: 0,
             slots: 0,
             present: 0,

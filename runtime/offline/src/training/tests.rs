@@ -24,7 +24,7 @@ use tandem_core::order::RowOrder;
 use tandem_core::status::{Qualification, is_known, qualifies};
 use tandem_core::time::{Duration, Timestamp};
 use tandem_core::types::{DataType, Field, Signature};
-use tandem_engine::{EngineError, Outcome, RowFailure};
+use tandem_engine::{EngineError, Fault, Outcome, RowFailure};
 
 use super::*;
 use crate::bind::RowSession;
@@ -449,7 +449,8 @@ impl RowSession for Ratio {
         let ratios: Float64Array = (0..inputs.num_rows()).map(ratio).collect();
         let columns: Vec<arrow_array::ArrayRef> = vec![Arc::new(ratios), Arc::clone(inputs.column(2))];
         let outputs = RecordBatch::try_new(Arc::clone(&self.0), columns).unwrap();
-        let failures = bad.into_iter().map(|row| RowFailure { row, message: "unlucky".to_owned() }).collect();
+        let failures =
+            bad.into_iter().map(|row| RowFailure { row, message: "unlucky".to_owned(), fault: Fault::Row }).collect();
         Ok(Outcome { outputs, failures, fuel: 0 })
     }
 }

@@ -10,7 +10,11 @@ use tandem_core::hash::{Digest, Hasher};
 
 use super::TrainingError;
 use crate::error::OfflineError;
-use crate::staged::{Staged, StagedWriter, Target};
+use crate::footers;
+use crate::staged::{Staged, StagedWriter, Target, sync_folders};
+
+/// Folder beside a training set for one that breaks checks.
+const REJECTED: &str = "_rejected";
 
 /// A file being written, beside its target. Dropped before [`TrainingFile::finish`], it is removed.
 pub struct TrainingFile {
@@ -81,13 +85,52 @@ impl FinishedFile {
         self.written
     }
 
-    /// Renames it over its target. Blocking.
+    /// Renames it over its target, and puts `text` beside it into the file `beside`, in the same folder. A run that is killed in between leaves the new file
+    /// without a text beside it, and never beside that of another. Blocking.
     ///
     /// # Errors
     ///
     /// Whatever the file system refuses.
-    pub fn publish(self) -> Result<(), TrainingError> {
-        Ok(self.staged.publish().map(drop)?)
+    pub fn publish(self, beside: &Path, text: &str) -> Result<(), TrainingError> {
+        let text = StagedText::write(beside, text)?;
+        match fs::remove_file(beside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(OfflineError::io("remove", beside)(error).into());
+            }
+            _ => {}
+        }
+        let folder = self.staged.target().parent().map(Path::to_owned).unwrap_or_default();
+        sync_folders(beside, &folder)?;
+        let set_aside =
+            [self.staged.target(), beside].map(|path| path.file_name().map(|file| folder.join(REJECTED).join(file)));
+        self.staged.publish()?;
+        text.publish(&folder)?;
+        // What an earlier run kept aside is of no use beside a set that is good.
+        for path in set_aside.into_iter().flatten() {
+            let _ = fs::remove_file(path);
+        }
+        let _ = fs::remove_dir(folder.join(REJECTED));
+        Ok(())
+    }
+
+    /// Keeps it aside for a look, in the folder `_rejected` beside its target, with `text` beside it; gives its place. What is at the target stays.
+    /// Blocking.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the file system refuses.
+    pub fn keep_aside(self, beside: &Path, text: &str) -> Result<PathBuf, TrainingError> {
+        let aside = |path: &Path| {
+            let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+            folder.join(REJECTED).join(path.file_name().unwrap_or_default())
+        };
+        let (target, beside) = (aside(self.staged.target()), aside(beside));
+        let finished = FinishedFile { staged: self.staged.retarget(target.clone())?, written: self.written };
+        let text = StagedText::write(&beside, text)?;
+        let folder = target.parent().map(Path::to_owned).unwrap_or_default();
+        finished.staged.publish()?;
+        text.publish(&folder)?;
+        Ok(target)
     }
 }
 
@@ -109,24 +152,51 @@ pub fn digest(path: &Path) -> Result<(Digest, u64), TrainingError> {
     }
 }
 
-/// Writes a small text file beside its target and renames it over it. What runs that were killed left behind there is removed. Blocking.
+/// A small text file that is whole, and not at its place yet. Dropped before [`StagedText::publish`], it is removed.
+struct StagedText {
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl StagedText {
+    /// What runs that were killed left behind there is removed. Blocking.
+    fn write(target: &Path, text: &str) -> Result<Self, TrainingError> {
+        let (folder, file) = place(target)?;
+        remove_left_behind(&folder, &file);
+        let staged = StagedText {
+            path: folder.join(format!(".{file}.{}.staged", std::process::id())),
+            target: target.to_owned(),
+        };
+        let write = || {
+            fs::write(&staged.path, text)?;
+            fs::File::open(&staged.path)?.sync_all()
+        };
+        write().map_err(OfflineError::io("write", target))?;
+        Ok(staged)
+    }
+
+    fn publish(self, folder: &Path) -> Result<(), TrainingError> {
+        fs::rename(&self.path, &self.target).map_err(OfflineError::io("write", &self.target))?;
+        Ok(sync_folders(&self.target, folder)?)
+    }
+}
+
+impl Drop for StagedText {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The value of a key in the metadata of a Parquet file. Blocking.
 ///
 /// # Errors
 ///
-/// As [`TrainingFile::create`].
-pub fn write_text(target: &Path, text: &str) -> Result<(), TrainingError> {
-    let (folder, file) = place(target)?;
-    remove_left_behind(&folder, &file);
-    let staged = folder.join(format!(".{file}.{}.staged", std::process::id()));
-    let write = || {
-        fs::write(&staged, text)?;
-        fs::File::open(&staged)?.sync_all()?;
-        fs::rename(&staged, target)
-    };
-    write().map_err(|error| {
-        let _ = fs::remove_file(&staged);
-        OfflineError::io("write", target)(error).into()
-    })
+/// A file that cannot be read, or is no whole Parquet file.
+pub fn metadata(path: &Path, key: &str) -> Result<Option<String>, TrainingError> {
+    let footer = footers::read(path)?;
+    let pairs = footer.metadata().file_metadata().key_value_metadata();
+    let pair = pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == key));
+    Ok(pair.and_then(|pair| pair.value.clone()))
 }
 
 fn place(target: &Path) -> Result<(PathBuf, String), TrainingError> {

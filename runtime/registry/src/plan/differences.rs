@@ -2,8 +2,8 @@
 
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
-    BoundView, ColumnFeature, FeatureService, FeatureView, InputSource, JoinKey, PublishedRows, Source, SourceQuery,
-    ViewSource,
+    BoundView, ColumnFeature, FeatureService, FeatureView, InputSource, JoinKey, OnError, PublishedRows, Source,
+    SourceQuery, ViewSource,
 };
 use tandem_core::types::Signature;
 use tandem_core::window::{AggregateFeature, Aggregates};
@@ -172,6 +172,7 @@ fn of_files(before: &Source, after: &Source, found: &mut Differences) {
         retracted,
         timezone,
         partition,
+        contract,
         description,
     } = after;
     found.meaning(before.name != *name, "source");
@@ -193,6 +194,17 @@ fn of_files(before: &Source, after: &Source, found: &mut Differences) {
     found.meaning(before.retracted != *retracted, "source.retracted");
     found.meaning(before.timezone != *timezone, "source.timezone");
     found.meaning(before.partition != *partition, "source.partition");
+    // Only rows that are set aside change what is computed.
+    let sets_aside =
+        before.contract.on_violation == OnError::Quarantine || contract.on_violation == OnError::Quarantine;
+    let columns = before.contract.columns != contract.columns;
+    let on_violation = before.contract.on_violation != contract.on_violation;
+    if sets_aside {
+        found.meaning(columns, "source.columns");
+        found.meaning(on_violation, "source.on_violation");
+    } else {
+        found.documentation(columns, "source.columns");
+    }
     found.documentation(before.path != *path, "source.path");
     found.documentation(before.description != *description, "source.description");
 }
@@ -242,7 +254,7 @@ pub(super) fn outputs(before: &Signature, after: &Signature) -> Vec<String> {
 
 /// What changes about a service's features, and the names of the other fields that differ.
 pub(super) fn of_services(before: &FeatureService, after: &FeatureService) -> (Option<What>, Vec<String>) {
-    let FeatureService { name: _, features, prefix, stage: _, owner, description, tags } = after;
+    let FeatureService { name: _, features, prefix, deadline, required, stage: _, owner, description, tags } = after;
     let added: Vec<String> =
         features.iter().filter(|one| !before.features.contains(one)).map(ToString::to_string).collect();
     let removed: Vec<String> =
@@ -254,6 +266,9 @@ pub(super) fn of_services(before: &FeatureService, after: &FeatureService) -> (O
     documentation.documentation(before.owner != *owner, "owner");
     documentation.documentation(before.description != *description, "description");
     documentation.documentation(before.tags != *tags, "tags");
+    // How it is answered, not what: consumers see the same features with the same values.
+    documentation.documentation(before.deadline != *deadline, "deadline");
+    documentation.documentation(before.required != *required, "required");
     let same = before.features == *features && before.prefix == *prefix;
     ((!same).then_some(What::Features { added, removed, rearranged }), documentation.documentation)
 }

@@ -7,7 +7,7 @@ use tandem_core::hash::definition_hash;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
     AsOf, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, JoinKey, KnownBy, NanMode, OnError,
-    ServiceFeatures, Source, SourceKind, ViewSource,
+    Required, ServiceFeatures, Source, SourceContract, SourceKind, ViewSource,
 };
 use tandem_core::parameter::ParameterValue;
 use tandem_core::time::Day;
@@ -33,6 +33,7 @@ fn source() -> Source {
         retracted: None,
         timezone: None,
         partition: None,
+        contract: SourceContract::default(),
         description: String::new(),
     }
 }
@@ -100,6 +101,8 @@ fn service(name: &str, features: &[ViewVersion]) -> FeatureService {
         name: name.to_owned(),
         features: features.iter().map(|view| ServiceFeatures { view: view.clone(), feature: None }).collect(),
         prefix: false,
+        deadline: None,
+        required: Required::None,
         stage: Stage::Experimental,
         owner: String::new(),
         description: String::new(),

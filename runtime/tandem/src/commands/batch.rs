@@ -71,6 +71,7 @@ fn warn(context: &Context, report: &BatchReport) {
     let rows = report.rows();
     let counts = [
         (rows.quarantined, "rows set aside, in the folder _quarantine of the output"),
+        (rows.quarantined_contract, "of them rows that break the contract of the source"),
         (rows.quarantined_future, "of them with an event time too far in the future"),
         (rows.misplaced, "rows with an event time outside the day of their partition"),
         (rows.null_keys, "rows with a null key, which match nothing"),
@@ -125,6 +126,7 @@ fn json(report: &BatchReport) -> Value {
             "rows_in": rows.rows_in,
             "rows_out": rows.rows_out,
             "quarantined": rows.quarantined,
+            "quarantined_contract": rows.quarantined_contract,
             "quarantined_future": rows.quarantined_future,
             "retractions": rows.retractions,
             "added": rows.added,

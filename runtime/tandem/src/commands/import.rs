@@ -31,6 +31,13 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         let names = report.left_out.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         context.output.note(format!("note: columns that no view reads are left out: {names}"));
     }
+    if let Some(aside) = &report.quarantine {
+        context.output.warning(format!(
+            "rows that break the source's contract, set aside in {}: {}",
+            aside.path.display(),
+            grouped(aside.rows)
+        ));
+    }
     context.output.data(
         || {
             let (rows, files) = (report.rows(), report.files.len() as u64);
@@ -48,6 +55,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
                 "folder": report.folder.display().to_string(),
                 "rows": report.rows(),
                 "files": files.collect::<Vec<_>>(),
+                "quarantined": report.quarantine.as_ref().map_or(0, |aside| aside.rows),
+                "quarantine": report.quarantine.as_ref().map(|aside| aside.path.display().to_string()),
                 "left_out": report.left_out,
             })
         },

@@ -48,6 +48,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     for (count, what) in [
         (report.null_keys, "rows with a null key, left out"),
         (report.future, "rows with an event time too far in the future, left out"),
+        (report.set_aside, "rows set aside, left out"),
+        (report.set_aside_contract, "of them rows that break the contract of the source"),
     ] {
         if count > 0 {
             context.output.warning(format!("{what}: {}", grouped(count)));
@@ -90,6 +92,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
                 "taken_back": report.taken_back,
                 "null_keys": report.null_keys,
                 "future": report.future,
+                "set_aside": report.set_aside,
+                "set_aside_contract": report.set_aside_contract,
                 "partitions": report.partitions,
                 "rejected": rejected.clone(),
                 "seconds": elapsed.as_secs_f64(),

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tandem_engine::{OnDemandOptions, TrialOptions, Workers};
+use futures::future::Either;
+use tandem_engine::{BreakerOptions, OnDemandOptions, TrialOptions, Workers};
 use tandem_online::{Store, StoreOptions};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +14,7 @@ use super::batch::now;
 use crate::cli::{Context, RunArguments, async_runtime, compiler};
 use crate::error::{Error, io};
 use crate::following::{Follow, Follower, Loader};
+use crate::notify::ServiceManager;
 use crate::project::Opened;
 use crate::registry::Opening;
 use crate::server::{Live, ServerState, serve};
@@ -28,6 +31,9 @@ pub struct Arguments {
     #[command(flatten)]
     run: RunArguments,
 }
+
+/// Views that may keep all workers of their share busy before another one waits.
+const WORKER_SHARES: usize = 4;
 
 /// Connections that wait in the system's queue; the system has a limit of its own too.
 const BACKLOG: u32 = 1024;
@@ -47,8 +53,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         Some(registry) => Opened::open_registered(&registry.registered, compiler())?,
         None => context.open_to_run(&arguments.run)?,
     };
-    // Whatever a transform does, requests are taken, and small ones tried, without waiting for it.
-    opened.workers = Workers::start_behind(opened.workers.threads());
+    // Whatever a transform does, requests are taken, small ones tried, and values looked up, without waiting for it.
+    let (lookups, threads) = (opened.workers.clone(), opened.workers.threads());
+    opened.workers = Workers::start_behind(threads * WORKER_SHARES);
     let mut settings = opened.project.settings.server.clone();
     settings.listen = arguments.listen.unwrap_or(settings.listen);
     settings.allow_replay |= arguments.allow_replay;
@@ -59,7 +66,15 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let path = &opened.project.settings.storage.online;
     let store = Store::open(path, StoreOptions::default())?;
     // The threads of the runtime have a worker's stack.
-    let options = OnDemandOptions { trial: Some(TrialOptions::default()), ..OnDemandOptions::default() };
+    let options = OnDemandOptions {
+        trial: Some(TrialOptions::default()),
+        workers_max: Some(threads),
+        breaker: Some(BreakerOptions {
+            failures: settings.breaker_failures,
+            pause: Duration::from_secs(settings.breaker_seconds),
+        }),
+        ..OnDemandOptions::default()
+    };
     let mut loader = Loader::new(opened.engine.clone(), opened.workers.clone(), Some(store.clone()), options);
     let (live, follow) = match registered {
         None => {
@@ -75,23 +90,45 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             (live.clone(), Some(Follow { registry, settings, root, served, loader, live }))
         }
     };
-    let state =
-        ServerState { live, store: Some(Arc::new(store)), settings, clock: now, workers: opened.workers.clone() };
-    let _follower = follow.map(Follower::start);
+    let state = ServerState { live, store: Some(Arc::new(store)), settings, clock: now, workers: lookups };
+    let follower = follow.map(Follower::start);
+    let manager = Arc::new(ServiceManager::of_environment());
     async_runtime()?.block_on(async {
         let listener = socket.listen(BACKLOG).map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(io("watch signals of", "this process"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(io("watch signals of", "this process"))?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(io("watch signals of", "this process"))?;
+        let told = Arc::clone(&manager);
         let shutdown = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
             tracing::info!("shutting down: finishing what is under way");
+            told.stopping();
+        };
+        let reload = async {
+            while hang_up.recv().await.is_some() {
+                tracing::info!("SIGHUP: looking for another registration");
+                follower.iter().for_each(Follower::look_again);
+            }
+        };
+        let watched = async {
+            let Some(every) = manager.watchdog() else { return };
+            loop {
+                manager.alive();
+                tokio::time::sleep(every).await;
+            }
         };
         tracing::info!(%address, "listening");
         context.output.note(format!("tandem listens on http://{address}"));
-        serve(listener, state, shutdown).await.map_err(|source| Error::Listen { address, source })
+        manager.ready(&format!("listening on http://{address}"));
+        let serving = serve(listener, state, shutdown);
+        let beside = futures::future::join(reload, watched);
+        match futures::future::select(std::pin::pin!(serving), std::pin::pin!(beside)).await {
+            Either::Left((ended, _)) => ended.map_err(|source| Error::Listen { address, source }),
+            Either::Right((_, serving)) => serving.await.map_err(|source| Error::Listen { address, source }),
+        }
     })
 }

@@ -10,16 +10,18 @@ use std::time::{Duration, Instant};
 use arrow_ipc::writer::StreamWriter;
 use clap::ValueEnum;
 use futures::TryStreamExt;
+use tandem_core::checks::CheckResult;
 use tandem_core::model::ViewVersion;
 use tandem_core::types::DataType;
 use tandem_offline::training::leakage::{Finding, findings};
 use tandem_offline::training::{
-    SourceFile, TrainingError, TrainingFile, TrainingOptions, TrainingReport, TrainingRequest, TrainingSet, Written,
-    digest, write_text,
+    SourceFile, TrainingError, TrainingFile, TrainingOptions, TrainingReport, TrainingRequest, TrainingSet, ViewReport,
+    Written, digest,
 };
 
 use crate::cli::{Context, RunArguments};
 use crate::error::Error;
+use crate::output::grouped;
 use crate::project::Opened;
 use crate::training::manifest::{self, LabelsFile, Manifest, Options, OutputFile, Tool};
 use crate::training::{Asked, labels, reproduce};
@@ -39,7 +41,7 @@ pub struct Arguments {
     /// Where the training set goes: a Parquet file, or - for an Arrow IPC stream on stdout
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Make a training set again, as its manifest has it
+    /// Make a training set again, as its manifest has it: the file beside it, or the set itself
     #[arg(long, value_name = "FILE", conflicts_with_all = ["service", "features", "time", "observed", "timezone", "column", "no_status", "ignore_created_time"])]
     from_manifest: Option<PathBuf>,
     /// Column of the labels with the time of the prediction [default: event_time]
@@ -181,6 +183,10 @@ impl Making<'_> {
         let mut stream =
             StreamWriter::try_new(self.context.output.binary()?, self.set.schema()).map_err(stream_error)?;
         let (report, _) = self.make(|rows| stream.write(&rows).map_err(stream_error))?;
+        let checks = failing_checks(&report);
+        if !checks.is_empty() {
+            return Err(Error::SetRejected { checks, kept: None });
+        }
         // Only a whole set has its end mark: a reader of one that was denied is told by its absence.
         stream.finish().and_then(|()| Ok(stream.get_mut().flush()?)).map_err(stream_error)?;
         if self.arguments.explain {
@@ -200,13 +206,24 @@ impl Making<'_> {
         let finished = file.finish(&[(manifest::METADATA_KEY, &manifest.text())])?;
         let written = finished.written();
         let then = self.earlier.as_ref().and_then(|earlier| earlier.output.as_ref());
+        if let Some(earlier) = &self.earlier {
+            let differences = reproduce::other_checks(earlier, &manifest);
+            if !differences.is_empty() {
+                return Err(Error::NotReproduced { differences });
+            }
+        }
         if let Some(then) = then.filter(|then| then.digest != written.digest.to_string()) {
             let differences = vec![format!("the training set was {}, and is {}", then.digest, written.digest)];
             return Err(Error::NotReproduced { differences });
         }
-        finished.publish()?;
         manifest.output = Some(OutputFile { bytes: written.bytes, digest: written.digest.to_string() });
-        write_text(&manifest::path_beside(out), &manifest.text())?;
+        let (beside, text) = (manifest::path_beside(out), manifest.text());
+        let failing = failing_checks(&report);
+        if !failing.is_empty() {
+            let kept = finished.keep_aside(&beside, &text)?;
+            return Err(Error::SetRejected { checks: failing, kept: Some(kept) });
+        }
+        finished.publish(&beside, &text)?;
         print(self.context, self.arguments, &manifest, &report, &written, self.started.elapsed());
         Ok(())
     }
@@ -305,6 +322,21 @@ fn tell(context: &Context, report: &TrainingReport, found: &[Finding]) {
             context.output.note(format!("note: {}; {}", finding.message(), finding.hint()));
         }
     }
+    for view in report.views.iter().filter(|view| view.rows_set_aside > 0) {
+        let broken = match view.rows_breaking_contract {
+            0 => String::new(),
+            count => format!(", of them rows that break the contract of the source: {}", grouped(count)),
+        };
+        let count = grouped(view.rows_set_aside);
+        context.output.warning(format!("`{}`: rows set aside: {count}{broken}", view.view));
+    }
+    for view in &report.views {
+        for check in view.checks.iter().filter(|check| !check.fails()) {
+            if let Some(broken) = &check.broken {
+                context.output.warning(format!("`{}`: check {}: {broken}", view.view, check.check));
+            }
+        }
+    }
     for view in report.computed.iter().filter(|view| view.failed > 0) {
         let first = view.first_failure.as_ref().map(|(row, message)| format!("; labels row {row}: {message}"));
         let (id, failed) = (&view.view, view.failed);
@@ -314,6 +346,16 @@ fn tell(context: &Context, report: &TrainingReport, found: &[Finding]) {
             first.unwrap_or_default()
         ));
     }
+}
+
+/// The checks that keep the set from being used: "`null_rate` of `mean` of `spend@1`: ...".
+fn failing_checks(report: &TrainingReport) -> Vec<String> {
+    let checks = report.views.iter().flat_map(|view| view.checks.iter().map(move |check| (view, check)));
+    let told = |(view, check): (&ViewReport, &CheckResult)| {
+        let broken = check.broken.as_ref().filter(|_| check.fails())?;
+        Some(format!("{} of `{}`: {broken}", check.check, view.view))
+    };
+    checks.filter_map(told).collect()
 }
 
 fn deny(arguments: &Arguments, report: &TrainingReport, found: &[Finding]) -> Result<(), Error> {

@@ -6,11 +6,26 @@ use futures::StreamExt;
 use tandem_core::definition::ServerSettings;
 use tokio::time::{Instant, timeout_at};
 
+use super::coding::{self, Coding};
 use super::names;
 use super::problem::{Kind, Problem};
+use super::state::Server;
 
 pub(super) const JSON: &str = "application/json";
 pub(super) const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
+
+/// Bounds of decoding.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) rows_max: usize,
+    pub(super) body_bytes_max: u64,
+}
+
+impl Bounds {
+    pub(super) fn of(settings: &ServerSettings) -> Self {
+        Bounds { rows_max: settings.rows_max, body_bytes_max: settings.body_bytes_max }
+    }
+}
 
 /// How columns are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +50,6 @@ impl Media {
         let refuse = |found: String| {
             Problem::new(Kind::UnsupportedMediaType, found).hint(format!("send {}", names.join(" or ")))
         };
-        if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
-            let encoding = names::cut(&String::from_utf8_lossy(encoding.as_bytes()));
-            return Err(refuse(format!("the body has the content encoding {encoding:?}; none is taken")));
-        }
         let Some(value) = headers.get(header::CONTENT_TYPE) else {
             return Err(refuse("the request has no Content-Type".to_owned()));
         };
@@ -100,8 +111,23 @@ impl Range {
     }
 }
 
-/// Reads the whole body, of at most `body_bytes_max`, until `deadline`.
+/// Reads the whole body until `deadline`, and unpacks it; at most `body_bytes_max`, before and after.
 pub(super) async fn read(
+    server: &Server,
+    headers: &HeaderMap,
+    body: Body,
+    deadline: Instant,
+) -> Result<Bytes, Problem> {
+    let coding = Coding::of_body(headers)?;
+    let body = receive(headers, body, &server.settings, deadline).await?;
+    let Some(coding) = coding else { return Ok(body) };
+    let max = server.settings.body_bytes_max;
+    // It may be many times as large once it is unpacked.
+    server.on_worker(move || coding::decode(coding, &body, max)).await?
+}
+
+/// The body as it is sent.
+async fn receive(
     headers: &HeaderMap,
     body: Body,
     settings: &ServerSettings,
@@ -164,9 +190,6 @@ mod tests {
             assert_eq!(of(wrong).unwrap_err().kind, Kind::UnsupportedMediaType, "{wrong}");
         }
         assert_eq!(Media::of_body(&HeaderMap::new(), &Media::ALL).unwrap_err().kind, Kind::UnsupportedMediaType);
-        let mut gzip = headers(header::CONTENT_TYPE, JSON);
-        gzip.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        assert!(Media::of_body(&gzip, &Media::ALL).unwrap_err().detail.contains("gzip"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `POST /v1/features`: the values that the online store has for entities.
+//! `POST /v1/features`: the values that the online store has for entities of one view, or the features of a list for rows.
 
 mod answer;
 mod request;
@@ -6,68 +6,75 @@ mod request;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Extension;
+use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use tandem_core::model::BoundView;
 use tandem_online::{OnlineError, Store, ViewId};
-use tokio::time::timeout_at;
 
 pub(super) use answer::write_timestamp;
 
-use super::body::{self, JSON, Media};
+use request::{LIST_KEYS, Named};
+
+use super::body::{self, Bounds, JSON, Media};
+use super::deadline::Until;
 use super::guard::{self, Deadline};
 use super::problem::{Kind, Problem};
+use super::services;
 use super::state::{Server, View};
-use super::transforms::too_late;
 use crate::lookup::{LookupError, lookup};
 
 pub(super) async fn features(
     State(server): State<Arc<Server>>,
-    Extension(Deadline(deadline)): Extension<Deadline>,
+    Extension(deadline): Extension<Deadline>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     Media::of_body(&head.headers, &[Media::Json])?;
-    accepts_json(&head.headers)?;
-    let body = body::read(&head.headers, body, &server.settings, deadline).await?;
-    let answered = timeout_at(deadline, answer(Arc::clone(&server), body)).await;
-    answered.unwrap_or_else(|_| Err(too_late(server.settings.request_seconds_max)))
-}
-
-pub(super) fn accepts_json(headers: &HeaderMap) -> Result<(), Problem> {
-    match Media::of_answer(headers, Media::Json)? {
-        Media::Json => Ok(()),
-        Media::ArrowStream => {
-            Err(Problem::new(Kind::NotAcceptable, "features are given as JSON").hint(format!("accept {JSON}")))
+    let answer_media = Media::of_answer(&head.headers, Media::Json)?;
+    let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, None)?;
+    let body = body::read(&server, &head.headers, body, until.instant).await?;
+    let bytes = body.clone();
+    match until.run(async { server.compute(body.len(), move || request::named(&bytes)).await? }).await? {
+        Named::View(_) if answer_media != Media::Json => {
+            Err(Problem::new(Kind::NotAcceptable, "features of one view are given as JSON")
+                .hint(format!("accept {JSON}, or leave `view` out and name `features` as `view:feature`")))
+        }
+        Named::View(view) => until.run(one_view(Arc::clone(&server), &view, body)).await,
+        Named::List { features, prefix } => {
+            let service = server.list(features, prefix)?;
+            let (clock, bounds, shared) = (server.clock(), Bounds::of(&server.settings), Arc::clone(&service));
+            let decode = move |body: &Bytes| services::request::decode(body, &shared.plan, clock, bounds, &LIST_KEYS);
+            let decoded = until.run(async { server.compute(body.len(), move || decode(&body)).await? });
+            let (rows, form) = decoded.await?;
+            services::answer(&server, &service, rows, &until, (answer_media, form)).await
         }
     }
 }
 
-async fn answer(server: Arc<Server>, body: axum::body::Bytes) -> Result<Response, Problem> {
+async fn one_view(server: Arc<Server>, view: &str, body: Bytes) -> Result<Response, Problem> {
     let clock = server.clock();
-    let shared = Arc::clone(&server);
-    let (view, asked) = server
-        .compute(body.len(), move || {
-            // The view decides which keys and features there are, wherever in the object it is named.
-            let view = shared.view(&request::view(&body)?)?;
-            let asked = request::decode(&body, &view.bound, clock, shared.settings.rows_max)?;
-            Ok::<_, Problem>((view, asked))
-        })
-        .await??;
+    // The view decides which keys and features there are.
+    let view = server.view(view)?;
+    let (bound, rows_max) = (Arc::clone(&view.bound), server.settings.rows_max);
+    let asked = server.compute(body.len(), move || request::decode(&body, &bound, clock, rows_max)).await??;
     let Some(store) = server.store.clone() else {
         return Err(not_materialized(&view));
     };
 
     // Lookups block, though not for long, and a read transaction must not live across an await.
-    let (looked_up, rows) = (Arc::clone(&view), asked.rows);
+    let (looked_up, rows, live) = (Arc::clone(&view), asked.rows, server.live.clone());
     let answered = server
         .on_worker(move || {
             let bound = &looked_up.bound;
             let Some(number) = find_number(&store, bound, looked_up.store_view)? else { return Ok(None) };
+            let begin = Instant::now();
             let found = lookup(&store, number, bound, &asked.keys, asked.as_of)?;
+            live.metrics().looked_up(begin.elapsed());
+            looked_up.metrics.looked_up(&found, &asked.features, asked.as_of);
             let body = answer::encode(bound, &asked, &found)?;
             Ok(Some((body, found.corrupt)))
         })

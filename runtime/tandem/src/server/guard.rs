@@ -13,11 +13,17 @@ use futures::FutureExt;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::feast;
 use super::problem::{Kind, Problem};
 use super::state::Server;
 
-/// The route that takes no slot: a busy server is not a dead one.
+/// A busy server is not a dead one, and what it does is asked most then.
 pub(super) const HEALTH: &str = "/health";
+pub(super) const READY: &str = "/ready";
+pub(super) const METRICS: &str = "/metrics";
+
+/// Routes that take no slot.
+const WITHOUT_SLOT: [&str; 3] = [HEALTH, READY, METRICS];
 
 /// Header of the id that a client gives, or gets.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -49,7 +55,7 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
     if let Some(problem) = &problem {
         // Headers that the router set (Allow) stay.
         let headers = std::mem::take(response.headers_mut());
-        response = problem.to_response(&id);
+        response = if feast::is_feast(&route) { feast::response(problem, &id) } else { problem.to_response(&id) };
         for (name, value) in &headers {
             response.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
@@ -59,7 +65,8 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
     }
 
     let status = response.status();
-    let micros = started.elapsed().as_micros() as u64;
+    let took = started.elapsed();
+    let micros = took.as_micros() as u64;
     let problem = problem.map(|problem| problem.kind.slug());
     macro_rules! log {
         ($level:ident) => {
@@ -71,13 +78,14 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
     } else {
         log!(info)
     }
+    server.live.metrics().answered(route, &method, status, took);
     response
 }
 
 /// The route's answer, if there is a slot for it.
 async fn answer(server: &Server, route: &str, started: Instant, mut request: Request, next: Next) -> Response {
     let max = server.settings.concurrent_requests_max;
-    let slot = (route != HEALTH).then(|| Arc::clone(&server.slots).try_acquire_owned());
+    let slot = (!WITHOUT_SLOT.contains(&route)).then(|| Arc::clone(&server.slots).try_acquire_owned());
     if let Some(Err(_)) = slot {
         return Problem::new(Kind::Overloaded, format!("{max} requests are under way"))
             .with("limit", "concurrent_requests_max")

@@ -173,6 +173,11 @@ impl<'a, 't> CellsSeed<'a, 't> {
     pub(super) fn new(table: &'t Table<'t>, form: Option<Form>, progress: &'a mut Progress<'t>) -> Self {
         CellsSeed { table, progress, form }
     }
+
+    fn reader(self) -> Reader<'a, 't> {
+        let index = self.table.names.iter().enumerate().map(|(index, name)| (*name, index)).collect();
+        Reader { table: self.table, progress: self.progress, index, form: self.form }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for CellsSeed<'_, '_> {
@@ -180,13 +185,32 @@ impl<'de> DeserializeSeed<'de> for CellsSeed<'_, '_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cells, D::Error> {
         let form = self.form;
-        let index = self.table.names.iter().enumerate().map(|(index, name)| (*name, index)).collect();
-        let reader = Reader { table: self.table, progress: self.progress, index, form };
+        let reader = self.reader();
         match form {
             Some(Form::Rows) => deserializer.deserialize_seq(reader),
             Some(Form::Columns) => deserializer.deserialize_map(reader),
             None => deserializer.deserialize_any(reader),
         }
+    }
+}
+
+/// Reads one object, of values that hold for all rows.
+pub(super) struct OneSeed<'a, 't>(CellsSeed<'a, 't>);
+
+impl<'a, 't> OneSeed<'a, 't> {
+    pub(super) fn new(table: &'t Table<'t>, progress: &'a mut Progress<'t>) -> Self {
+        OneSeed(CellsSeed::new(table, Some(Form::Rows), progress))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for OneSeed<'_, '_> {
+    type Value = Cells;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cells, D::Error> {
+        let mut columns: Vec<_> = self.0.table.names.iter().map(|_| None).collect();
+        let mut reader = self.0.reader();
+        RowSeed { reader: &mut reader, columns: &mut columns, row: 0 }.deserialize(deserializer)?;
+        Ok(Cells { columns, rows: 1, form: Form::Rows })
     }
 }
 

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tandem_core::model::{Alias, FeatureService};
 
 use super::ServedView;
-use super::services::Service;
+use super::metrics::{Measured, Metrics};
+use super::services::{Lists, Service};
 use super::state::View;
 
 /// All that is served at one moment.
@@ -20,6 +21,8 @@ pub(super) struct Served {
     pub(super) aliases: BTreeMap<(String, String), u32>,
     /// Feature services by name.
     pub(super) services: BTreeMap<String, Arc<Service>>,
+    /// Lists of features that were asked for.
+    pub(super) lists: Lists,
 }
 
 /// Why a newer registration is not served.
@@ -35,6 +38,7 @@ pub struct Behind {
 #[derive(Clone)]
 pub struct Live {
     now: Arc<RwLock<Now>>,
+    metrics: Arc<Metrics>,
 }
 
 struct Now {
@@ -50,8 +54,9 @@ impl Live {
         aliases: &[Alias],
         services: &[FeatureService],
     ) -> Live {
-        let served = Served::new(registration, views, aliases, services);
-        Live { now: Arc::new(RwLock::new(Now { served, behind: None })) }
+        let metrics = Arc::new(Metrics::new());
+        let served = Served::new(registration, views, aliases, services, &metrics);
+        Live { now: Arc::new(RwLock::new(Now { served, behind: None })), metrics }
     }
 
     /// Serves these from now on. Requests under way finish with what they began with.
@@ -62,7 +67,7 @@ impl Live {
         aliases: &[Alias],
         services: &[FeatureService],
     ) {
-        let served = Served::new(registration, views, aliases, services); // before the lock: nobody waits for it
+        let served = Served::new(registration, views, aliases, services, &self.metrics); // before the lock: nobody waits for it
         let old = {
             let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
             now.behind = None;
@@ -78,6 +83,16 @@ impl Live {
 
     pub(super) fn served(&self) -> Arc<Served> {
         Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner).served)
+    }
+
+    /// What is measured, of all that was served since the server's start.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Whether there is a newer registration that cannot be served.
+    pub(super) fn is_behind(&self) -> bool {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).behind.is_some()
     }
 
     /// What `/health` tells of it.
@@ -99,11 +114,22 @@ impl Served {
         views: Vec<ServedView>,
         aliases: &[Alias],
         services: &[FeatureService],
+        metrics: &Metrics,
     ) -> Arc<Served> {
-        let mut views: Vec<_> = views.into_iter().map(|view| Arc::new(View::new(view, registration))).collect();
+        let measured: Vec<Measured> = views.iter().map(measured).collect();
+        let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+        let (of_views, of_services) = metrics.replace(&measured, &names);
+        let mut views: Vec<_> = std::iter::zip(views, of_views)
+            .map(|(view, metrics)| Arc::new(View::new(view, registration, metrics)))
+            .collect();
         views.sort_by(|a, b| a.name_and_version().cmp(&b.name_and_version()));
         let aliases = aliases.iter().map(|alias| ((alias.view.clone(), alias.name.clone()), alias.version));
-        let services = Service::all(services, &views);
-        Arc::new(Served { registration, views, aliases: aliases.collect(), services })
+        let services = Service::all(services, &views, &of_services);
+        Arc::new(Served { registration, views, aliases: aliases.collect(), services, lists: Lists::default() })
     }
+}
+
+fn measured(view: &ServedView) -> Measured {
+    let definition = &view.bound.view;
+    Measured { id: definition.id(), stored: definition.is_stored(), computed: view.on_demand.is_some() }
 }

@@ -11,6 +11,9 @@ pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 /// Seconds after which a client that was refused for load may try again.
 pub(super) const RETRY_AFTER_SECONDS: u64 = 1;
 
+/// Member that says the same, where it is known better.
+pub(super) const RETRY_AFTER_MEMBER: &str = "retry_after_seconds";
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident, $slug:literal, $status:ident, $title:literal;)*) => {
         /// The problem types; `docs/reference/http.md` lists them.
@@ -45,6 +48,8 @@ kinds! {
     InvalidJson, "invalid-json", BAD_REQUEST, "The body is not valid JSON";
     /// The body is not an Arrow IPC stream that is taken.
     InvalidArrow, "invalid-arrow", BAD_REQUEST, "The body is not a valid Arrow IPC stream";
+    /// The body is not compressed as it says.
+    InvalidCoding, "invalid-coding", BAD_REQUEST, "The body is not compressed as it says";
     /// The body ended early.
     IncompleteBody, "incomplete-body", BAD_REQUEST, "The body ended too early";
     /// A path that is not UTF-8.
@@ -57,6 +62,8 @@ kinds! {
     MissingInput, "missing-input", UNPROCESSABLE_ENTITY, "A required input is missing";
     /// A value of another type, out of range, or null where none may be.
     InvalidValue, "invalid-value", UNPROCESSABLE_ENTITY, "A value is not of its declared type";
+    /// A feature without which the answer is of no use.
+    RequiredFeature, "required-feature", UNPROCESSABLE_ENTITY, "A required feature is not known";
     /// Rows at fault beyond the view's limit.
     TooManyFailures, "too-many-failures", UNPROCESSABLE_ENTITY, "Too many rows failed";
     /// `as_of` from a caller without the right to it.
@@ -87,6 +94,10 @@ kinds! {
     Internal, "internal", INTERNAL_SERVER_ERROR, "The server failed";
     /// Too much at once.
     Overloaded, "overloaded", SERVICE_UNAVAILABLE, "The server is busy";
+    /// A transform that is left alone for a while.
+    CircuitOpen, "circuit-open", SERVICE_UNAVAILABLE, "The transform keeps failing";
+    /// Requests should be sent elsewhere.
+    NotReady, "not-ready", SERVICE_UNAVAILABLE, "The server is not ready";
     /// The answer was not there in time.
     DeadlineExceeded, "deadline-exceeded", GATEWAY_TIMEOUT, "The answer took too long";
 }
@@ -150,8 +161,9 @@ impl Problem {
         *response.status_mut() = self.kind.status();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if self.kind == Kind::Overloaded {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        if matches!(self.kind, Kind::Overloaded | Kind::CircuitOpen | Kind::NotReady) {
+            let seconds = self.members.get(RETRY_AFTER_MEMBER).and_then(Value::as_u64);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.unwrap_or(RETRY_AFTER_SECONDS)));
         }
         // What is left of the body is not read, so the connection cannot serve another request.
         if matches!(self.kind, Kind::RequestTimeout | Kind::BodyTooLarge | Kind::IncompleteBody) {
@@ -159,6 +171,11 @@ impl Problem {
         }
         response
     }
+}
+
+/// The status of an answer or a problem.
+pub(super) fn status_of(answered: &Result<Response, Problem>) -> StatusCode {
+    answered.as_ref().map_or_else(|problem| problem.kind.status(), Response::status)
 }
 
 /// The problem travels inside the response to the guard, which knows the request's id and writes the body.
@@ -196,7 +213,7 @@ mod tests {
     fn only_failures_of_the_server_are_5xx() {
         let server: Vec<&str> =
             Kind::ALL.iter().filter(|kind| kind.status().is_server_error()).map(|kind| kind.slug()).collect();
-        assert_eq!(server, ["internal", "overloaded", "deadline-exceeded"]);
+        assert_eq!(server, ["internal", "overloaded", "circuit-open", "not-ready", "deadline-exceeded"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use tandem_core::definition::ServerSettings;
 use tandem_core::model::BoundView;
-use tandem_core::model::{Selector, ViewReference};
+use tandem_core::model::{Selector, ServiceFeatures, ViewReference};
 use tandem_core::time::Timestamp;
 use tandem_engine::{OnDemand, Workers};
 use tandem_online::{Store, ViewId};
@@ -18,8 +18,10 @@ use tokio::sync::Semaphore;
 use super::as_of::Clock;
 use super::deprecated::{Notice, Uses};
 use super::live::{Live, Served};
+use super::metrics::ViewMetrics;
 use super::names;
 use super::problem::{Kind, Problem};
+use super::ready::Readiness;
 use super::services::{self, Service};
 use super::transforms::InputPlan;
 use super::{INLINE_BYTES_MAX, ServedView, ServerState};
@@ -39,6 +41,7 @@ pub(super) struct View {
     deprecated: Option<Notice>,
     /// The component's digest as a header has it.
     pub(super) digest: HeaderValue,
+    pub(super) metrics: Arc<ViewMetrics>,
 }
 
 /// What all requests share.
@@ -49,6 +52,7 @@ pub(super) struct Server {
     pub(super) workers: Workers,
     /// One permit for each request under way.
     pub(super) slots: Arc<Semaphore>,
+    pub(super) readiness: Readiness,
     clock: fn() -> Timestamp,
     deprecated_uses: Uses,
     id_prefix: u64,
@@ -63,6 +67,7 @@ impl Server {
             deprecated_uses: Uses::default(),
             store: state.store,
             slots: Arc::new(Semaphore::new(slots)),
+            readiness: Readiness::new(),
             settings: state.settings,
             workers: state.workers,
             clock: state.clock,
@@ -92,6 +97,22 @@ impl Server {
     /// The feature service of this name.
     pub(super) fn service(&self, name: &str) -> Result<Arc<Service>, Problem> {
         services::find(&self.live.served().services, name)
+    }
+
+    /// A list of features, each `view:feature`, or `view` for all of one; planned once while what is served stays the same.
+    pub(super) fn list(&self, features: Vec<String>, prefix: bool) -> Result<Arc<Service>, Problem> {
+        let served = self.live.served();
+        served.lists.get(features, prefix, |features| {
+            if features.is_empty() {
+                let problem = Problem::new(Kind::InvalidRequest, "`features` names no feature");
+                return Err(problem.hint("write {\"features\": [\"view:feature\"]}"));
+            }
+            let named = features.iter().map(|text| feature(&served, text)).collect::<Result<Vec<_>, _>>()?;
+            Service::list(named, prefix, &served.views).map_err(|reason| {
+                Problem::new(Kind::InvalidRequest, reason)
+                    .hint("name single features, or set `prefix` to true, which names each `view__feature`")
+            })
+        })
     }
 
     /// Says in an answer what it is of: the registration, and that the view is deprecated, which is logged too.
@@ -125,8 +146,9 @@ impl Server {
 }
 
 impl View {
-    pub(super) fn new(served: ServedView, registration: Option<u64>) -> Self {
+    pub(super) fn new(served: ServedView, registration: Option<u64>, metrics: Arc<ViewMetrics>) -> Self {
         View {
+            metrics,
             registration: registration.map(HeaderValue::from),
             deprecated: served.bound.view.deprecation.as_ref().map(Notice::new),
             plan: Arc::new(InputPlan::new(&served.bound)),
@@ -140,6 +162,21 @@ impl View {
     pub(super) fn name_and_version(&self) -> (&str, u32) {
         (&self.bound.view.name, self.bound.view.version)
     }
+}
+
+/// `view:feature`, or `view` for all features of it.
+fn feature(served: &Served, text: &str) -> Result<ServiceFeatures, Problem> {
+    let (view, feature) = match text.rsplit_once(':') {
+        Some((view, feature)) => (find(served, view)?, Some(feature)),
+        None => (find(served, text)?, None),
+    };
+    let known: Vec<&str> = view.bound.signature.outputs.iter().map(|output| output.name.as_str()).collect();
+    if let Some(feature) = feature.filter(|feature| !known.contains(feature)) {
+        let (id, name) = (view.bound.view.id(), names::cut(feature));
+        let problem = Problem::new(Kind::UnknownName, format!("feature view `{id}` has no feature `{name}`"));
+        return Err(problem.with("feature", name).hint(names::hint(feature, "features", &known)));
+    }
+    Ok(ServiceFeatures { view: view.bound.view.id(), feature: feature.map(str::to_owned) })
 }
 
 /// The view of `name`, `name@version` or `name@alias`.

@@ -230,6 +230,25 @@ async fn shutdown_drains_what_is_under_way_and_no_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_to_end_says_so_before_it_stops_accepting() {
+    let settings = ServerSettings { shutdown_notice_seconds: 2, ..quick() };
+    let server = start(settings).await;
+    let ready = server.request("GET", "/ready", "", "").await;
+    assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("ready")));
+    let address = server.address;
+    let stopping = tokio::spawn(server.stop());
+    sleep(Duration::from_millis(500)).await;
+    let asking = Running { address, shutdown: oneshot::channel().0, task: tokio::spawn(async { Ok(()) }) };
+    let ready = asking.request("GET", "/ready", "", "").await;
+    assert_eq!((ready.status, ready.problem().as_str()), (503, "not-ready"));
+    assert!(ready.body.contains("shutting down") && ready.head.contains("retry-after: 1"), "{}", ready.body);
+    assert_eq!(asking.request("GET", "/health", "", "").await.status, 200);
+    assert_eq!(asking.request("GET", "/v1/views", "", "").await.status, 200, "requests are still taken");
+    assert!(stopping.await.unwrap() >= Duration::from_secs(2));
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_connection_serves_one_request_after_another() {
     let server = start(quick()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();

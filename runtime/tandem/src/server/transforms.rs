@@ -2,13 +2,13 @@
 
 mod arrow;
 mod encode;
-mod expansion;
 mod json;
 mod plan;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use axum::Extension;
@@ -17,14 +17,16 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use serde_json::{Value, json};
+use tandem_core::status::Status;
 use tandem_core::time::Timestamp;
-use tandem_engine::{EngineError, RowFailure};
-use tokio::time::timeout_at;
+use tandem_engine::{EngineError, RowFailure, Unknown};
+use tokio::time::sleep_until;
 
-use super::body::{self, Media};
+use super::body::{self, Bounds, Media};
+use super::deadline::Until;
 use super::guard::{self, Deadline};
 use super::json::Form;
-use super::problem::{Kind, Problem};
+use super::problem::{Kind, Problem, RETRY_AFTER_MEMBER};
 use super::state::{Server, View};
 
 pub(super) use encode::{separate, write_string};
@@ -51,16 +53,9 @@ struct Decoded {
     as_of: Option<Timestamp>,
 }
 
-/// Bounds of decoding.
-#[derive(Debug, Clone, Copy)]
-struct Bounds {
-    rows_max: usize,
-    body_bytes_max: u64,
-}
-
 pub(super) async fn transform(
     State(server): State<Arc<Server>>,
-    Extension(Deadline(deadline)): Extension<Deadline>,
+    Extension(deadline): Extension<Deadline>,
     name: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -72,10 +67,10 @@ pub(super) async fn transform(
     let (head, body) = request.into_parts();
     let media = Media::of_body(&head.headers, &[Media::Json, Media::ArrowStream])?;
     let answer_media = Media::of_answer(&head.headers, media)?;
-    let body = body::read(&head.headers, body, &server.settings, deadline).await?;
+    let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, None)?;
+    let body = body::read(&server, &head.headers, body, until.instant).await?;
 
-    let answered = timeout_at(deadline, answer(&server, &view, media, answer_media, body)).await;
-    answered.unwrap_or_else(|_| Err(too_late(server.settings.request_seconds_max)))
+    until.run(answer(&server, &view, media, answer_media, body, &until)).await
 }
 
 /// The problem of a view of columns, of which nothing is computed.
@@ -85,32 +80,28 @@ pub(super) fn no_transform(view: &View) -> Problem {
     Problem::new(Kind::NoTransform, detail).hint("ask for its features with POST /v1/features")
 }
 
-/// The problem of an answer that is not there in time.
-pub(super) fn too_late(seconds: u64) -> Problem {
-    Problem::new(Kind::DeadlineExceeded, format!("the answer was not there after {seconds} seconds"))
-        .with("limit", "request_seconds_max")
-        .with("max", seconds)
-        .hint("send fewer rows at once")
-}
-
 async fn answer(
     server: &Server,
     view: &View,
     media: Media,
     answer_media: Media,
     body: axum::body::Bytes,
+    until: &Until,
 ) -> Result<Response, Problem> {
     let (plan, clock) = (Arc::clone(&view.plan), server.clock());
-    let bounds = Bounds { rows_max: server.settings.rows_max, body_bytes_max: server.settings.body_bytes_max };
+    let bounds = Bounds::of(&server.settings);
     let Decoded { inputs, form, as_of } = match media {
         Media::Json => server.compute(body.len(), move || json::decode(&body, &plan, clock, bounds)).await??,
         // Arrow's reader may panic on hostile bytes, which must not unwind through the executor.
-        Media::ArrowStream => server.on_worker(move || arrow::decode_guarded(&body, &plan, clock, bounds)).await??,
+        Media::ArrowStream => server.on_worker(move || arrow::decode(&body, &plan, clock, bounds)).await??,
     };
 
     let rows = inputs.num_rows();
     let Some(on_demand) = &view.on_demand else { return Err(no_transform(view)) };
-    let outcome = on_demand.apply(inputs).await.map_err(|error| engine_problem(&error))?;
+    let begin = Instant::now();
+    let called = on_demand.apply_until(inputs, sleep_until(until.instant)).await;
+    view.metrics.transformed(rows, &called, begin.elapsed());
+    let outcome = called.map_err(|error| engine_problem(&error))?.ok_or_else(|| until.problem())?;
 
     let (bound, bytes) = (Arc::clone(&view.bound), outcome.outputs.get_array_memory_size());
     let encoded = server
@@ -137,6 +128,13 @@ pub(super) fn engine_problem(error: &EngineError) -> Problem {
             tracing::warn!(max, "all instances are in use");
             Problem::new(Kind::Overloaded, "all instances of transforms are in use").hint("try again later")
         }
+        EngineError::CircuitOpen { seconds, .. } => {
+            Problem::new(Kind::CircuitOpen, format!("the transform is not called: {error}"))
+                .with(RETRY_AFTER_MEMBER, *seconds)
+                .hint(
+                    "the server's log says what failed; `tandem test` and `tandem verify` call the transform elsewhere",
+                )
+        }
         EngineError::TooManyFailures { failures, max } => {
             let shown: Vec<Value> = failures.iter().take(FAILURES_SHOWN_MAX).map(failure).collect();
             let detail = format!("at least {} rows failed; the first of them are in `failed_rows`", failures.len());
@@ -150,5 +148,10 @@ pub(super) fn engine_problem(error: &EngineError) -> Problem {
 }
 
 fn failure(failure: &RowFailure) -> Value {
-    json!({ "row": failure.row, "status": tandem_core::status::Status::TransformError.as_str(), "message": failure.message })
+    failure_of(failure.row, &Unknown { status: Status::TransformError, message: failure.message.clone() })
+}
+
+/// A failed row, as problems list it.
+pub(super) fn failure_of(row: usize, why: &Unknown) -> Value {
+    json!({ "row": row, "status": why.status.as_str(), "message": why.message })
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tandem_core::checks::CheckResult;
 use tandem_core::model::{BoundView, ViewVersion};
 use tandem_offline::training::leakage::Finding;
-use tandem_offline::training::{SourceFile, TrainingReport, ViewReport};
+use tandem_offline::training::{SourceFile, TrainingReport, ViewReport, digest, metadata};
 
 use super::Asked;
 use crate::error::Error;
@@ -156,11 +157,39 @@ pub struct View {
     pub join: Option<Join>,
     /// Counts of labels.
     pub labels: BTreeMap<String, u64>,
+    /// What came of the view's checks over the rows that labels got.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub checks: Vec<Checked>,
     /// The first label for which it failed, and why.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub first_failure: Option<Failure>,
+    /// Rows that were read and set aside: without an event time, with a value that does not convert, or breaking the source's contract; None on demand.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rows_set_aside: Option<u64>,
+    /// Of them, rows that break the contract.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rows_breaking_contract: Option<u64>,
     /// The files whose rows could be joined.
     pub files: Vec<File>,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checked {
+    /// Its name in messages.
+    pub check: String,
+    /// `warn` or `fail`.
+    pub action: String,
+    /// What was found instead of what was expected; None where all is well.
+    pub broken: Option<String>,
+}
+
+impl From<&CheckResult> for Checked {
+    fn from(result: &CheckResult) -> Self {
+        let CheckResult { check, action, broken } = result;
+        Checked { check: check.clone(), action: action.as_str().to_owned(), broken: broken.clone() }
+    }
 }
 
 /// How a view's rows are joined.
@@ -236,14 +265,20 @@ pub fn path_beside(output: &Path) -> PathBuf {
 }
 
 impl Manifest {
-    /// Reads a manifest.
+    /// Reads a manifest, or that in the metadata of a training set.
     ///
     /// # Errors
     ///
     /// A file that cannot be read, is no manifest, or one of a newer version.
     pub fn read(file: &Path) -> Result<Manifest, Error> {
         let fail = |reason: String| Error::Manifest { file: file.to_owned(), reason };
-        let text = std::fs::read_to_string(file).map_err(crate::error::io("read", file))?;
+        let is_set = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"));
+        let text = if is_set {
+            let text = metadata(file, METADATA_KEY)?;
+            text.ok_or_else(|| fail(format!("it has no `{METADATA_KEY}` in its metadata: it is no training set")))?
+        } else {
+            std::fs::read_to_string(file).map_err(crate::error::io("read", file))?
+        };
         let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| fail(error.to_string()))?;
         match value.get("version").and_then(serde_json::Value::as_u64) {
             Some(version) if version > u64::from(VERSION) => {
@@ -252,7 +287,12 @@ impl Manifest {
             Some(_) => {}
             None => return Err(fail("it has no `version`".to_owned())),
         }
-        serde_json::from_value(value).map_err(|error| fail(error.to_string()))
+        let mut manifest: Manifest = serde_json::from_value(value).map_err(|error| fail(error.to_string()))?;
+        if is_set {
+            let (digest, bytes) = digest(file)?;
+            manifest.output = Some(OutputFile { bytes, digest: digest.to_string() });
+        }
+        Ok(manifest)
     }
 
     /// Its text.
@@ -318,7 +358,15 @@ pub fn views(
             footer: file.footer.to_string(),
         };
         let files = files.iter().map(file).collect();
-        View { files, labels: counts(found), join: Some(join(&step.view)), ..view(&step.view, "stored") }
+        View {
+            files,
+            labels: counts(found),
+            checks: found.checks.iter().map(Checked::from).collect(),
+            join: Some(join(&step.view)),
+            rows_set_aside: Some(found.rows_set_aside),
+            rows_breaking_contract: Some(found.rows_breaking_contract),
+            ..view(&step.view, "stored")
+        }
     });
     let computed = asked.plan.computed.iter().zip(&report.computed).map(|(step, found)| {
         let counts = [("present", found.present), ("null_value", found.null_value), ("transform_error", found.failed)];
@@ -339,7 +387,10 @@ fn view(bound: &BoundView, kind: &str) -> View {
         definition_hash: bound.definition_hash.to_string(),
         join: None,
         labels: BTreeMap::new(),
+        checks: Vec::new(),
         first_failure: None,
+        rows_set_aside: None,
+        rows_breaking_contract: None,
         files: Vec::new(),
     }
 }

@@ -93,6 +93,15 @@ pub fn differences(
     Ok(differences)
 }
 
+/// Checks of views that are others by now: they are in the manifest, and change no value.
+pub fn other_checks(then: &Manifest, now: &Manifest) -> Vec<String> {
+    let views = then.views.iter().filter_map(|then| {
+        let now = now.views.iter().find(|view| view.view == then.view)?;
+        (then.checks != now.checks).then(|| format!("the checks of feature view `{}` are others by now", then.view))
+    });
+    views.collect()
+}
+
 fn version(text: &str) -> Option<ViewVersion> {
     let reference: ViewReference = text.parse().ok()?;
     match reference.selector {

@@ -69,8 +69,8 @@ fn source(root: &'static str) -> impl Strategy<Value = Source> {
     let zone = prop::option::of(prop::sample::select(vec!["UTC", "Europe/Vienna", "America/Argentina/Ushuaia"]));
     let kind = prop::sample::select(SourceKind::ALL.to_vec());
     let columns = (column(), optional(), optional(), optional(), optional(), optional());
-    (name(), path_text(), kind, columns, zone, text(), prop::option::of(text())).prop_map(
-        move |(name, path, kind, columns, timezone, description, query)| {
+    (name(), path_text(), kind, columns, zone, text(), prop::option::of(text()), contract()).prop_map(
+        move |(name, path, kind, columns, timezone, description, query, contract)| {
             let (event_time, created_time, sequence, partition, event_id, retracted) = columns;
             let event_id = event_id.filter(|_| created_time.is_some() && query.is_none());
             let retracted = retracted.filter(|_| event_id.is_some());
@@ -90,6 +90,7 @@ fn source(root: &'static str) -> impl Strategy<Value = Source> {
                 retracted,
                 timezone,
                 partition,
+                contract,
                 description,
             };
             if let Some(text) = query.filter(|text| !text.is_empty()) {
@@ -100,6 +101,32 @@ fn source(root: &'static str) -> impl Strategy<Value = Source> {
             source
         },
     )
+}
+
+fn contract() -> impl Strategy<Value = SourceContract> {
+    let bounds = || prop::option::of((float(), float()).prop_map(|(a, b)| (a.min(b), a.max(b))));
+    let number = (bounds(), prop::sample::select(vec![DataType::Int64, DataType::Float64]))
+        .prop_map(|(bounds, data_type)| (data_type, None, bounds.map(|(min, _)| min), bounds.map(|(_, max)| max)));
+    let texts = prop::collection::vec(text(), 1..3).prop_map(Allowed::Texts);
+    let texts = prop::option::of(texts).prop_map(|allowed| (DataType::String, allowed, None, None));
+    let integers = prop::collection::vec(any::<i64>(), 1..3).prop_map(Allowed::Integers);
+    let integers = integers.prop_map(|allowed| (DataType::Int64, Some(allowed), None, Some(7.5)));
+    let promise = (any::<bool>(), prop_oneof![number, texts, integers]);
+    let columns = prop::collection::btree_map(column(), promise, 0..4).prop_map(|columns| {
+        let column = |(name, (nullable, (data_type, allowed, min, max)))| ColumnContract {
+            name,
+            data_type,
+            nullable,
+            allowed,
+            min,
+            max,
+        };
+        columns.into_iter().map(column).collect::<Vec<_>>()
+    });
+    (columns, prop::sample::select(OnError::ALL.to_vec())).prop_map(|(columns, on_violation)| {
+        let on_violation = if columns.is_empty() { OnError::Fail } else { on_violation };
+        SourceContract { columns, on_violation }
+    })
 }
 
 fn float() -> impl Strategy<Value = f64> {
@@ -341,6 +368,12 @@ proptest! {
         (root, stored, others, feature) in prop::sample::select(vec!["", ".", "root/of it", "/abs"])
             .prop_flat_map(|root| (Just(root), stored(root), prop::collection::vec(stored(root), 3), name())),
         prefix: bool,
+        deadline in prop::option::of((1_000u64..=3_600_000_000).prop_map(Duration::from_micros)),
+        required in prop_oneof![
+            Just(Required::None),
+            Just(Required::All),
+            prop::collection::btree_set(name(), 1..4).prop_map(|names| Required::Features(names.into_iter().collect())),
+        ],
         (owner, description, tags) in (text(), text(), texts(text(), text())),
     ) {
         let [first, second, third] = <[FeatureView; 3]>::try_from(others).unwrap();
@@ -357,6 +390,8 @@ proptest! {
                 ServiceFeatures { view: views[2].id(), feature: None },
             ],
             prefix,
+            deadline,
+            required,
             stage: Stage::Production,
             owner,
             description,
@@ -400,6 +435,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
             retracted: None,
             timezone: Some("UTC".to_owned()),
             partition: Some("date".to_owned()),
+            contract: SourceContract::default(),
             description: "From the \"gate\"".to_owned(),
         })),
         entities: vec![Arc::new(Entity {

@@ -121,8 +121,8 @@ fn a_stated_default_written_out_changes_nothing() {
         ("feature_view", 14),
         ("feature_view.limits", 9),
         ("project", 2),
-        ("server", 7),
-        ("source", 1),
+        ("server", 11),
+        ("source", 2),
         ("storage", 4),
     ];
     assert_eq!(tables, expected, "tables of the page, and how many of their keys have a default that can be written");

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::{
-    AsOf, Check, CheckAction, Deprecation, Expected, History, InstanceMode, KnownBy, NanMode, OnError, SourceKind,
-    Stage,
+    AsOf, Check, CheckAction, Deprecation, Expected, History, InstanceMode, KnownBy, NanMode, SourceKind, Stage,
 };
 use crate::time::{Day, Duration, Timestamp};
 use crate::types::{DataType, Field};
@@ -84,6 +83,13 @@ impl Case {
         self.view.defaults.insert("risk".to_owned(), value);
     }
 
+    fn promise(&mut self, on_violation: OnError, change: impl Fn(&mut ColumnContract)) {
+        let (name, data_type) = ("amount".to_owned(), DataType::Int64);
+        let mut column = ColumnContract { name, data_type, nullable: false, allowed: None, min: None, max: None };
+        change(&mut column);
+        self.source().contract = SourceContract { columns: vec![column], on_violation };
+    }
+
     fn entity(&mut self) -> &mut Entity {
         Arc::make_mut(&mut self.view.entities[0])
     }
@@ -118,6 +124,7 @@ fn case() -> Case {
         retracted: None,
         timezone: Some("UTC".to_owned()),
         partition: Some("date".to_owned()),
+        contract: SourceContract::default(),
         description: String::new(),
     };
     let join_key = JoinKey { name: "user_id".to_owned(), data_type: DataType::Int64 };
@@ -245,6 +252,16 @@ const COVERED: &[Change] = &[
     ("Source.timezone", |c| c.source().timezone = Some("Europe/Vienna".to_owned())),
     ("Source.timezone", |c| c.source().timezone = None),
     ("Source.partition", |c| c.source().partition = None),
+    ("Source.contract", |c| c.promise(OnError::Quarantine, |_| {})),
+    ("Source.contract", |c| c.promise(OnError::Quarantine, |column| column.name = "tax".to_owned())),
+    ("Source.contract", |c| c.promise(OnError::Quarantine, |column| column.data_type = DataType::Float64)),
+    ("Source.contract", |c| c.promise(OnError::Quarantine, |column| column.nullable = true)),
+    ("Source.contract", |c| c.promise(OnError::Quarantine, |column| column.min = Some(0.0))),
+    ("Source.contract", |c| c.promise(OnError::Quarantine, |column| column.max = Some(0.0))),
+    ("Source.contract", |c| c.promise(OnError::Quarantine, |column| column.allowed = Some(Allowed::Integers(vec![1])))),
+    ("Source.contract", |c| {
+        c.promise(OnError::Quarantine, |column| column.allowed = Some(Allowed::Texts(vec!["1".to_owned()])))
+    }),
     ("Entity.join_keys", |c| {
         c.entity().join_keys.push(JoinKey { name: "account".to_owned(), data_type: DataType::Int64 });
     }),
@@ -285,6 +302,7 @@ const NOT_COVERED: &[Change] = &[
     ("FeatureView.description", |c| c.view.description = "text".to_owned()),
     ("FeatureView.tags", |c| drop(c.view.tags.insert("team".to_owned(), "risk".to_owned()))),
     ("Source.path", |c| c.source().path = "/elsewhere".into()),
+    ("Source.contract", |c| c.promise(OnError::Fail, |_| {})),
     ("Source.description", |c| c.source().description = "text".to_owned()),
     ("Entity.name", |c| c.entity().name = "customer".to_owned()),
     ("Entity.description", |c| c.entity().description = "text".to_owned()),
@@ -325,7 +343,7 @@ fn every_field_is_covered_or_left_out_on_purpose() {
         nan, instance, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {
-        name, path, query, kind, event_time, valid_to, created_time, sequence, event_id, retracted, timezone, partition, description,
+        name, path, query, kind, event_time, valid_to, created_time, sequence, event_id, retracted, timezone, partition, contract, description,
     } of case.view.source.files().unwrap().as_ref()));
     fields.extend(["InputSource.view", "InputSource.feature"]);
     let mut over_a_view = case.clone();

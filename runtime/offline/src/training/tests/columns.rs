@@ -2,7 +2,7 @@
 
 use arrow_array::{ArrayRef, Int32Array, TimestampMillisecondArray};
 use tandem_core::hash::Digest;
-use tandem_core::model::{ColumnFeature, OnError};
+use tandem_core::model::{Allowed, ColumnContract, ColumnFeature, OnError, SourceContract};
 
 use super::*;
 
@@ -197,4 +197,60 @@ fn what_is_wrong_with_a_value_has_its_file_and_row() {
     view.view.inputs = BTreeMap::from([("day".to_owned(), InputSource::Column("weekdy".to_owned()))]);
     let error = joined(&view).unwrap_err();
     assert!(error.contains("weekdy") && error.contains("feature `day`"), "{error}");
+}
+
+#[test]
+fn rows_that_break_the_contract_are_joined_to_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let source = root.path().join("source");
+    let row = |event, doubled, day| Row {
+        user: Some(1),
+        event,
+        created: None,
+        published: None,
+        sequence: None,
+        history: [None; 4],
+        doubled,
+        day: Some(day),
+    };
+    // The third row is broken in a column of which nothing is asked.
+    let rows = [row(1, Some(1.0), "mon"), row(2, Some(2.0), "tue"), row(3, Some(3.0), "x"), row(4, None, "tue")];
+    write_source(
+        &source.join("a.parquet"),
+        &source_rows(&rows.iter().map(|row| (Some(row.event), row)).collect::<Vec<_>>()),
+    );
+    let mut view = of_columns(&source);
+    view.view.known_by = KnownBy::Event;
+    view.view.on_error = OnError::Fail;
+    let column = |name: &str, data_type| ColumnContract {
+        name: name.to_owned(),
+        data_type,
+        nullable: true,
+        allowed: None,
+        min: None,
+        max: None,
+    };
+    let days = Some(Allowed::Texts(vec!["mon".to_owned(), "tue".to_owned()]));
+    let columns = vec![
+        ColumnContract { nullable: false, ..column("doubled", DataType::Float64) },
+        ColumnContract { allowed: days, ..column("weekday", DataType::String) },
+    ];
+    let promised = |view: &mut BoundView, on_violation| {
+        let ViewSource::Files(files) = &mut view.view.source else { panic!("a source of files") };
+        Arc::make_mut(files).contract = SourceContract { columns: columns.clone(), on_violation };
+    };
+    let asked = [(Some(1), 2), (Some(1), 4), (Some(1), 9)];
+    promised(&mut view, OnError::Quarantine);
+    let set = TrainingSet::prepare(request(root.path(), &view, labels(&asked))).unwrap();
+    let found = all(&set);
+    let doubled: Vec<_> = found.column(4).as_primitive::<Float64Type>().iter().collect();
+    assert_eq!(doubled, [Some(1.0), Some(2.0), Some(2.0)]);
+    let report = set.report().views[0].clone();
+    assert_eq!((report.rows_read, report.rows_set_aside, report.rows_breaking_contract), (4, 2, 2));
+
+    promised(&mut view, OnError::Fail);
+    let error =
+        TrainingSet::prepare(request(root.path(), &view, labels(&asked))).and_then(|set| read(&set)).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("a.parquet: row 2 breaks the contract") && error.contains("\"x\" is none of"), "{error}");
 }

@@ -112,7 +112,8 @@ impl<'a> Gatherer<'a> {
         for group in unit.row_groups() {
             self.gathered.offered.row_groups += 1;
             let mut row = self.history.first_row(unit, group);
-            for batch in self.history.read_group(unit, group, &wanted, self.batch_rows)? {
+            let mut batches = self.history.read_group(unit, group, &wanted, self.batch_rows)?;
+            for batch in batches.by_ref() {
                 let batch = batch?;
                 let rows = batch.num_rows() as u64;
                 let since = |index: usize| superseded.and_then(|rows| rows.get(&(row + index as u64))).copied();
@@ -123,6 +124,7 @@ impl<'a> Gatherer<'a> {
                 row += rows;
                 self.gathered.offered.rows += rows;
             }
+            self.gathered.offered.broken += batches.broken();
         }
         self.gathered.offered.null_keys += std::mem::take(&mut self.found.null_keys);
         self.history.check_unit(unit)

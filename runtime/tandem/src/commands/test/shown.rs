@@ -93,7 +93,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_array::{ArrayRef, Float64Array, StringArray};
-    use tandem_engine::RowFailure;
+    use tandem_engine::{Fault, RowFailure};
 
     use super::*;
 
@@ -109,7 +109,7 @@ mod tests {
         let lengths = Arc::new(Float64Array::from(vec![Some(4.0), None, Some(f64::NAN)])) as ArrayRef;
         let outputs =
             RecordBatch::try_from_iter([("length", lengths), ("upper", texts([Some("NULL"), None, None]))]).unwrap();
-        let failures = vec![RowFailure { row: 1, message: "name: is null\x1b[2J".to_owned() }];
+        let failures = vec![RowFailure { row: 1, message: "name: is null\x1b[2J".to_owned(), fault: Fault::Row }];
         let outcome = Outcome { outputs, failures, fuel: 7 };
         let shown = Shown { signature: &signature, inputs: &inputs, outcome: &outcome };
         let expected = "row  name    |  length  upper\n  \

@@ -92,6 +92,8 @@ pub(super) fn json(manifest: &Manifest, out: &Path, report: &TrainingReport, ela
             "row_groups_read": view.row_groups_read,
             "rows_read": view.rows_read,
             "rows_without_key": view.rows_without_key,
+            "rows_set_aside": view.rows_set_aside,
+            "rows_breaking_contract": view.rows_breaking_contract,
             "rows_without_created_time": view.rows_without_created_time,
             "rows_fetched": view.rows_fetched,
             "slots": view.slots,

@@ -36,17 +36,33 @@ pub(super) struct Asked {
 struct Members {
     view: Option<String>,
     features: Option<Vec<String>>,
+    prefix: Option<bool>,
     entities: Option<Cells>,
     as_of: Option<Value>,
 }
 
-/// The view that is named.
-pub(super) fn view(body: &[u8]) -> Result<String, Problem> {
+/// What is asked for, as far as it can be told without a view.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// Features of one view.
+    View(String),
+    /// Features of any views, as `view:feature` or `view`, and whether they are named `view__feature`.
+    List { features: Vec<String>, prefix: bool },
+}
+
+/// Members of the object that name features of several views.
+pub(super) const LIST_KEYS: [&str; 2] = ["features", "prefix"];
+
+/// What is named, wherever in the object that stands.
+pub(super) fn named(body: &[u8]) -> Result<Named, Problem> {
     let members = json::read(body, |text, progress| text.deserialize_map(MembersVisitor { table: None, progress }))?;
-    members.view.ok_or_else(|| {
-        Problem::new(Kind::InvalidRequest, "the request names no `view`")
-            .hint("send {\"view\": \"name\", \"entities\": {\"join_key\": [...]}}")
-    })
+    match (members.view, members.features) {
+        (Some(view), _) => Ok(Named::View(view)),
+        (None, Some(features)) => Ok(Named::List { features, prefix: members.prefix.unwrap_or(false) }),
+        (None, None) => Err(Problem::new(Kind::InvalidRequest, "the request names neither a `view` nor `features`").hint(
+            "send {\"view\": \"name\", \"entities\": {\"join_key\": [...]}} or {\"features\": [\"view:feature\"], \"rows\": [{...}]}",
+        )),
+    }
 }
 
 /// What is asked of the view.
@@ -121,10 +137,11 @@ impl<'de> Visitor<'de> for MembersVisitor<'_, '_> {
         while let Some(Key(key)) = map.next_key()? {
             match (&*key, table) {
                 ("view", _) => json::once(progress, &mut members.view, &key, |_| map.next_value())?,
+                ("features", _) => json::once(progress, &mut members.features, &key, |_| map.next_value())?,
+                ("prefix", None) => json::once(progress, &mut members.prefix, &key, |_| map.next_value())?,
                 (_, None) => {
                     map.next_value::<IgnoredAny>()?;
                 }
-                ("features", _) => json::once(progress, &mut members.features, &key, |_| map.next_value())?,
                 ("entities", Some(table)) => json::once(progress, &mut members.entities, &key, |progress| {
                     map.next_value_seed(CellsSeed::new(table, None, progress))
                 })?,

@@ -61,7 +61,10 @@ fn rows_and_columns_ask_for_the_same() {
     );
     assert_eq!((&columns.keys, columns.rows, columns.as_of), (&rows.keys, rows.rows, NOW));
     assert_eq!((columns.features, rows.features), (vec![0, 1], vec![1, 0]));
-    assert_eq!(request::view(br#"{"entities": {"anything": [{}]}, "other": 1, "view": "risk@2"}"#).unwrap(), "risk@2");
+    let named = request::named(br#"{"entities": {"anything": [{}]}, "other": 1, "view": "risk@2"}"#).unwrap();
+    assert_eq!(named, Named::View("risk@2".to_owned()));
+    let named = request::named(br#"{"prefix": true, "rows": [], "features": ["a:b", "c"]}"#).unwrap();
+    assert_eq!(named, Named::List { features: vec!["a:b".to_owned(), "c".to_owned()], prefix: true });
     assert_eq!(asked(r#"{"view": "risk", "entities": []}"#).rows, 0);
     let replay = decode_with(r#"{"view": "risk", "entities": [], "as_of": 5}"#, REPLAY).unwrap();
     assert_eq!(replay.as_of, Timestamp(5));
@@ -101,7 +104,7 @@ fn mistakes_are_named() {
         assert_eq!(problem[member], value, "{body}: {problem}");
     }
     for body in [r#"{"entities": []}"#, r#"{"view": 5}"#, r#"{"view": "a", "view": "b"}"#, "[]"] {
-        assert_eq!(request::view(body.as_bytes()).unwrap_err().kind, Kind::InvalidRequest, "{body}");
+        assert_eq!(request::named(body.as_bytes()).unwrap_err().kind, Kind::InvalidRequest, "{body}");
     }
 }
 

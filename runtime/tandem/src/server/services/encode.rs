@@ -1,38 +1,54 @@
-//! The answer of a feature service.
+//! The answer of a feature service: values, statuses and event times by feature, in the order of the service.
 
-use arrow_array::Array;
-use tandem_core::feature_plan::{FeatureRef, Step};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray};
+use arrow_schema::{ArrowError, DataType as ArrowType, Field as ArrowField, Schema, TimeUnit};
+use tandem_core::feature_plan::Step;
 use tandem_core::json::{ColumnWriter, JsonError};
-use tandem_core::status::{FeatureStatus, Status};
-use tandem_core::time::Timestamp;
-use tandem_engine::Evaluation;
 
-use super::Service;
-use crate::lookup::Found;
+use super::vectors::Vectors;
+use crate::server::arrow;
 use crate::server::features::write_timestamp;
+use crate::server::json::Form;
 use crate::server::transforms::{separate, write_string};
 
-/// The answer as JSON: values, statuses and event times by feature, in the order of the service.
-pub(super) fn json(
-    service: &Service,
-    evaluation: &Evaluation<'_>,
-    found: &[Found],
-    as_of: Timestamp,
-    rows: usize,
-) -> Result<Vec<u8>, JsonError> {
-    let plan = &service.plan;
-    let columns = plan.columns.iter().map(|column| {
-        let writer = ColumnWriter::new(evaluation.feature(column.from), column.data_type)?;
-        // Names need no escapes: they are identifiers.
-        Ok((format!("\"{}\":", column.name), writer, column.from))
+/// Column of an Arrow answer with what failed of a row, null where nothing did.
+const ERROR_COLUMN: &str = "__error";
+
+/// Bytes that a value with its status and time is thought to take.
+const VALUE_BYTES: usize = 96;
+
+/// Bytes that the answer will take, roughly.
+pub(in crate::server) fn estimate(vectors: &Vectors) -> usize {
+    256 + vectors.rows * vectors.columns.len() * VALUE_BYTES
+}
+
+/// A feature, as it is written.
+struct Column {
+    /// `"name":`, which needs no escapes: names are identifiers.
+    key: String,
+    writer: ColumnWriter,
+}
+
+/// The answer as JSON, in the form of the request.
+pub(in crate::server) fn json(vectors: &Vectors, form: Form) -> Result<Vec<u8>, JsonError> {
+    let plan = &vectors.service.plan;
+    let columns = std::iter::zip(&plan.columns, &vectors.columns).map(|(column, values)| {
+        let writer = ColumnWriter::new(values, column.data_type)?;
+        Ok(Column { key: format!("\"{}\":", column.name), writer })
     });
     let columns = columns.collect::<Result<Vec<_>, JsonError>>()?;
-    let has_defaults = plan.stored.iter().any(|step| !step.view.defaults.is_empty());
-    let mut out = Vec::with_capacity(256 + rows * columns.len() * 96);
-    out.extend_from_slice(b"{\"service\":");
-    write_string(&service.name, &mut out);
-    out.extend_from_slice(b",\"as_of\":");
-    write_timestamp(Some(as_of), &mut out);
+    let mut out = Vec::with_capacity(estimate(vectors));
+    out.push(b'{');
+    if let Some(name) = &vectors.service.name {
+        out.extend_from_slice(b"\"service\":");
+        write_string(name, &mut out);
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"as_of\":");
+    write_timestamp(Some(vectors.as_of), &mut out);
     out.extend_from_slice(b",\"features\":[");
     for (index, column) in plan.columns.iter().enumerate() {
         separate(index, &mut out);
@@ -44,75 +60,150 @@ pub(super) fn json(
             format!(",\"view\":\"{view}\",\"version\":{version},\"digest\":\"{digest}\"}}").as_bytes(),
         );
     }
-    out.extend_from_slice(b"],\"rows\":[");
-    for row in 0..rows {
-        separate(row, &mut out);
+    out.extend_from_slice(b"],");
+    match form {
+        Form::Rows => write_rows(vectors, &columns, &mut out),
+        Form::Columns => write_columns(vectors, &columns, &mut out),
+    }
+    write_failed(vectors, &mut out);
+    out.push(b'}');
+    Ok(out)
+}
+
+fn has_defaults(vectors: &Vectors) -> bool {
+    vectors.service.plan.stored.iter().any(|step| !step.view.defaults.is_empty())
+}
+
+fn write_rows(vectors: &Vectors, columns: &[Column], out: &mut Vec<u8>) {
+    let has_defaults = has_defaults(vectors);
+    out.extend_from_slice(b"\"rows\":[");
+    for row in 0..vectors.rows {
+        separate(row, out);
         out.extend_from_slice(b"{\"values\":{");
-        for (index, (key, writer, _)) in columns.iter().enumerate() {
-            separate(index, &mut out);
+        for (index, Column { key, writer }) in columns.iter().enumerate() {
+            separate(index, out);
             out.extend_from_slice(key.as_bytes());
-            writer.write(row, &mut out);
+            writer.write(row, out);
         }
         out.extend_from_slice(b"},\"statuses\":{");
-        for (index, (key, _, from)) in columns.iter().enumerate() {
-            separate(index, &mut out);
-            let status = status(evaluation, found, *from, row).status;
-            out.extend_from_slice(format!("{key}\"{status}\"").as_bytes());
+        for (index, Column { key, .. }) in columns.iter().enumerate() {
+            separate(index, out);
+            out.extend_from_slice(key.as_bytes());
+            write_word(vectors.status(index, row).status.as_str(), out);
         }
         if has_defaults {
             out.extend_from_slice(b"},\"reasons\":{");
-            let reason = |(key, _, from): &(String, ColumnWriter, FeatureRef)| {
-                Some((key.clone(), status(evaluation, found, *from, row).reason?))
-            };
-            for (index, (key, reason)) in columns.iter().filter_map(reason).enumerate() {
-                separate(index, &mut out);
-                out.extend_from_slice(format!("{key}\"{reason}\"").as_bytes());
+            let mut written = 0;
+            for (index, Column { key, .. }) in columns.iter().enumerate() {
+                let Some(reason) = vectors.status(index, row).reason else { continue };
+                separate(written, out);
+                written += 1;
+                out.extend_from_slice(key.as_bytes());
+                write_word(reason.as_str(), out);
             }
         }
         out.extend_from_slice(b"},\"event_times\":{");
-        for (index, (key, _, from)) in columns.iter().enumerate() {
-            separate(index, &mut out);
+        for (index, Column { key, .. }) in columns.iter().enumerate() {
+            separate(index, out);
             out.extend_from_slice(key.as_bytes());
-            write_timestamp(event_time(found, from.step, row), &mut out);
+            write_timestamp(vectors.event_time(index, row), out);
         }
         out.extend_from_slice(b"}}");
     }
-    out.extend_from_slice(b"],\"failed_rows\":[");
+    out.push(b']');
+}
+
+fn write_columns(vectors: &Vectors, columns: &[Column], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"columns\":{");
+    for (index, Column { key, writer }) in columns.iter().enumerate() {
+        separate(index, out);
+        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(b"{\"values\":");
+        write_list(vectors.rows, out, |row, out| writer.write(row, out));
+        out.extend_from_slice(b",\"statuses\":");
+        write_list(vectors.rows, out, |row, out| write_word(vectors.status(index, row).status.as_str(), out));
+        if has_defaults(vectors) {
+            out.extend_from_slice(b",\"reasons\":");
+            write_list(vectors.rows, out, |row, out| match vectors.status(index, row).reason {
+                Some(reason) => write_word(reason.as_str(), out),
+                None => out.extend_from_slice(b"null"),
+            });
+        }
+        out.extend_from_slice(b",\"event_times\":");
+        write_list(vectors.rows, out, |row, out| write_timestamp(vectors.event_time(index, row), out));
+        out.push(b'}');
+    }
+    out.push(b'}');
+}
+
+fn write_list(rows: usize, out: &mut Vec<u8>, write: impl Fn(usize, &mut Vec<u8>)) {
+    out.push(b'[');
+    for row in 0..rows {
+        separate(row, out);
+        write(row, out);
+    }
+    out.push(b']');
+}
+
+/// A word that needs no escapes.
+fn write_word(word: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(word.as_bytes());
+    out.push(b'"');
+}
+
+fn write_failed(vectors: &Vectors, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"failed_rows\":[");
     let mut written = 0;
-    for step in 0..plan.computed.len() {
-        let view = &plan.computed[step].view.view;
-        for (row, message) in evaluation.failed(Step::Computed(step)) {
-            separate(written, &mut out);
+    for (step, failed) in std::iter::zip(&vectors.service.plan.computed, &vectors.failed) {
+        let view = &step.view.view;
+        for (row, why) in failed {
+            separate(written, out);
             written += 1;
-            let (status, name, version) = (Status::TransformError, &view.name, view.version);
+            let (status, name, version) = (why.status, &view.name, view.version);
             let head = format!(
                 "{{\"row\":{row},\"view\":\"{name}\",\"version\":{version},\"status\":\"{status}\",\"message\":"
             );
             out.extend_from_slice(head.as_bytes());
-            write_string(message, &mut out);
+            write_string(&why.message, out);
             out.push(b'}');
         }
     }
-    out.extend_from_slice(b"]}");
-    Ok(out)
+    out.push(b']');
 }
 
-/// What a feature's value is served as.
-fn status(evaluation: &Evaluation<'_>, found: &[Found], from: FeatureRef, row: usize) -> FeatureStatus {
-    match from.step {
-        Step::Stored(index) => found[index].statuses[from.output][row],
-        Step::Computed(_) => {
-            let failed = evaluation.failed(from.step).contains_key(&row);
-            let of_row = if failed { Status::TransformError } else { Status::Present };
-            FeatureStatus::of(of_row, evaluation.feature(from).is_null(row), false)
+/// The answer as an Arrow IPC stream: for each feature its values, `NAME__status`, and where it is stored `NAME__event_time`; at the end
+/// [`ERROR_COLUMN`].
+pub(in crate::server) fn arrow(vectors: &Vectors) -> Result<Vec<u8>, ArrowError> {
+    let plan = &vectors.service.plan;
+    let rows = vectors.rows;
+    let mut fields: Vec<ArrowField> = Vec::new();
+    let mut columns: Vec<ArrayRef> = Vec::new();
+    let instant = ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    for (index, column) in plan.columns.iter().enumerate() {
+        let bound = plan.view(column.from.step);
+        let of = HashMap::from([
+            ("tandem.view".to_owned(), bound.view.name.clone()),
+            ("tandem.version".to_owned(), bound.view.version.to_string()),
+            ("tandem.digest".to_owned(), bound.digest.to_string()),
+        ]);
+        fields.push(ArrowField::new(&column.name, column.data_type.to_arrow(), true).with_metadata(of));
+        columns.push(Arc::clone(&vectors.columns[index]));
+        fields.push(ArrowField::new(format!("{}__status", column.name), ArrowType::Utf8, false));
+        let statuses = (0..rows).map(|row| Some(vectors.status(index, row).status.as_str()));
+        columns.push(Arc::new(statuses.collect::<StringArray>()));
+        if matches!(column.from.step, Step::Stored(_)) {
+            fields.push(ArrowField::new(format!("{}__event_time", column.name), instant.clone(), true));
+            let times = (0..rows).map(|row| vectors.event_time(index, row).map(|time| time.0));
+            columns.push(Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC")));
         }
     }
-}
-
-/// The event time of a stored row, served or too old; what is computed has none.
-fn event_time(found: &[Found], step: Step, row: usize) -> Option<Timestamp> {
-    match step {
-        Step::Stored(index) => found[index].rows[row].record.as_ref().map(|record| record.event_time),
-        Step::Computed(_) => None,
-    }
+    fields.push(ArrowField::new(ERROR_COLUMN, ArrowType::Utf8, true));
+    let error = |row: usize| vectors.failed.iter().find_map(|failed| Some(failed.get(&row)?.message.as_str()));
+    columns.push(Arc::new((0..rows).map(error).collect::<StringArray>()));
+    let mut metadata = HashMap::from([("tandem.as_of".to_owned(), vectors.as_of.to_string())]);
+    metadata.extend(vectors.service.name.iter().map(|name| ("tandem.service".to_owned(), name.clone())));
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
+    arrow::write(&RecordBatch::try_new_with_options(schema, columns, &options)?)
 }

@@ -3,9 +3,10 @@
 use arrow_array::new_empty_array;
 use tandem_core::json::decode_column;
 
+use super::Decoded;
 use super::plan::{AsOf, InputPlan};
-use super::{Bounds, Decoded};
 use crate::server::as_of::{self, Clock};
+use crate::server::body::Bounds;
 use crate::server::json::{self, Cells, Form, Table, value_problem};
 use crate::server::problem::{Kind, Problem};
 

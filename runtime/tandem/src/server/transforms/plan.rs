@@ -8,8 +8,8 @@ use tandem_core::model::{BoundView, InputSource};
 use tandem_core::time::Timestamp;
 use tandem_core::types::{AS_OF, DataType, Field};
 
-use super::Bounds;
 use crate::server::as_of;
+use crate::server::body::Bounds;
 use crate::server::problem::{Kind, Problem};
 
 /// Times by which null rows of vectors, which take the room of all their values, may make a request larger than

@@ -10,7 +10,7 @@ use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use serde_json::{Value, json};
 use tandem_core::types::{DataType, Field};
-use tandem_engine::{EngineError, Outcome, RowFailure};
+use tandem_engine::{EngineError, Fault, Outcome, RowFailure};
 
 use super::*;
 use crate::server::as_of::Clock;
@@ -189,7 +189,7 @@ fn stream(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
 }
 
 fn decode_arrow(body: &[u8], clock: Clock) -> Result<Decoded, Problem> {
-    super::arrow::decode_guarded(body, &InputPlan::new(&bound()), clock, BOUNDS)
+    super::arrow::decode(body, &InputPlan::new(&bound()), clock, BOUNDS)
 }
 
 fn amounts(values: Vec<Option<f64>>) -> ArrayRef {
@@ -275,7 +275,11 @@ fn outcome() -> Outcome {
     let scores = amounts(vec![Some(0.1), None, Some(f64::NAN)]);
     let labels = Arc::new(StringArray::from(vec![Some("a\"b"), None, None]));
     let outputs = RecordBatch::try_new(Arc::new(arrow_schema::Schema::new(fields)), vec![scores, labels]).unwrap();
-    Outcome { outputs, failures: vec![RowFailure { row: 1, message: "no \"amount\"".to_owned() }], fuel: 0 }
+    Outcome {
+        outputs,
+        failures: vec![RowFailure { row: 1, message: "no \"amount\"".to_owned(), fault: Fault::Row }],
+        fuel: 0,
+    }
 }
 
 #[test]
@@ -311,7 +315,8 @@ fn arrow_answers_carry_errors_and_what_computed_them() {
 fn errors_of_the_engine_are_sorted() {
     let problem = engine_problem(&EngineError::InstancesExhausted { max: 3 });
     assert_eq!(problem.kind, Kind::Overloaded);
-    let failures = (0..20).map(|row| RowFailure { row, message: format!("row {row} is bad") }).collect();
+    let failures =
+        (0..20).map(|row| RowFailure { row, message: format!("row {row} is bad"), fault: Fault::Row }).collect();
     let problem = engine_problem(&EngineError::TooManyFailures { failures, max: 19 }).to_json("");
     assert_eq!((slug(&problem), problem["failed_rows"].as_array().unwrap().len()), ("too-many-failures", 10));
     assert_eq!(problem["failed_rows"][3]["message"], "row 3 is bad");

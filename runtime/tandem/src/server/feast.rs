@@ -1,0 +1,68 @@
+//! `POST /get-online-features`: features for clients of Feast, on the wire of its feature server (version 0.67).
+//!
+//! Names, shapes and statuses are Feast's; values, and what is found at which time, are Tandem's. What is not copied: nulls that are served as
+//! PRESENT, a ttl that does not hold online, values of one row that answer another, and a 500 for an unknown feature.
+//!
+//! - `request`: entities and request data to the columns of a plan
+//! - `encode`: the answer, column by column
+//! - `error`: problems as Feast's clients read them
+
+mod encode;
+mod error;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Request as HttpRequest, State};
+use axum::response::Response;
+
+pub(super) use error::{is_feast, response};
+
+use super::body::{self, Bounds, JSON, Media};
+use super::deadline::Until;
+use super::guard::{self, Deadline};
+use super::problem::Problem;
+use super::services::vectors::gather;
+use super::state::Server;
+use request::{Asked, Named};
+
+/// The route.
+pub(super) const GET_ONLINE_FEATURES: &str = "/get-online-features";
+
+pub(super) async fn get_online_features(
+    State(server): State<Arc<Server>>,
+    Extension(deadline): Extension<Deadline>,
+    request: HttpRequest,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    Media::of_body(&head.headers, &[Media::Json])?;
+    // The service's own deadline is known once the body is read.
+    let hard = Until::of(&head.headers, deadline, server.settings.request_seconds_max, None)?;
+    let body = body::read(&server, &head.headers, body, hard.instant).await?;
+    let bytes = body.len();
+    let asked: Asked = hard.run(async { server.compute(bytes, move || request::parse(&body)).await? }).await?;
+    let service = match &asked.named {
+        Named::Service(name) => server.service(name)?,
+        Named::Features(features) => server.list(features.clone(), asked.full_feature_names)?,
+    };
+    let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, service.deadline)?;
+    let (clock, bounds, shared) = (server.clock(), Bounds::of(&server.settings), Arc::clone(&service));
+    let decoded = until.run(async {
+        server
+            .compute(bytes, move || request::decode(&asked, &shared.plan, clock, bounds).map(|rows| (asked, rows)))
+            .await?
+    });
+    let (asked, rows) = decoded.await?;
+    let vectors = gather(&server, &service, rows, &until).await?;
+    let rows = vectors.rows;
+    let encoded = server.compute(encode::estimate(&vectors), move || encode::json(&asked, &vectors)).await?;
+    let encoded = encoded.map_err(|error| Problem::internal("features cannot be encoded", &error))?;
+    let mut response = guard::ok(encoded, JSON, rows);
+    for view in service.views() {
+        server.mark(view, &mut response);
+    }
+    Ok(response)
+}

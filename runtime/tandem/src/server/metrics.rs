@@ -1,0 +1,333 @@
+//! What the server counts and measures, for Prometheus. `docs/reference/metrics.md` describes every metric.
+//!
+//! Recording is a handful of atomic additions: whoever records has its series at hand. Those of a view are found once, when what is served is
+//! replaced. There is no series but of what is served, and of at most [`VIEWS_MAX`] versions of views and [`SERVICES_MAX`] services; all others
+//! share one series, `other`. So a client cannot make series, and a registry with many versions cannot make more than a Prometheus takes.
+//!
+//! Another metric of a view or a service is a field here, a family in `families`, and a line in the reference, which a test compares.
+
+mod families;
+mod gauges;
+mod histogram;
+mod route;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+use tandem_core::model::ViewVersion;
+use tandem_core::status::Status;
+use tandem_core::time::Timestamp;
+use tandem_engine::{EngineError, Outcome};
+
+use crate::lookup::Found;
+use families::{Families, RequestLabels, RouteLabels, ServiceLabels, ServiceStatusLabels, ViewLabels};
+use histogram::Histogram;
+
+pub(super) use families::OTHER;
+pub(super) use route::metrics;
+
+/// `metrics_views_max`: versions of views that have series of their own.
+pub const VIEWS_MAX: usize = 256;
+
+/// `metrics_services_max`: feature services that have series of their own.
+pub const SERVICES_MAX: usize = 256;
+
+/// All metrics of one server.
+pub(super) struct Metrics {
+    families: Families,
+    registry: Registry,
+    of_served: Mutex<OfServed>,
+}
+
+/// The series of what is served.
+#[derive(Default)]
+struct OfServed {
+    views: BTreeMap<ViewLabels, Arc<ViewMetrics>>,
+    services: BTreeMap<ServiceLabels, Arc<ServiceMetrics>>,
+}
+
+/// What a version of a view is asked to have measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Measured {
+    pub(super) id: ViewVersion,
+    /// Whether it is read from the online store.
+    pub(super) stored: bool,
+    /// Whether it has a transform that is called on demand.
+    pub(super) computed: bool,
+}
+
+/// The series of one version of a view.
+#[derive(Debug)]
+pub(super) struct ViewMetrics {
+    stored: Option<StoredMetrics>,
+    computed: Option<ComputedMetrics>,
+}
+
+#[derive(Debug)]
+struct StoredMetrics {
+    /// By status, in the order of [`Status::ALL`].
+    rows: Vec<Counter>,
+    values: Vec<Counter>,
+    ages: Histogram,
+}
+
+#[derive(Debug)]
+struct ComputedMetrics {
+    seconds: Histogram,
+    rows: Counter,
+    failed_rows: Counter,
+    /// By reason, in the order of [`NoOutcome::ALL`].
+    without_outcome: Vec<Counter>,
+    fuel: Counter,
+}
+
+/// Why a call of a transform came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NoOutcome {
+    Deadline,
+    CircuitOpen,
+    Instances,
+    Failures,
+    Other,
+}
+
+impl NoOutcome {
+    const ALL: [NoOutcome; 5] =
+        [NoOutcome::Deadline, NoOutcome::CircuitOpen, NoOutcome::Instances, NoOutcome::Failures, NoOutcome::Other];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            NoOutcome::Deadline => "deadline",
+            NoOutcome::CircuitOpen => "circuit_open",
+            NoOutcome::Instances => "instances",
+            NoOutcome::Failures => "failures",
+            NoOutcome::Other => OTHER,
+        }
+    }
+
+    fn of(error: &EngineError) -> NoOutcome {
+        match error {
+            EngineError::CircuitOpen { .. } => NoOutcome::CircuitOpen,
+            EngineError::InstancesExhausted { .. } => NoOutcome::Instances,
+            EngineError::TooManyFailures { .. } => NoOutcome::Failures,
+            _ => NoOutcome::Other,
+        }
+    }
+}
+
+/// The series of one feature service.
+#[derive(Debug)]
+pub(super) struct ServiceMetrics {
+    labels: ServiceLabels,
+    families: Families,
+    seconds: Histogram,
+    /// Set when it is no longer served: requests that are under way then make no new series.
+    retired: AtomicBool,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Metrics {
+        let mut registry = Registry::with_prefix(families::PREFIX);
+        let families = Families::registered(&mut registry);
+        Metrics { families, registry, of_served: Mutex::default() }
+    }
+
+    /// The series of these views and services, in their order. Those that are in both what was served and what will be go on; those of what is
+    /// served no longer are no longer told.
+    pub(super) fn replace(
+        &self,
+        views: &[Measured],
+        services: &[&str],
+    ) -> (Vec<Arc<ViewMetrics>>, Vec<Arc<ServiceMetrics>>) {
+        let own = with_own_series(views.iter().map(|view| &view.id));
+        let labels_of = |view: &Measured| match own.contains(&view.id) {
+            true => ViewLabels::of(&view.id),
+            false => ViewLabels::other(),
+        };
+        let mut sorted: Vec<&str> = services.to_vec();
+        sorted.sort_unstable();
+        let services_own: BTreeSet<&str> = sorted.into_iter().take(SERVICES_MAX).collect();
+        let service_labels = |name: &str| match services_own.contains(name) {
+            true => ServiceLabels::new(name),
+            false => ServiceLabels::new(OTHER),
+        };
+
+        let mut now = self.of_served.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *now);
+        let mut made = OfServed::default();
+        // The series `other` has all that any of its views has.
+        let mut kinds: BTreeMap<ViewLabels, (bool, bool)> = BTreeMap::new();
+        for view in views {
+            let (stored, computed) = kinds.entry(labels_of(view)).or_default();
+            *stored |= view.stored;
+            *computed |= view.computed;
+        }
+        for (labels, (stored, computed)) in kinds {
+            let kept = before.views.get(&labels).filter(|kept| kept.is_of(stored, computed)).map(Arc::clone);
+            let made_now = || Arc::new(ViewMetrics::new(&self.families, &labels, stored, computed));
+            made.views.insert(labels.clone(), kept.unwrap_or_else(made_now));
+        }
+        for name in services {
+            let labels = service_labels(name);
+            let kept = before.services.get(&labels).map(Arc::clone);
+            let made_now = || Arc::new(ServiceMetrics::new(&self.families, labels.clone()));
+            made.services.entry(labels.clone()).or_insert_with(|| kept.unwrap_or_else(made_now));
+        }
+        let gone = before.views.keys().filter(|labels| !made.views.contains_key(labels));
+        gone.for_each(|labels| self.families.forget_view(labels));
+        for (labels, metrics) in before.services.iter().filter(|(labels, _)| !made.services.contains_key(labels)) {
+            metrics.retired.store(true, Ordering::Relaxed);
+            self.families.forget_service(labels);
+        }
+        let of_views = views.iter().map(|view| Arc::clone(&made.views[&labels_of(view)])).collect();
+        let of_services = services.iter().map(|name| Arc::clone(&made.services[&service_labels(name)])).collect();
+        *now = made;
+        (of_views, of_services)
+    }
+
+    /// A request was answered. `route` is a route's pattern, never a path that a client made.
+    pub(super) fn answered(&self, route: String, method: &Method, status: StatusCode, took: Duration) {
+        let labels = RouteLabels { route };
+        self.families.request_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+        let labels = RequestLabels { route: labels.route, method: method_name(method), status: status.as_u16() };
+        self.families.requests.get_or_create(&labels).inc();
+    }
+
+    /// The entities of one request were looked up, in all views together.
+    pub(super) fn looked_up(&self, took: Duration) {
+        self.families.lookup_seconds.observe(took.as_secs_f64());
+    }
+
+    /// The series of a view that is served: `other` where it has none of its own.
+    fn labels(&self, id: &ViewVersion) -> ViewLabels {
+        let labels = ViewLabels::of(id);
+        let of_served = self.of_served.lock().unwrap_or_else(PoisonError::into_inner);
+        if of_served.views.contains_key(&labels) { labels } else { ViewLabels::other() }
+    }
+
+    /// All metrics in the text format, with what is measured for this answer alone.
+    fn encode(&self, of_now: &Registry) -> Result<String, std::fmt::Error> {
+        let mut text = String::with_capacity(16 << 10);
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, of_now)?;
+        encode_eof(&mut text)?;
+        Ok(text)
+    }
+}
+
+impl ViewMetrics {
+    fn new(families: &Families, labels: &ViewLabels, stored: bool, computed: bool) -> ViewMetrics {
+        ViewMetrics {
+            stored: stored.then(|| StoredMetrics {
+                rows: families.by_status(&families.lookup_rows, labels),
+                values: families.by_status(&families.lookup_values, labels),
+                ages: families.ages.get_or_create_owned(labels),
+            }),
+            computed: computed.then(|| ComputedMetrics {
+                seconds: families.transform_seconds.get_or_create_owned(labels),
+                rows: families.transform_rows.get_or_create_owned(labels),
+                failed_rows: families.transform_failed_rows.get_or_create_owned(labels),
+                without_outcome: families.by_reason(labels),
+                fuel: families.transform_fuel.get_or_create_owned(labels),
+            }),
+        }
+    }
+
+    fn is_of(&self, stored: bool, computed: bool) -> bool {
+        (self.stored.is_some(), self.computed.is_some()) == (stored, computed)
+    }
+
+    /// Entities of the view were looked up, and the values of these of its outputs are served; `as_of` is the instant that was asked for.
+    pub(super) fn looked_up(&self, found: &Found, outputs: &[usize], as_of: Timestamp) {
+        let Some(stored) = &self.stored else { return };
+        // Counted here first: one addition to each series, however many rows there are.
+        let mut rows = [0_u64; Status::ALL.len()];
+        let mut ages = stored.ages.tally();
+        for served in &found.rows {
+            rows[served.status as usize] += 1;
+            if let (Status::Present, Some(record)) = (served.status, &served.record) {
+                ages.add(as_of.0.saturating_sub(record.event_time.0) as f64 / 1e6);
+            }
+        }
+        stored.ages.observe_all(&ages);
+        let mut values = [0_u64; Status::ALL.len()];
+        for statuses in outputs.iter().filter_map(|output| found.statuses.get(*output)) {
+            statuses.iter().for_each(|served| values[served.status as usize] += 1);
+        }
+        for (counters, counted) in [(&stored.rows, rows), (&stored.values, values)] {
+            for (counter, counted) in counters.iter().zip(counted).filter(|(_, counted)| *counted > 0) {
+                counter.inc_by(counted);
+            }
+        }
+    }
+
+    /// The view's transform was called for so many rows; None: its time was over. The time is from asking for the call to its outcome, waiting for
+    /// a worker included.
+    pub(super) fn transformed(&self, rows: usize, outcome: &Result<Option<Outcome>, EngineError>, took: Duration) {
+        let Some(computed) = &self.computed else { return };
+        computed.seconds.observe(took.as_secs_f64());
+        computed.rows.inc_by(rows as u64);
+        let why = match outcome {
+            Ok(Some(outcome)) => {
+                computed.failed_rows.inc_by(outcome.failures.len() as u64);
+                computed.fuel.inc_by(outcome.fuel);
+                return;
+            }
+            Ok(None) => NoOutcome::Deadline,
+            Err(error) => NoOutcome::of(error),
+        };
+        computed.without_outcome[why as usize].inc();
+    }
+}
+
+impl ServiceMetrics {
+    fn new(families: &Families, labels: ServiceLabels) -> ServiceMetrics {
+        let seconds = families.service_seconds.get_or_create_owned(&labels);
+        ServiceMetrics { labels, families: families.clone(), seconds, retired: AtomicBool::new(false) }
+    }
+
+    /// A request to the service was answered.
+    pub(super) fn answered(&self, status: StatusCode, took: Duration) {
+        if self.retired.load(Ordering::Relaxed) {
+            return;
+        }
+        self.seconds.observe(took.as_secs_f64());
+        let labels = ServiceStatusLabels { service: Arc::clone(&self.labels.service), status: status.as_u16() };
+        self.families.service_requests.get_or_create(&labels).inc();
+    }
+}
+
+/// The versions that have series of their own: the newest of each view first, then those before them.
+fn with_own_series<'a>(served: impl Iterator<Item = &'a ViewVersion>) -> BTreeSet<ViewVersion> {
+    let mut by_name: BTreeMap<&str, Vec<&ViewVersion>> = BTreeMap::new();
+    served.for_each(|id| by_name.entry(&id.name).or_default().push(id));
+    let mut ranked: Vec<(usize, &ViewVersion)> = Vec::new();
+    for versions in by_name.values_mut() {
+        versions.sort_unstable_by_key(|id| std::cmp::Reverse(id.version));
+        ranked.extend(versions.iter().copied().enumerate());
+    }
+    ranked.sort_unstable();
+    ranked.into_iter().take(VIEWS_MAX).map(|(_, id)| id.clone()).collect()
+}
+
+/// The method as a label: HTTP lets clients make up their own.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        _ => OTHER,
+    }
+}

@@ -1,0 +1,280 @@
+//! Features of rows: stored ones looked up in one snapshot, those of on-demand views computed as soon as what they read is there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::{Array, ArrayRef, TimestampMicrosecondArray, UInt32Array};
+use arrow_select::take::take;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tandem_core::feature_plan::{Step, StoredStep};
+use tandem_core::status::{FeatureStatus, Status};
+use tandem_core::time::Timestamp;
+use tandem_engine::{EngineError, Evaluation, Inputs, Outcome, StoredColumns, Unknown};
+use tandem_online::Store;
+use tokio::time::sleep_until;
+
+use super::Service;
+use crate::lookup::{Ask, LookedUp, Served, lookup_all};
+use crate::server::deadline::Until;
+use crate::server::features::{FeaturesError, find_number, not_materialized};
+use crate::server::metrics::Metrics;
+use crate::server::problem::{Kind, Problem};
+use crate::server::state::{Server, View};
+use crate::server::transforms::{engine_problem, failure_of, no_transform};
+
+/// Failed rows that the problem of a required feature lists.
+const FAILURES_SHOWN_MAX: usize = 10;
+
+/// What is asked for: rows with a column for each of the plan's request.
+#[derive(Debug)]
+pub(in crate::server) struct Rows {
+    pub(in crate::server) columns: Vec<ArrayRef>,
+    pub(in crate::server) rows: usize,
+    pub(in crate::server) as_of: Timestamp,
+}
+
+/// The features of rows.
+pub(in crate::server) struct Vectors {
+    pub(in crate::server) service: Arc<Service>,
+    pub(in crate::server) rows: usize,
+    pub(in crate::server) as_of: Timestamp,
+    /// One for each of the plan's columns.
+    pub(in crate::server) columns: Vec<ArrayRef>,
+    /// For each computed step the rows of which nothing is known, and why.
+    pub(in crate::server) failed: Vec<BTreeMap<usize, Unknown>>,
+    /// For each stored step what was found.
+    looked_up: Vec<LookedUp>,
+    /// Why the calls of computed steps as a whole came to nothing.
+    problems: BTreeMap<usize, Problem>,
+}
+
+impl Vectors {
+    /// What a feature's value is served as.
+    pub(in crate::server) fn status(&self, column: usize, row: usize) -> FeatureStatus {
+        let from = self.service.plan.columns[column].from;
+        match from.step {
+            Step::Stored(step) => {
+                let looked_up = &self.looked_up[step];
+                looked_up.found.statuses[from.output][looked_up.place(row)]
+            }
+            Step::Computed(step) => {
+                let of_row = self.failed[step].get(&row).map_or(Status::Present, |why| why.status);
+                FeatureStatus::of(of_row, self.columns[column].is_null(row), false)
+            }
+        }
+    }
+
+    /// The event time of the stored row, served or too old; what is computed has none.
+    pub(in crate::server) fn event_time(&self, column: usize, row: usize) -> Option<Timestamp> {
+        match self.service.plan.columns[column].from.step {
+            Step::Stored(step) => self.served(step, row).record.as_ref().map(|record| record.event_time),
+            Step::Computed(_) => None,
+        }
+    }
+
+    fn served(&self, step: usize, row: usize) -> &Served {
+        let looked_up = &self.looked_up[step];
+        &looked_up.found.rows[looked_up.place(row)]
+    }
+
+    /// Refuses an answer in which a required feature is not known.
+    fn check_required(&self, until: &Until) -> Result<(), Problem> {
+        let required = (0..self.columns.len()).filter(|column| self.service.required[*column]);
+        for column in required {
+            let failing = |row: &usize| self.status(column, *row).status.is_failure();
+            let Some(row) = (0..self.rows).find(failing) else { continue };
+            return Err(self.required_problem(column, row, until));
+        }
+        Ok(())
+    }
+
+    fn required_problem(&self, column: usize, row: usize, until: &Until) -> Problem {
+        let planned = &self.service.plan.columns[column];
+        let name = planned.name.as_str();
+        match (self.status(column, row).status, planned.from.step) {
+            (Status::DeadlineExceeded, _) => until.problem().with("feature", name),
+            (_, Step::Computed(step)) => {
+                if let Some(problem) = self.problems.get(&step) {
+                    return problem.clone().with("feature", name);
+                }
+                let failed = &self.failed[step];
+                let shown = failed.iter().take(FAILURES_SHOWN_MAX).map(|(row, why)| failure_of(*row, why));
+                let shown: Vec<_> = shown.collect();
+                let detail = format!(
+                    "the required feature `{name}` is not known for {} of {} rows; the first of them are in `failed_rows`",
+                    failed.len(),
+                    self.rows
+                );
+                Problem::new(Kind::RequiredFeature, detail).with("feature", name).with("failed_rows", shown)
+            }
+            (_, Step::Stored(_)) => {
+                Problem::internal("a required feature is stored damaged", &format!("`{name}`, row {row}"))
+                    .with("feature", name)
+            }
+        }
+    }
+}
+
+/// The features of rows, by `until` at the latest: what is not there then is served as `DEADLINE_EXCEEDED`.
+pub(in crate::server) async fn gather(
+    server: &Server,
+    service: &Arc<Service>,
+    asked: Rows,
+    until: &Until,
+) -> Result<Vectors, Problem> {
+    let Rows { columns, rows, as_of } = asked;
+    let looked_up = until.run(look_up(server, service, &columns, as_of)).await?;
+    let stored: Vec<_> =
+        std::iter::zip(&service.plan.stored, &looked_up).map(|(step, found)| stored(step, found)).collect();
+    let instants = TimestampMicrosecondArray::from_value(as_of.0, rows).with_timezone("UTC");
+    let mut evaluation = Evaluation::new(&service.plan, columns, Arc::new(instants), stored);
+    let problems = evaluate(service, &mut evaluation, until).await?;
+    let columns = service.plan.columns.iter().map(|column| Arc::clone(evaluation.feature(column.from))).collect();
+    let failed = (0..service.computed.len()).map(|step| evaluation.failed(step).clone()).collect();
+    let service = Arc::clone(service);
+    let vectors = Vectors { service, rows, as_of, columns, failed, looked_up, problems };
+    vectors.check_required(until)?;
+    Ok(vectors)
+}
+
+/// Computes what can be computed, each view as soon as what it reads is there, so that a slow one delays no other. What calls came to nothing.
+async fn evaluate(
+    service: &Service,
+    evaluation: &mut Evaluation<'_>,
+    until: &Until,
+) -> Result<BTreeMap<usize, Problem>, Problem> {
+    let internal = |error: EngineError| Problem::internal("columns do not fit their plan", &error);
+    let mut problems = BTreeMap::new();
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        while let Some(inputs) = evaluation.ready().map_err(internal)? {
+            let view = &service.computed[inputs.step];
+            under_way.push(call(view, inputs, until));
+        }
+        let Some((inputs, called)) = under_way.next().await else { break };
+        let (status, message) = match called {
+            Ok(Some(outcome)) => {
+                evaluation.push(inputs, outcome).map_err(internal)?;
+                continue;
+            }
+            Ok(None) => (Status::DeadlineExceeded, "its time was over before it was computed".to_owned()),
+            Err(error) => {
+                let step = inputs.step;
+                let problem = service.computed[step].call_problem(&error)?;
+                let message = problem.detail.clone();
+                problems.insert(step, problem);
+                (Status::TransformError, message)
+            }
+        };
+        evaluation.give_up(inputs.step, &Unknown { status, message });
+    }
+    Ok(problems)
+}
+
+async fn call(view: &View, inputs: Inputs, until: &Until) -> (Inputs, Result<Option<Outcome>, CallError>) {
+    let Some(on_demand) = &view.on_demand else {
+        return (inputs, Err(CallError::NoTransform));
+    };
+    let begin = Instant::now();
+    let called = on_demand.apply_until(inputs.batch.clone(), sleep_until(until.instant)).await;
+    view.metrics.transformed(inputs.batch.num_rows(), &called, begin.elapsed());
+    (inputs, called.map_err(CallError::Engine))
+}
+
+enum CallError {
+    NoTransform,
+    Engine(EngineError),
+}
+
+impl View {
+    /// What a client is told of a call that came to nothing.
+    ///
+    /// # Errors
+    ///
+    /// The defects of this server, which are nobody's row's.
+    fn call_problem(&self, error: &CallError) -> Result<Problem, Problem> {
+        let problem = match error {
+            CallError::NoTransform => return Err(no_transform(self)),
+            CallError::Engine(error) => engine_problem(error),
+        };
+        if problem.kind == Kind::Internal { Err(problem) } else { Ok(problem) }
+    }
+}
+
+/// What the store has for the rows, by stored step.
+async fn look_up(
+    server: &Server,
+    service: &Arc<Service>,
+    columns: &[ArrayRef],
+    as_of: Timestamp,
+) -> Result<Vec<LookedUp>, Problem> {
+    if service.stored.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Some(store) = &server.store else { return Err(not_materialized(&service.stored[0])) };
+    // Lookups block, though not for long, and a read transaction must not live across an await.
+    let (store, shared, columns, live) =
+        (Arc::clone(store), Arc::clone(service), columns.to_vec(), server.live.clone());
+    let looked_up =
+        server.on_worker(move || look_up_blocking(&store, &shared, &columns, as_of, live.metrics())).await?;
+    match looked_up.map_err(|error| Problem::internal("the online store cannot be read", &error))? {
+        Ok(looked_up) => Ok(looked_up),
+        Err(missing) => Err(not_materialized(&service.stored[missing])),
+    }
+}
+
+/// The position of a stored step that was never materialized is the inner error.
+fn look_up_blocking(
+    store: &Store,
+    service: &Service,
+    request: &[ArrayRef],
+    as_of: Timestamp,
+    metrics: &Metrics,
+) -> Result<Result<Vec<LookedUp>, usize>, FeaturesError> {
+    let started = Instant::now();
+    let steps = std::iter::zip(&service.plan.stored, &service.stored);
+    let mut asks = Vec::with_capacity(service.stored.len());
+    for (index, (step, view)) in steps.clone().enumerate() {
+        let Some(id) = find_number(store, &step.view, view.store_view)? else { return Ok(Err(index)) };
+        let keys = step.keys.iter().map(|key| Arc::clone(&request[*key])).collect();
+        asks.push(Ask { id, view: &step.view, keys });
+    }
+    let looked_up = lookup_all(store, &asks, as_of)?;
+    metrics.looked_up(started.elapsed());
+    for ((step, view), LookedUp { found, .. }) in steps.zip(&looked_up) {
+        view.metrics.looked_up(found, &step.outputs, as_of);
+        if let Some((row, reason)) = found.corrupt.first() {
+            let (view, rows) = (&step.view.view, found.corrupt.len());
+            tracing::error!(view = view.name, version = view.version, rows, row, reason, "stored rows are corrupt");
+        }
+    }
+    Ok(Ok(looked_up))
+}
+
+/// What on-demand views, and the answer, see of stored rows.
+fn stored(step: &StoredStep, looked_up: &LookedUp) -> StoredColumns {
+    let found = &looked_up.found;
+    let event_time = |served: &Served| match (served.status, &served.record) {
+        (Status::Present, Some(record)) => Some(record.event_time.0),
+        _ => None,
+    };
+    let event_times: TimestampMicrosecondArray = found.rows.iter().map(event_time).collect();
+    let event_times: ArrayRef = Arc::new(event_times.with_timezone("UTC"));
+    let features = step.outputs.iter().map(|output| Arc::clone(&found.features[*output]));
+    let corrupt: BTreeMap<usize, String> =
+        found.corrupt.iter().map(|(row, _)| (*row, Status::Corrupt.to_string())).collect();
+    let Some(places) = &looked_up.places else {
+        return StoredColumns { features: features.collect(), event_times, failed: corrupt };
+    };
+    let indices = UInt32Array::from(places.clone());
+    let spread = |column: &ArrayRef| take(column, &indices, None).expect("places lie within what was found");
+    let failed = places.iter().enumerate();
+    let failed = failed.filter_map(|(row, place)| Some((row, corrupt.get(&(*place as usize))?.clone())));
+    StoredColumns {
+        features: features.map(|column| spread(&column)).collect(),
+        event_times: spread(&event_times),
+        failed: failed.collect(),
+    }
+}

@@ -1,0 +1,168 @@
+//! `tandem serve` as a process, asked for features: services and lists, in JSON and Arrow, in time and too late.
+//!
+//! - `forms`: the same values, however they are asked for
+//! - `late`: deadlines, required features, views that are slow or keep failing
+
+mod forms;
+mod late;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::guests::Guest;
+use crate::harness::program::{Serving, tandem, told};
+use crate::harness::server::JSON;
+
+/// Users with stored features, from 0 on; each third one has no country.
+const USERS: i64 = 12;
+
+/// Stored `usual`; on demand `ratio` over it and the request, and `slow`, which does what the request's `mode` says.
+struct Shop {
+    folder: tempfile::TempDir,
+}
+
+impl Shop {
+    fn new() -> Shop {
+        let shop = Shop { folder: tempfile::tempdir().expect("a temporary folder") };
+        let root = shop.root();
+        fs::create_dir(root.join("features")).expect("a folder");
+        fs::write(root.join("tandem.toml"), "[project]\nname = \"shop\"\n").expect("a file");
+        fs::write(root.join("features/all.toml"), definitions()).expect("a file");
+        let mut text = "user_id,at,known_at,amount,country\n".to_owned();
+        for user in 0..USERS {
+            let country = if user % 3 == 0 { "" } else { "DE" };
+            writeln!(text, "{user},2026-01-02T0{}:00:00Z,2026-01-02T12:00:00Z,{}.5,{country}", user % 10, user * 10)
+                .expect("memory");
+        }
+        fs::write(root.join("spendings.csv"), text).expect("a file");
+        shop.run(&["import", "spendings", "spendings.csv"]);
+        shop.run(&["batch", "usual"]);
+        shop.run(&["materialize", "usual"]);
+        shop
+    }
+
+    fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn run(&self, arguments: &[&str]) -> (String, String) {
+        told(tandem(self.root(), arguments), 0)
+    }
+
+    fn serve(&self) -> Client {
+        Client { server: Serving::start(self.root(), &["--allow-replay"]) }
+    }
+}
+
+/// Somebody who asks.
+struct Client {
+    server: Serving,
+}
+
+/// An answer.
+struct Answer {
+    status: u16,
+    headers: ureq::http::HeaderMap,
+    bytes: Vec<u8>,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&self.bytes)))
+    }
+
+    /// The body of a success.
+    fn ok(self) -> Value {
+        assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.bytes));
+        self.json()
+    }
+
+    /// The end of the problem's type.
+    fn problem(&self) -> String {
+        let kind = self.json()["type"].as_str().map(|kind| kind.replace("urn:tandem:problem:", ""));
+        kind.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&self.bytes)))
+    }
+}
+
+impl Client {
+    fn send(&self, route: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).accept_encoding("identity");
+        let agent: ureq::Agent = config.build().into();
+        let mut request = agent.post(format!("{}{route}", self.server.url()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = request.send(body).expect("an answer");
+        let bytes = response.body_mut().with_config().limit(1 << 30).read_to_vec().expect("a body");
+        Answer { status: response.status().as_u16(), headers: response.headers().clone(), bytes }
+    }
+
+    fn post(&self, route: &str, body: &Value) -> Answer {
+        self.send(route, &[("content-type", JSON)], body.to_string().as_bytes())
+    }
+
+    fn post_within(&self, millis: u32, route: &str, body: &Value) -> Answer {
+        let millis = millis.to_string();
+        self.send(route, &[("content-type", JSON), ("tandem-timeout-ms", &millis)], body.to_string().as_bytes())
+    }
+}
+
+fn definitions() -> String {
+    let [reference, ratio, misbehaving] = [Guest::Reference, Guest::Ratio, Guest::Misbehaving].map(Guest::path);
+    format!(
+        r#"[[entity]]
+name = "user"
+join_keys = [{{ name = "user_id", type = "int64" }}]
+
+[[source]]
+name = "spendings"
+path = "data/spendings"
+kind = "state"
+event_time = "at"
+created_time = "known_at"
+timezone = "UTC"
+partition = "date"
+
+[[feature_view]]
+name = "usual"
+version = 1
+source = "spendings"
+entities = ["user"]
+component = {reference:?}
+
+[[feature_view]]
+name = "ratio"
+version = 1
+component = {ratio:?}
+[feature_view.inputs]
+usual = {{ view = "usual@1", feature = "risk" }}
+last_seen = {{ view = "usual@1", event_time = true }}
+
+# It ends an endless loop after two seconds, not by fuel.
+[[feature_view]]
+name = "slow"
+version = 1
+component = {misbehaving:?}
+[feature_view.limits]
+fuel_base = 1_000_000_000_000
+call_seconds_max = 2
+
+[[feature_service]]
+name = "checkout"
+features = ["usual@1", "ratio@1"]
+
+[[feature_service]]
+name = "lenient"
+features = ["usual@1:risk", "ratio@1", "slow@1:value"]
+
+[[feature_service]]
+name = "strict"
+features = ["usual@1:risk", "slow@1:value"]
+required = ["value"]
+deadline = "300ms"
+"#
+    )
+}

@@ -9,7 +9,8 @@ use tandem::following::{REGISTRY_POLL_MILLIS, REGISTRY_RETRY_SECONDS};
 use tandem::registry::LOCK_SECONDS_MAX;
 use tandem::server::{DEPRECATED_LOG_SECONDS, READY_SECONDS_MAX, SERVICES_MAX, VIEWS_MAX};
 use tandem_core::definition::{
-    BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, ServerSettings, Settings, parse_settings,
+    BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, PushSettings, ServerSettings, Settings,
+    parse_settings,
 };
 use tandem_core::limits::TransformLimits;
 use tandem_engine::verify::VerifyOptions;
@@ -98,7 +99,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         cache: _,
         cache_bytes_max: _,
     } = EngineOptions::default();
-    let OnDemandOptions { shared_rows_max, trial, reuse, workers_max: None, breaker: None } =
+    let OnDemandOptions { shared_rows_max, trial, reuse, workers_max: None, waiting_max: None, breaker: None } =
         OnDemandOptions::default()
     else {
         panic!("no bound and no breaker by default")
@@ -117,6 +118,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         batch_bytes_max,
         key_bytes_max,
         row_bytes_max,
+        fsync: _,
         queue_batches_max,
     } = StoreOptions::default();
     let file = File { name: "tandem.toml".to_owned(), text: "[project]\nname = \"x\"\n".to_owned() };
@@ -131,6 +133,10 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         concurrent_requests_max,
         shutdown_notice_seconds,
         disk_free_bytes_min,
+        entities_max,
+        features_max,
+        values_max,
+        queue_requests_max,
         breaker_failures,
         breaker_seconds,
     } = settings.server;
@@ -158,6 +164,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
     );
     let TrainingOptions { batch_rows: join_batch_rows, threads: _, memory_bytes_max: join_memory_bytes_max } =
         TrainingOptions::default();
+    let PushSettings { roll_seconds, roll_rows, roll_bytes } = settings.push;
     let BatchSettings { rows_per_call, partitions_in_flight, row_group_rows, calls_in_flight } = settings.batch;
     // 0 is as many as there are cores or workers, and told in words.
     assert_eq!((workers, partitions_in_flight, calls_in_flight), (0, 0, 0));
@@ -206,9 +213,16 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("concurrent_requests_max", concurrent_requests_max as u64),
         ("shutdown_notice_seconds", shutdown_notice_seconds),
         ("disk_free_bytes_min", disk_free_bytes_min),
+        ("entities_max", entities_max as u64),
+        ("features_max", features_max as u64),
+        ("values_max", values_max as u64),
+        ("queue_requests_max", queue_requests_max as u64),
         ("ready_seconds_max", READY_SECONDS_MAX),
         ("rows_per_call", rows_per_call as u64),
         ("row_group_rows", row_group_rows as u64),
+        ("roll_seconds", roll_seconds),
+        ("roll_rows", roll_rows),
+        ("roll_bytes", roll_bytes),
         ("join_memory_bytes_max", join_memory_bytes_max),
         ("join_batch_rows", join_batch_rows as u64),
         ("query_memory_bytes_max", tandem_offline::query::QUERY_MEMORY_BYTES_MAX as u64),

@@ -16,6 +16,7 @@
 //! - `serving`: features asked for over HTTP, in time and too late
 //! - `training_sets`: labels and what was known at their times, against the server and against what was made before
 //! - `verify`: proof before going live, against guests that cheat
+//! - `pushing`: rows that are pushed into a running server, and the history that they become
 //! - `python`: transforms in Python
 //! - `docs`: the book holds together
 //! - `guide`: the guide and the README are run
@@ -45,6 +46,7 @@ mod metrics;
 mod operations;
 mod other_languages;
 mod parity;
+mod pushing;
 mod python;
 mod queries;
 mod registry;

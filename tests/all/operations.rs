@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::program::{Serving, tandem};
+use crate::training_sets::Checkouts;
 
 /// A project without views, with these lines under `[server]`.
 fn project(server: &str) -> tempfile::TempDir {
@@ -23,9 +24,12 @@ fn serve(root: &Path) -> Command {
     tandem(root, &["serve", "--log", "warn,tandem=info"])
 }
 
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
+}
+
 fn get(url: &str) -> (u16, Value) {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut response = agent.get(url).call().expect("an answer");
+    let mut response = agent().get(url).call().expect("an answer");
     let text = response.body_mut().read_to_string().expect("text");
     (response.status().as_u16(), serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
 }
@@ -44,6 +48,40 @@ fn a_full_disk_is_not_ready() {
     assert_eq!((status, &answer["type"]), (503, &"urn:tandem:problem:not-ready".into()), "{answer}");
     assert!(answer["detail"].as_str().is_some_and(|detail| detail.contains("disk_free_bytes_min")), "{answer}");
     assert_eq!(get(&format!("{}/health", serving.url())).0, 200, "the process lives");
+}
+
+#[test]
+fn a_request_may_ask_for_so_much() {
+    let project = Checkouts::new();
+    project.run(&["materialize", "usual"], 0);
+    let settings = "[project]\nname = \"checkouts\"\n[server]\nentities_max = 3\nfeatures_max = 2\nvalues_max = 4\n";
+    fs::write(project.root().join("tandem.toml"), settings).expect("a file");
+    let serving = Serving::start(project.root(), &[]);
+    let ask = |route: &str, body: Value| {
+        let request = agent().post(format!("{}{route}", serving.url())).header("content-type", "application/json");
+        let mut response = request.send(body.to_string()).expect("an answer");
+        let answer = response.body_mut().read_to_string().expect("text");
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
+        (response.status().as_u16(), answer["type"].clone(), answer["limit"].clone())
+    };
+    let of_view = |users: &[i64], features: &[&str]| {
+        ask("/v1/features", json!({"view": "usual", "features": features, "entities": {"user_id": users}}))
+    };
+    let list = |users: &[i64], features: &[&str]| {
+        ask("/v1/features", json!({"features": features, "columns": {"user_id": users}}))
+    };
+    let fine = (200, Value::Null, Value::Null);
+    let too_much = |limit: &str| (413, "urn:tandem:problem:too-much-asked".into(), limit.into());
+    let (two, lists) = (["risk", "country_seen"], ["usual:risk", "usual:country_seen"]);
+    assert_eq!(of_view(&[1, 2], &two), fine);
+    assert_eq!(of_view(&[1, 2, 3], &two[..1]), fine);
+    assert_eq!(of_view(&[1, 2, 3, 4], &two[..1]), too_much("entities_max"));
+    assert_eq!(of_view(&[1, 2, 3], &two), too_much("values_max"));
+    assert_eq!(list(&[1, 2, 3], &lists[..1]), fine);
+    assert_eq!(list(&[1, 2, 3], &lists), too_much("values_max"));
+    assert_eq!(list(&[1], &["usual:risk", "usual:country_seen", "guess:risk"]), too_much("features_max"));
+    let rows = json!({"rows": [{"user_id": 1, "amount": 1}]});
+    assert_eq!(ask("/v1/services/checkout", rows), too_much("features_max"), "the service has three");
 }
 
 #[test]

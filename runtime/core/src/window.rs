@@ -28,7 +28,7 @@ mod value;
 pub use aggregates::{AggregateFeature, Aggregates, COUNTED_DEFAULT, EXACT_DEFAULT, EXACT_MAX, Function, VALUES_MAX};
 pub use exact::Exact;
 pub use filter::{EventColumn, Filter, FilterError};
-pub use plan::{Events, NotAState, Plan, TooLarge};
+pub use plan::{Answers, Events, NotAState, Plan, TooLarge};
 pub use span::{Bounds, Precision, Span, Spans, Window, floor};
 pub use state::{EventTimes, STATE_VERSION, State};
 pub use sweep::{Counted, Sweep};

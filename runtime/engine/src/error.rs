@@ -80,6 +80,12 @@ pub enum EngineError {
         /// The limit.
         max: u32,
     },
+    /// As many requests wait for a call of the transform as may.
+    #[error("{max} requests wait for a call of the transform already")]
+    QueueFull {
+        /// The limit.
+        max: usize,
+    },
     /// A transform whose calls keep failing.
     #[error("the last {failures} calls failed one after the other; it is called again in {seconds} s")]
     CircuitOpen {

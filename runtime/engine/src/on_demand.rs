@@ -38,13 +38,22 @@ pub struct OnDemandOptions {
     pub reuse: Option<ReuseOptions>,
     /// Workers that one transform's calls may occupy at once, at least one. Default: no bound.
     pub workers_max: Option<usize>,
+    /// Requests that may wait for a call of one transform, beside those that are called for; more are refused. Default: no bound.
+    pub waiting_max: Option<usize>,
     /// When a transform whose calls keep failing is left alone. Default: never.
     pub breaker: Option<BreakerOptions>,
 }
 
 impl Default for OnDemandOptions {
     fn default() -> Self {
-        OnDemandOptions { shared_rows_max: 4_096, trial: None, reuse: None, workers_max: None, breaker: None }
+        OnDemandOptions {
+            shared_rows_max: 4_096,
+            trial: None,
+            reuse: None,
+            workers_max: None,
+            waiting_max: None,
+            breaker: None,
+        }
     }
 }
 
@@ -108,15 +117,15 @@ impl OnDemand {
     ///
     /// # Errors
     ///
-    /// As [`crate::Session::apply`]; [`EngineError::CircuitOpen`] where the transform is left alone.
+    /// As [`crate::Session::apply`]; [`EngineError::CircuitOpen`] where the transform is left alone, [`EngineError::QueueFull`] where too many wait.
     pub async fn apply(&self, inputs: RecordBatch) -> Result<Outcome, EngineError> {
         self.admit()?;
         let outcome = self.call(inputs).await;
         self.record(match &outcome {
             Ok(outcome) => !outcome.failures.is_empty() && is_broken(&outcome.failures, outcome.outputs.num_rows()),
             Err(EngineError::TooManyFailures { failures, .. }) => is_broken(failures, failures.len()),
-            // That all instances are taken is not this transform's doing alone.
-            Err(EngineError::InstancesExhausted { .. }) => return outcome,
+            // That all instances are taken, or that many ask, is not this transform's doing alone.
+            Err(EngineError::InstancesExhausted { .. } | EngineError::QueueFull { .. }) => return outcome,
             Err(_) => true,
         });
         outcome
@@ -165,6 +174,9 @@ impl OnDemand {
         let (answer, receiver) = oneshot::channel();
         let another = {
             let mut waiting = self.shared.lock();
+            if let Some(max) = self.shared.options.waiting_max.filter(|max| waiting.requests.len() >= *max) {
+                return Err(EngineError::QueueFull { max });
+            }
             waiting.requests.push_back(Request { inputs, answer });
             // The first job to run takes all that wait, the others find nothing left.
             let another = waiting.jobs < self.shared.options.workers_max.unwrap_or(usize::MAX).max(1);

@@ -9,6 +9,12 @@ use tandem_core::hash::Digest;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OnlineError {
+    /// Events or tiles of a view of aggregates that cannot be read.
+    #[error("the window state cannot be read: {reason}")]
+    Windows {
+        /// Why not.
+        reason: String,
+    },
     /// This process has the store open already.
     #[error("the online store {path} is already open in this process", path = .path.display())]
     AlreadyOpen {
@@ -137,6 +143,14 @@ pub enum OnlineError {
         path: PathBuf,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// What is kept of a view beside its rows cannot be read.
+    #[error("{what} in the online store {path} has a damaged state", path = .path.display())]
+    StateCorrupt {
+        /// The store.
+        path: PathBuf,
+        /// Whose state.
+        what: &'static str,
     },
     /// More in a batch than one transaction takes.
     #[error(

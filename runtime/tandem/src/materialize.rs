@@ -18,7 +18,7 @@ use tandem_core::status::{is_never_valid, too_far_in_future};
 use tandem_core::time::{DayRange, Duration, Timestamp};
 use tandem_engine::Workers;
 use tandem_offline::{PartitionId, PublishedRows, RowColumns};
-use tandem_online::{Lookup, PutRow, Record, RecordRef, Store, TakenBack, ViewId, ViewIdentity};
+use tandem_online::{Equals, Lookup, PutRow, Record, RecordRef, Store, TakenBack, ViewId, ViewIdentity, WindowView};
 
 use crate::error::Error;
 
@@ -103,6 +103,9 @@ pub async fn run(
         let (store, view) = (store.clone(), Arc::clone(&view));
         workers.run(move || store_view(&store, &view)).await.map_err(worker_error)??
     };
+    if let Some(windows) = store.window_view(&view) {
+        return bootstrap(request, store, id, &windows, workers, progress).await;
+    }
     let checked = check(&request, workers).await?;
     let rejected: HashSet<PartitionId> = checked
         .iter()
@@ -145,6 +148,55 @@ pub async fn run(
     Ok(report)
 }
 
+/// Writes the events of a view of aggregates that the store does not have yet, from its source's files and from what was pushed.
+async fn bootstrap(
+    request: Request,
+    store: &Store,
+    id: ViewId,
+    windows: &Arc<WindowView>,
+    workers: &Workers,
+    mut progress: impl FnMut(&Report),
+) -> Result<Report, Error> {
+    let Some(events) = request.view.events().map(Arc::new) else {
+        return Err(Error::Data("a view of aggregates has no events".to_owned()));
+    };
+    if events.view.source.has_event_ids() {
+        return Err(Error::EventIds { view: request.view.view.id() });
+    }
+    let mut rows = PublishedRows::open(Arc::clone(&events), &request.offline_root, request.range, BATCH_ROWS).await?;
+    let mut report = Report { partitions: rows.partitions().len() as u64, ..Report::default() };
+    let mut equals = Equals::default();
+    while let Some(batch) = rows.try_next().await? {
+        let (store, events, windows) = (store.clone(), Arc::clone(&events), Arc::clone(windows));
+        let (now, max_future) = (request.now, request.max_future);
+        let part = workers.run(move || {
+            let encoded = Rows::encode(&events, &batch.rows, now, max_future)?;
+            let (rows, null_keys, future, _) = encoded.counts;
+            let puts: Vec<PutRow<'_>> = encoded.iter().collect();
+            let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
+            let (mut written, mut done) = (0, 0);
+            while done < puts.len() {
+                let fits = transaction(&store, &puts[done..], |row| row.key.len() + row.record.row.len());
+                let now_rows = done..done + fits;
+                written += store.put_events(id, &windows, &puts[now_rows.clone()], &places[now_rows])? as u64;
+                done += fits;
+            }
+            let kept = puts.len() as u64 - written;
+            Ok::<_, Error>((Report { rows, written, kept, null_keys, future, ..Report::default() }, equals))
+        });
+        let (part, after) = part.await.map_err(worker_error)??;
+        equals = after;
+        report.rows += part.rows;
+        report.written += part.written;
+        report.kept += part.kept;
+        report.null_keys += part.null_keys;
+        report.future += part.future;
+        progress(&report);
+    }
+    (report.set_aside, report.set_aside_contract) = rows.passed_over();
+    Ok(report)
+}
+
 /// Looks at all rows of the range that count, if the view has checks: what is published may be older than they are.
 async fn check(request: &Request, workers: &Workers) -> Result<Vec<CheckedPartition>, Error> {
     let view = &request.view;
@@ -153,9 +205,13 @@ async fn check(request: &Request, workers: &Workers) -> Result<Vec<CheckedPartit
     }
     let mut rows = PublishedRows::open(Arc::clone(view), &request.offline_root, request.range, BATCH_ROWS).await?;
     let new = || Checker::new(&view.view.checks, &view.signature);
+    // Rows that were pushed are served already, and no partition.
     let mut checkers: BTreeMap<PartitionId, (Checker, u64)> =
-        rows.partitions().iter().map(|id| (id.clone(), (new(), 0))).collect();
+        rows.partitions().iter().filter(|id| !id.is_pushed()).map(|id| (id.clone(), (new(), 0))).collect();
     while let Some(batch) = rows.try_next().await? {
+        if batch.partition.is_pushed() {
+            continue;
+        }
         let (mut checker, mut count) = checkers.remove(&batch.partition).unwrap_or_else(|| (new(), 0));
         let (view, partition) = (Arc::clone(view), batch.partition.clone());
         let looked = workers.run(move || {

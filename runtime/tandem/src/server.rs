@@ -5,9 +5,10 @@
 //! - `connections`: accepts, bounds and drains connections
 //! - `guard`: what holds for every request: its id, its slot, its deadline, its line in the log, the body of its problem
 //! - `body`: the body within its limits, media types
+//! - `limits`: how much may be asked for, and how much may wait
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
 //! - `deadline`, `coding`: until when a client waits, and how bodies are compressed
-//! - `transforms`, `features`, `services`, `views`: the routes; `feast`: those of Feast's clients
+//! - `transforms`, `features`, `services`, `push`, `views`: the routes; `feast`: those of Feast's clients
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
 //! - `metrics`: what is counted and measured on the way; `ready`: whether requests should be sent here
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
@@ -23,10 +24,12 @@ mod feast;
 mod features;
 mod guard;
 mod json;
+mod limits;
 mod live;
 mod metrics;
 mod names;
 mod problem;
+mod push;
 mod ready;
 mod services;
 mod state;
@@ -48,6 +51,8 @@ use tandem_core::model::BoundView;
 use tandem_core::time::Timestamp;
 use tandem_engine::{OnDemand, Workers};
 use tandem_online::{Store, ViewId};
+
+use crate::push::Pusher;
 
 pub use deprecated::DEPRECATED_LOG_SECONDS;
 pub use live::{Behind, Live};
@@ -77,6 +82,8 @@ pub struct ServerState {
     pub live: Live,
     /// The online store, if there is one.
     pub store: Option<Arc<Store>>,
+    /// What takes pushes; None where nothing may be written.
+    pub pusher: Option<Pusher>,
     /// Limits and rights.
     pub settings: ServerSettings,
     /// The clock that `as_of` is read from.
@@ -95,6 +102,9 @@ fn routes(server: Arc<Server>) -> Router {
         .route("/v1/transforms/{name}", post(transforms::transform))
         .route("/v1/features", post(features::features))
         .route("/v1/services/{name}", post(services::service))
+        .route("/v1/push/{name}", post(push::push))
+        .route(push::PUSH, post(push::feast_push))
+        .route(push::WRITE_TO_ONLINE_STORE, post(push::feast_write))
         .route(feast::GET_ONLINE_FEATURES, post(feast::get_online_features))
         .route("/v1/views", get(views::list))
         .route("/v1/views/{name}", get(views::one))
@@ -133,7 +143,7 @@ pub async fn serve(
 
 async fn no_route(method: axum::http::Method) -> Problem {
     Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
-        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /get-online-features, GET /v1/views, GET /v1/views/{name}, GET /health, GET /ready and GET /metrics")
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /v1/push/{name}, POST /get-online-features, POST /push, POST /write-to-online-store, GET /v1/views, GET /v1/views/{name}, GET /health, GET /ready and GET /metrics")
 }
 
 async fn no_method(method: axum::http::Method) -> Problem {

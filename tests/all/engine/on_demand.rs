@@ -221,6 +221,38 @@ fn a_transform_never_has_more_workers_than_its_share() {
 }
 
 #[test]
+fn as_many_wait_as_may_and_more_are_refused_at_once() {
+    let limits = TransformLimits { fuel_base: u64::MAX >> 8, call_seconds_max: 1, ..TransformLimits::default() };
+    let breaker = BreakerOptions { failures: 2, pause: Duration::from_secs(60) };
+    let options = OnDemandOptions {
+        workers_max: Some(1),
+        waiting_max: Some(2),
+        breaker: Some(breaker),
+        ..OnDemandOptions::default()
+    };
+    let on_demand = OnDemand::new(Guest::Misbehaving.bind(&limits), Workers::start(1), options);
+    let mut hung = Box::pin(on_demand.apply(modes(&[mode::SPIN])));
+    assert!((&mut hung).now_or_never().is_none());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while on_demand.waiting() > 0 {
+        assert!(Instant::now() < deadline, "the call never begins");
+        std::thread::yield_now();
+    }
+    let mut waiting: Vec<_> = (0..2).map(|row| Box::pin(on_demand.apply(modes(&[row + 100])))).collect();
+    assert!(waiting.iter_mut().all(|call| call.now_or_never().is_none()));
+    for _ in 0..5 {
+        let refused = on_demand.apply(modes(&[300])).now_or_never().expect("at once");
+        assert!(matches!(refused, Err(EngineError::QueueFull { max: 2 })), "{refused:?}");
+    }
+    assert!(!on_demand.is_open(), "that many ask is not the transform's doing");
+    assert_eq!(block_on(hung).unwrap().failures.len(), 1);
+    for call in waiting {
+        assert!(block_on(call).unwrap().failures.is_empty(), "who waits is answered");
+    }
+    assert!(block_on(on_demand.apply(modes(&[300]))).is_ok(), "there is room again");
+}
+
+#[test]
 fn calls_that_keep_failing_open_the_circuit_and_rows_that_are_refused_do_not() {
     let transform = Guest::Misbehaving.bind(&TransformLimits::default());
     let breaker = BreakerOptions { failures: 3, pause: Duration::from_millis(200) };

@@ -30,6 +30,8 @@ pub struct Settings {
     pub engine: EngineSettings,
     /// `[batch]`: runs over partitions and their limits.
     pub batch: BatchSettings,
+    /// `[push]`: rows that are pushed, on their way into the offline history.
+    pub push: PushSettings,
 }
 
 /// `[storage]`: where data is kept.
@@ -43,6 +45,49 @@ pub struct StorageSettings {
     pub registry: PathBuf,
     /// `cache`: folder of compiled code; whoever may write there may run code as this program. Default `.tandem/cache`.
     pub cache: PathBuf,
+    /// `fsync`: what a commit to the online store waits for. Default `always`.
+    pub fsync: Fsync,
+}
+
+/// What a commit to the online store waits for before what it wrote is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fsync {
+    /// Until data and root are on disk: what is acknowledged survives a power cut.
+    #[default]
+    Always,
+    /// Until the data is on disk; the root that names it follows with the next commit. A power cut may undo the last commit, never damages the store,
+    /// and the end of the process undoes nothing.
+    Data,
+}
+
+impl Fsync {
+    /// Every variant.
+    pub const ALL: [Fsync; 2] = [Fsync::Always, Fsync::Data];
+
+    /// Its word in `tandem.toml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fsync::Always => "always",
+            Fsync::Data => "data",
+        }
+    }
+}
+
+/// `[push]`: when the rows that were pushed into a view leave the log of the online store for files of the view's offline history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushSettings {
+    /// `roll_seconds`: age of the oldest row of the log at which it is rolled into files, in seconds. Default 60.
+    pub roll_seconds: u64,
+    /// `roll_rows`: rows of the log at which it is rolled before that, and rows of one file at most. Default 1,000,000.
+    pub roll_rows: u64,
+    /// `roll_bytes`: bytes of the log at which it is rolled before that, and about the bytes of rows in one file at most. Default 64 MiB.
+    pub roll_bytes: u64,
+}
+
+impl Default for PushSettings {
+    fn default() -> Self {
+        PushSettings { roll_seconds: 60, roll_rows: 1_000_000, roll_bytes: 64 << 20 }
+    }
 }
 
 /// `[server]`: the HTTP server and its limits.
@@ -56,6 +101,12 @@ pub struct ServerSettings {
     pub body_bytes_max: u64,
     /// `rows_max`: rows in one request. Default 100,000.
     pub rows_max: usize,
+    /// `entities_max`: entities whose features one request asks for. Default 10,000.
+    pub entities_max: usize,
+    /// `features_max`: features that one request asks for. Default 2,000.
+    pub features_max: usize,
+    /// `values_max`: entities times features of one request. Default 2,000,000.
+    pub values_max: usize,
     /// `request_seconds_max`: time from a request's head to its answer, in seconds. Default 30.
     pub request_seconds_max: u64,
     /// `shutdown_seconds_max`: how long a shutdown waits for requests that are under way, in seconds. Default 30.
@@ -64,6 +115,8 @@ pub struct ServerSettings {
     pub shutdown_notice_seconds: u64,
     /// `disk_free_bytes_min`: with less room on the disk of the online store, in bytes, `/ready` says no. Default 256 MiB.
     pub disk_free_bytes_min: u64,
+    /// `queue_requests_max`: requests that wait for a call of one view, and look-ups that wait for a worker; more are refused with 503. Default 256.
+    pub queue_requests_max: usize,
     /// `concurrent_requests_max`: requests under way at once; more are refused with 503. Default 1,024.
     pub concurrent_requests_max: usize,
     /// `breaker_failures`: calls of a view that fail one after the other until it is left alone. Default 20.
@@ -112,6 +165,7 @@ impl StorageSettings {
             online: root.join("data/online"),
             registry: root.join("registry"),
             cache: root.join(".tandem/cache"),
+            fsync: Fsync::default(),
         }
     }
 }
@@ -123,6 +177,10 @@ impl Default for ServerSettings {
             allow_replay: false,
             body_bytes_max: 16 << 20,
             rows_max: 100_000,
+            entities_max: 10_000,
+            features_max: 2_000,
+            values_max: 2_000_000,
+            queue_requests_max: 256,
             request_seconds_max: 30,
             shutdown_seconds_max: 30,
             shutdown_notice_seconds: 0,
@@ -155,18 +213,22 @@ impl Default for BatchSettings {
 }
 
 /// Tables of `tandem.toml`.
-pub(super) const TABLES: &[&str] = &["project", "storage", "server", "engine", "batch"];
+pub(super) const TABLES: &[&str] = &["project", "storage", "server", "engine", "batch", "push"];
 pub(super) const PROJECT_KEYS: &[&str] = &["name", "features", "max_future"];
 
 /// `max_future` where `tandem.toml` names none.
 const MAX_FUTURE_DEFAULT: Duration = Duration::from_micros(5 * 60 * 1_000_000);
 
-pub(super) const STORAGE_KEYS: &[&str] = &["offline", "online", "registry", "cache"];
+pub(super) const STORAGE_KEYS: &[&str] = &["offline", "online", "registry", "cache", "fsync"];
 pub(super) const SERVER_KEYS: &[&str] = &[
     "listen",
     "allow_replay",
     "body_bytes_max",
     "rows_max",
+    "entities_max",
+    "features_max",
+    "values_max",
+    "queue_requests_max",
     "request_seconds_max",
     "shutdown_seconds_max",
     "shutdown_notice_seconds",
@@ -185,6 +247,8 @@ pub(super) const ENGINE_KEYS: &[&str] = &[
     "stack_bytes_max",
 ];
 pub(super) const BATCH_KEYS: &[&str] = &["rows_per_call", "partitions_in_flight", "row_group_rows", "calls_in_flight"];
+
+pub(super) const PUSH_KEYS: &[&str] = &["roll_seconds", "roll_rows", "roll_bytes"];
 
 const THREADS_MAX: u32 = 4_096;
 const SECONDS_MAX: u64 = 86_400;
@@ -227,6 +291,7 @@ pub(super) fn read<'a>(place: Place<'a>, tree: &'a DeTable<'a>, root: &Path) -> 
         engine: section(place, tree, "engine", ENGINE_KEYS)
             .map_or_else(EngineSettings::default, |table| engine(&table)),
         batch: section(place, tree, "batch", BATCH_KEYS).map_or_else(BatchSettings::default, |table| batch(&table)),
+        push: section(place, tree, "push", PUSH_KEYS).map_or_else(PushSettings::default, |table| push(&table)),
     };
     name.map(|name| Settings { name, ..settings })
 }
@@ -268,6 +333,19 @@ fn storage(table: &Table<'_>, root: &Path) -> StorageSettings {
         online: path("online", defaults.online),
         registry: path("registry", defaults.registry),
         cache: path("cache", defaults.cache),
+        fsync: table
+            .get("fsync")
+            .and_then(|value| table.choice("fsync", value, &Fsync::ALL, Fsync::as_str))
+            .unwrap_or(defaults.fsync),
+    }
+}
+
+fn push(table: &Table<'_>) -> PushSettings {
+    let defaults = PushSettings::default();
+    PushSettings {
+        roll_seconds: table.integer_or("roll_seconds", defaults.roll_seconds, 1, SECONDS_MAX),
+        roll_rows: table.integer_or("roll_rows", defaults.roll_rows, 1, 1 << 30),
+        roll_bytes: table.integer_or("roll_bytes", defaults.roll_bytes, 1, BYTES_MAX),
     }
 }
 
@@ -287,6 +365,10 @@ fn server(table: &Table<'_>) -> ServerSettings {
         allow_replay: table.boolean_or("allow_replay", defaults.allow_replay),
         body_bytes_max: table.integer_or("body_bytes_max", defaults.body_bytes_max, 1, BYTES_MAX),
         rows_max: table.count_or("rows_max", defaults.rows_max, 1, u32::MAX),
+        entities_max: table.count_or("entities_max", defaults.entities_max, 1, u32::MAX),
+        features_max: table.count_or("features_max", defaults.features_max, 1, u32::MAX),
+        values_max: table.count_or("values_max", defaults.values_max, 1, u32::MAX),
+        queue_requests_max: table.count_or("queue_requests_max", defaults.queue_requests_max, 1, 1 << 20),
         request_seconds_max: table.integer_or("request_seconds_max", defaults.request_seconds_max, 1, SECONDS_MAX),
         shutdown_seconds_max: table.integer_or("shutdown_seconds_max", defaults.shutdown_seconds_max, 0, SECONDS_MAX),
         shutdown_notice_seconds: table.integer_or(

@@ -171,6 +171,11 @@ impl Plan {
         self.windows[window].features.push((index, finish));
     }
 
+    /// Columns of the events.
+    pub fn columns(&self) -> usize {
+        self.types.len()
+    }
+
     /// Which events windows take in.
     pub fn spans(&self) -> &Spans {
         &self.spans
@@ -322,6 +327,35 @@ impl Plan {
         };
         let states: Option<Vec<State>> = self.parts.iter().map(state).collect();
         states.filter(|_| rest.is_empty()).ok_or(NotAState::Malformed)
+    }
+}
+
+/// Values of all features, of one entity after another.
+pub struct Answers<'a> {
+    plan: &'a Plan,
+    builders: Vec<ColumnBuilder>,
+}
+
+impl<'a> Answers<'a> {
+    /// Room for `rows` entities.
+    pub fn new(plan: &'a Plan, rows: usize) -> Self {
+        Answers { plan, builders: plan.builders(rows) }
+    }
+
+    /// Appends the values of a window's features at `at`, of the states of all parts. Each window once for each entity.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`].
+    pub fn push(&mut self, window: usize, states: &[State], at: Timestamp) -> Result<(), TooLarge> {
+        let mut of_window = self.plan.empty_of(window);
+        self.plan.merge_tile(window, &mut of_window, states);
+        self.plan.finish(window, &of_window, at, &mut self.builders)
+    }
+
+    /// One array for each feature, in their order.
+    pub fn finish(self) -> Vec<ArrayRef> {
+        self.builders.into_iter().map(ColumnBuilder::finish).collect()
     }
 }
 

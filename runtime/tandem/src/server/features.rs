@@ -22,6 +22,7 @@ use request::{LIST_KEYS, Named};
 use super::body::{self, Bounds, JSON, Media};
 use super::deadline::Until;
 use super::guard::{self, Deadline};
+use super::limits;
 use super::problem::{Kind, Problem};
 use super::services;
 use super::state::{Server, View};
@@ -61,6 +62,7 @@ async fn one_view(server: Arc<Server>, view: &str, body: Bytes) -> Result<Respon
     let view = server.view(view)?;
     let (bound, rows_max) = (Arc::clone(&view.bound), server.settings.rows_max);
     let asked = server.compute(body.len(), move || request::decode(&body, &bound, clock, rows_max)).await??;
+    limits::check_answer(&server.settings, asked.rows, asked.features.len())?;
     let Some(store) = server.store.clone() else {
         return Err(not_materialized(&view));
     };

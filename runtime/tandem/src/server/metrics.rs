@@ -95,19 +95,27 @@ enum NoOutcome {
     Deadline,
     CircuitOpen,
     Instances,
+    Queue,
     Failures,
     Other,
 }
 
 impl NoOutcome {
-    const ALL: [NoOutcome; 5] =
-        [NoOutcome::Deadline, NoOutcome::CircuitOpen, NoOutcome::Instances, NoOutcome::Failures, NoOutcome::Other];
+    const ALL: [NoOutcome; 6] = [
+        NoOutcome::Deadline,
+        NoOutcome::CircuitOpen,
+        NoOutcome::Instances,
+        NoOutcome::Queue,
+        NoOutcome::Failures,
+        NoOutcome::Other,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
             NoOutcome::Deadline => "deadline",
             NoOutcome::CircuitOpen => "circuit_open",
             NoOutcome::Instances => "instances",
+            NoOutcome::Queue => "queue",
             NoOutcome::Failures => "failures",
             NoOutcome::Other => OTHER,
         }
@@ -117,6 +125,7 @@ impl NoOutcome {
         match error {
             EngineError::CircuitOpen { .. } => NoOutcome::CircuitOpen,
             EngineError::InstancesExhausted { .. } => NoOutcome::Instances,
+            EngineError::QueueFull { .. } => NoOutcome::Queue,
             EngineError::TooManyFailures { .. } => NoOutcome::Failures,
             _ => NoOutcome::Other,
         }

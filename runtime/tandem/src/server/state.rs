@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::as_of::Clock;
 use super::deprecated::{Notice, Uses};
+use super::limits;
 use super::live::{Live, Served};
 use super::metrics::ViewMetrics;
 use super::names;
@@ -25,6 +26,7 @@ use super::ready::Readiness;
 use super::services::{self, Service};
 use super::transforms::InputPlan;
 use super::{INLINE_BYTES_MAX, ServedView, ServerState};
+use crate::push::{PushError, PushPlan, Pusher};
 
 /// Header of the registration that an answer is of.
 const REGISTRATION: HeaderName = HeaderName::from_static("tandem-registration");
@@ -41,6 +43,8 @@ pub(super) struct View {
     deprecated: Option<Notice>,
     /// The component's digest as a header has it.
     pub(super) digest: HeaderValue,
+    /// What may be pushed into it, or why nothing.
+    pub(super) push: Result<Arc<PushPlan>, PushError>,
     pub(super) metrics: Arc<ViewMetrics>,
 }
 
@@ -48,6 +52,8 @@ pub(super) struct View {
 pub(super) struct Server {
     pub(super) live: Live,
     pub(super) store: Option<Arc<Store>>,
+    /// What takes pushes.
+    pub(super) pusher: Option<Pusher>,
     pub(super) settings: ServerSettings,
     pub(super) workers: Workers,
     /// One permit for each request under way.
@@ -66,6 +72,7 @@ impl Server {
             live: state.live,
             deprecated_uses: Uses::default(),
             store: state.store,
+            pusher: state.pusher,
             slots: Arc::new(Semaphore::new(slots)),
             readiness: Readiness::new(),
             settings: state.settings,
@@ -101,6 +108,7 @@ impl Server {
 
     /// A list of features, each `view:feature`, or `view` for all of one; planned once while what is served stays the same.
     pub(super) fn list(&self, features: Vec<String>, prefix: bool) -> Result<Arc<Service>, Problem> {
+        limits::check_features(&self.settings, features.len())?;
         let served = self.live.served();
         served.lists.get(features, prefix, |features| {
             if features.is_empty() {
@@ -141,6 +149,10 @@ impl Server {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
+        let max = self.settings.queue_requests_max;
+        if self.workers.load().waiting >= max {
+            return Err(limits::queue_full("a worker", max));
+        }
         self.workers.run(job).await.map_err(|panic| Problem::internal("a job panicked", &panic))
     }
 }
@@ -152,6 +164,7 @@ impl View {
             registration: registration.map(HeaderValue::from),
             deprecated: served.bound.view.deprecation.as_ref().map(Notice::new),
             plan: Arc::new(InputPlan::new(&served.bound)),
+            push: PushPlan::new(&served.bound).map(Arc::new),
             digest: HeaderValue::from_str(&served.bound.digest.to_string()).expect("a digest is hexadecimal"),
             bound: served.bound,
             on_demand: served.on_demand,

@@ -54,7 +54,7 @@ async fn start(settings: ServerSettings) -> Running {
 }
 
 fn state(settings: ServerSettings, workers: Workers) -> ServerState {
-    ServerState { live: Live::new(None, vec![], &[], &[]), store: None, settings, clock: || NOW, workers }
+    ServerState { live: Live::new(None, vec![], &[], &[]), store: None, pusher: None, settings, clock: || NOW, workers }
 }
 
 async fn start_on(settings: ServerSettings, workers: Workers) -> Running {
@@ -276,6 +276,39 @@ async fn an_answer_that_takes_too_long_is_given_up() {
     let answer = server.request("POST", "/v1/features", JSON, &body).await;
     assert_eq!(answer.problem(), "view-not-found", "the worker is free again");
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_full_queue_requests_are_refused_at_once() {
+    let workers = Workers::start(1);
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    workers.submit(move || released.recv().unwrap());
+    let settings = ServerSettings { queue_requests_max: 2, ..ServerSettings::default() };
+    let server = Arc::new(start_on(settings, workers.clone()).await);
+    let body = format!("{}{}", r#"{"view": "risk", "entities": []}"#, " ".repeat(INLINE_BYTES_MAX));
+    let wait: Vec<_> = (0..2)
+        .map(|_| {
+            let (server, body) = (Arc::clone(&server), body.clone());
+            tokio::spawn(async move { server.request("POST", "/v1/features", JSON, &body).await.problem() })
+        })
+        .collect();
+    let begin = Instant::now();
+    while workers.load().waiting < 2 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", workers.load());
+        sleep(Duration::from_millis(5)).await;
+    }
+    let refused = server.request("POST", "/v1/features", JSON, &body).await;
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "overloaded"));
+    assert_eq!((&refused.json()["limit"], &refused.json()["max"]), (&json!("queue_requests_max"), &json!(2)));
+    assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
+    let metrics = server.request("GET", "/metrics", "", "").await;
+    assert!(metrics.body.contains("tandem_worker_jobs_waiting{pool=\"lookup\"} 2"), "{}", metrics.body);
+    assert_eq!(server.request("GET", "/ready", "", "").await.status, 200, "what watches is answered all the same");
+    release.send(()).unwrap();
+    for waited in wait {
+        assert_eq!(waited.await.unwrap(), "view-not-found");
+    }
+    Arc::into_inner(server).unwrap().stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

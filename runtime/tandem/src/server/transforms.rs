@@ -26,6 +26,7 @@ use super::body::{self, Bounds, Media};
 use super::deadline::Until;
 use super::guard::{self, Deadline};
 use super::json::Form;
+use super::limits;
 use super::problem::{Kind, Problem, RETRY_AFTER_MEMBER};
 use super::state::{Server, View};
 
@@ -135,6 +136,7 @@ pub(super) fn engine_problem(error: &EngineError) -> Problem {
                     "the server's log says what failed; `tandem test` and `tandem verify` call the transform elsewhere",
                 )
         }
+        EngineError::QueueFull { max } => limits::queue_full("a call of the transform", *max),
         EngineError::TooManyFailures { failures, max } => {
             let shown: Vec<Value> = failures.iter().take(FAILURES_SHOWN_MAX).map(failure).collect();
             let detail = format!("at least {} rows failed; the first of them are in `failed_rows`", failures.len());

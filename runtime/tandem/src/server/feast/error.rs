@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::GET_ONLINE_FEATURES;
 use crate::server::body::JSON;
 use crate::server::problem::{Kind, Problem};
+use crate::server::push::{PUSH, WRITE_TO_ONLINE_STORE};
 
 /// Whether who asks this route speaks Feast.
 pub(in crate::server) fn is_feast(route: &str) -> bool {
-    [GET_ONLINE_FEATURES].contains(&route)
+    [GET_ONLINE_FEATURES, PUSH, WRITE_TO_ONLINE_STORE].contains(&route)
 }
 
 /// The answer: 404 for what is not there, request data among it; 422 for what is malformed; other statuses as they are. Clients try again at
@@ -19,6 +20,7 @@ pub(in crate::server) fn is_feast(route: &str) -> bool {
 pub(in crate::server) fn response(problem: &Problem, request_id: &str) -> Response {
     let (status, class) = match problem.kind {
         Kind::ViewNotFound => (StatusCode::NOT_FOUND, "FeatureViewNotFoundException"),
+        Kind::SourceNotFound => (StatusCode::NOT_FOUND, "PushSourceNotFoundException"),
         Kind::ServiceNotFound => (StatusCode::NOT_FOUND, "FeatureServiceNotFoundException"),
         Kind::UnknownName => (StatusCode::NOT_FOUND, "FeastObjectNotFoundException"),
         Kind::MissingInput => (StatusCode::NOT_FOUND, "RequestDataNotFoundInEntityRowsException"),

@@ -91,8 +91,8 @@ fn calls_that_come_to_nothing_have_a_reason() {
     let series = |reason: &str| {
         value(&text, &format!(r#"tandem_transform_errors_total{{view="risk",version="2",reason="{reason}"}}"#)).unwrap()
     };
-    let reasons = ["deadline", "circuit_open", "instances", "failures", "other"];
-    assert_eq!(reasons.map(series), [1.0, 2.0, 0.0, 0.0, 1.0]);
+    let reasons = ["deadline", "circuit_open", "instances", "queue", "failures", "other"];
+    assert_eq!(reasons.map(series), [1.0, 2.0, 0.0, 0.0, 0.0, 1.0]);
     assert_eq!(value(&text, r#"tandem_transform_rows_total{view="risk",version="2"}"#), Some(40.0));
     for reason in NoOutcome::ALL {
         assert_eq!(NoOutcome::ALL[reason as usize], reason);
@@ -173,6 +173,7 @@ fn every_metric_is_in_the_reference() {
     let server = Server::new(ServerState {
         live,
         store: Some(Arc::new(Store::open(folder.path(), StoreOptions::default()).unwrap())),
+        pusher: None,
         settings: ServerSettings::default(),
         clock: || NOW,
         workers: Workers::start(1),

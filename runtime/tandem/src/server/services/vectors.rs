@@ -19,6 +19,7 @@ use super::Service;
 use crate::lookup::{Ask, LookedUp, Served, lookup_all};
 use crate::server::deadline::Until;
 use crate::server::features::{FeaturesError, find_number, not_materialized};
+use crate::server::limits;
 use crate::server::metrics::Metrics;
 use crate::server::problem::{Kind, Problem};
 use crate::server::state::{Server, View};
@@ -125,6 +126,7 @@ pub(in crate::server) async fn gather(
     until: &Until,
 ) -> Result<Vectors, Problem> {
     let Rows { columns, rows, as_of } = asked;
+    limits::check_answer(&server.settings, rows, service.plan.columns.len())?;
     let looked_up = until.run(look_up(server, service, &columns, as_of)).await?;
     let stored: Vec<_> =
         std::iter::zip(&service.plan.stored, &looked_up).map(|(step, found)| stored(step, found)).collect();

@@ -8,6 +8,7 @@
 //! - `crash`: batches that are killed
 //! - `cli`: what the program says
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
+//! - `aggregates`: events over windows of time, in training sets
 //! - `authors`: `tandem new`, `tandem test`
 //! - `operations`: what whoever runs a server relies on: readiness, signals, the service manager
 //! - `other_languages`: transforms in JavaScript, TypeScript and C
@@ -26,6 +27,7 @@
 //! - `materialize`: incremental runs, killed runs and a limit of rows
 //! - `metrics`: Prometheus, Debian's, scrapes a server and is asked what the reference asks
 
+mod aggregates;
 mod authors;
 mod bad_input;
 mod cli;

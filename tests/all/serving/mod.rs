@@ -2,11 +2,13 @@
 //!
 //! - `feast`: Feast's SDK as a client
 //! - `forms`: the same values, however they are asked for
+//! - `openapi`: requests that are generated of the document
 //! - `late`: deadlines, required features, views that are slow or keep failing
 
 mod feast;
 mod forms;
 mod late;
+mod openapi;
 
 use std::fmt::Write;
 use std::fs;

@@ -141,8 +141,8 @@ mod tests {
 
         let caller = check("/v1/features", &format!("Bearer {reader}")).unwrap();
         assert_eq!(caller, Caller { name: Some("reader".to_owned()), is_admin: false });
-        assert!(check("/v1/push", &format!("bearer  {admin}")).unwrap().is_admin);
-        let forbidden = check("/v1/push", &format!("Bearer {reader}")).unwrap_err();
+        assert!(check("/v1/push/{name}", &format!("bearer  {admin}")).unwrap().is_admin);
+        let forbidden = check("/v1/push/{name}", &format!("Bearer {reader}")).unwrap_err();
         assert_eq!(forbidden.kind, Kind::Forbidden);
         assert_eq!(forbidden.detail, "POST /v1/push/{name} needs the role write; token `reader` has read");
         assert_eq!(kind("/v1/features", "Bearer tandem_00"), Kind::InvalidToken);

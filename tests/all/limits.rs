@@ -11,7 +11,8 @@ use tandem::server::{DEPRECATED_LOG_SECONDS, READY_SECONDS_MAX, SERVICES_MAX, VI
 use tandem::tokens::TOKENS_MAX;
 use tandem::watched::FILES_POLL_SECONDS;
 use tandem_core::definition::{
-    BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, ServerSettings, Settings, parse_settings,
+    BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, PushSettings, ServerSettings, Settings,
+    parse_settings,
 };
 use tandem_core::limits::TransformLimits;
 use tandem_engine::verify::VerifyOptions;
@@ -119,6 +120,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         batch_bytes_max,
         key_bytes_max,
         row_bytes_max,
+        fsync: _,
         queue_batches_max,
     } = StoreOptions::default();
     let file = File { name: "tandem.toml".to_owned(), text: "[project]\nname = \"x\"\n".to_owned() };
@@ -170,6 +172,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
     );
     let TrainingOptions { batch_rows: join_batch_rows, threads: _, memory_bytes_max: join_memory_bytes_max } =
         TrainingOptions::default();
+    let PushSettings { roll_seconds, roll_rows, roll_bytes } = settings.push;
     let BatchSettings { rows_per_call, partitions_in_flight, row_group_rows, calls_in_flight } = settings.batch;
     // 0 is as many as there are cores or workers, and told in words.
     assert_eq!((workers, partitions_in_flight, calls_in_flight), (0, 0, 0));
@@ -227,6 +230,9 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("ready_seconds_max", READY_SECONDS_MAX),
         ("rows_per_call", rows_per_call as u64),
         ("row_group_rows", row_group_rows as u64),
+        ("roll_seconds", roll_seconds),
+        ("roll_rows", roll_rows),
+        ("roll_bytes", roll_bytes),
         ("join_memory_bytes_max", join_memory_bytes_max),
         ("join_batch_rows", join_batch_rows as u64),
         ("query_memory_bytes_max", tandem_offline::query::QUERY_MEMORY_BYTES_MAX as u64),

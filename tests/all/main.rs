@@ -16,6 +16,7 @@
 //! - `training_sets`: labels and what was known at their times, against the server and against what was made before
 //! - `tls`: encrypted connections, with OpenSSL as the client
 //! - `verify`: proof before going live, against guests that cheat
+//! - `pushing`: rows that are pushed into a running server, and the history that they become
 //! - `python`: transforms in Python
 //! - `docs`: the book holds together
 //! - `guide`: the guide and the README are run
@@ -44,6 +45,7 @@ mod metrics;
 mod operations;
 mod other_languages;
 mod parity;
+mod pushing;
 mod python;
 mod queries;
 mod registry;

@@ -213,16 +213,29 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
 /// The values of a key: one array of one row for each join key, of its canonical Arrow type. Bytes that
 /// [`KeyEncoder`] does not write are an error.
 pub fn decode(join_keys: &[JoinKey], bytes: &[u8]) -> Result<Vec<ArrayRef>, KeyError> {
-    let mut rest = bytes;
-    let mut columns = Vec::with_capacity(join_keys.len());
+    decode_many(join_keys, std::iter::once(bytes))
+}
+
+/// The values of many keys: one array for each join key, with one slot for each of `keys`, as [`decode`] has them.
+pub fn decode_many<'a>(
+    join_keys: &[JoinKey],
+    keys: impl ExactSizeIterator<Item = &'a [u8]>,
+) -> Result<Vec<ArrayRef>, KeyError> {
+    let mut builders = Vec::with_capacity(join_keys.len());
     for key in join_keys {
         check_type(key)?;
-        let mut builder = ColumnBuilder::new(key.data_type, 1);
-        decode_value(&mut rest, &mut builder)
-            .map_err(|reason| KeyError::Malformed { name: key.name.clone(), reason })?;
-        columns.push(builder.finish());
+        builders.push(ColumnBuilder::new(key.data_type, keys.len()));
     }
-    if rest.is_empty() { Ok(columns) } else { Err(KeyError::TrailingBytes { extra: rest.len() }) }
+    for mut rest in keys {
+        for (key, builder) in join_keys.iter().zip(&mut builders) {
+            decode_value(&mut rest, builder)
+                .map_err(|reason| KeyError::Malformed { name: key.name.clone(), reason })?;
+        }
+        if !rest.is_empty() {
+            return Err(KeyError::TrailingBytes { extra: rest.len() });
+        }
+    }
+    Ok(builders.into_iter().map(ColumnBuilder::finish).collect())
 }
 
 fn decode_value(rest: &mut &[u8], builder: &mut ColumnBuilder) -> Result<(), &'static str> {

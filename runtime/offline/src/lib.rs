@@ -15,6 +15,7 @@
 //! - [`rows`]: the rows of one file, of no view
 //! - [`import`](mod@import): rows into a source's folder, as Parquet in its partitions
 //! - [`training`]: what labels would have seen of it
+//! - [`pushed`]: rows that were pushed, as files of the history
 //! - [`published`]: what was published, read back; [`inputs`]: what the transform was given for it
 
 pub mod batch;
@@ -30,6 +31,7 @@ pub mod listing;
 pub mod options;
 mod publish;
 pub mod published;
+pub mod pushed;
 pub mod query;
 pub mod report;
 mod rerun;
@@ -53,5 +55,6 @@ pub use listing::{FileEntry, Listing, PartitionFiles, PartitionId};
 pub use options::BatchOptions;
 pub use publish::{FORMAT_VERSION, view_folder};
 pub use published::{PublishedBatch, PublishedRows};
+pub use pushed::{PUSH_SEQUENCE, PushedFiles, pushed_schema};
 pub use report::{BatchReport, PartitionReport, Progress, RowCounts};
 pub use rows::{FileRows, read_rows};

@@ -30,6 +30,16 @@ impl PartitionId {
         &self.0
     }
 
+    /// The partition of this folder below another one.
+    pub(crate) fn below(folder: &str, partition: &PartitionId) -> PartitionId {
+        PartitionId(if partition.0.is_empty() { folder.to_owned() } else { format!("{folder}/{}", partition.0) })
+    }
+
+    /// Whether its rows were pushed, and are of no partition of the source.
+    pub fn is_pushed(&self) -> bool {
+        crate::pushed::is_pushed(self)
+    }
+
     /// The folder of this partition below `root`.
     pub fn folder(&self, root: &Path) -> PathBuf {
         if self.0.is_empty() { root.to_owned() } else { root.join(&self.0) }

@@ -24,6 +24,8 @@ pub(crate) enum Format {
     First,
     /// That of [`FORMAT_VERSION`].
     Current,
+    /// The same, with the sequence of each row behind it.
+    Pushed,
 }
 
 const LOCK_FILE: &str = ".lock";
@@ -38,6 +40,7 @@ pub(crate) mod keys {
     pub(crate) const COMPONENT_DIGEST: &str = "tandem.component_digest";
     pub(crate) const DEFINITION_HASH: &str = "tandem.definition_hash";
     pub(crate) const SOURCE_SNAPSHOT: &str = "tandem.source_snapshot";
+    pub(crate) const PUSHED_SEQUENCES: &str = "tandem.pushed_sequences";
     pub(crate) const CONTRACT: &str = "tandem.contract";
     pub(crate) const RUNTIME_FINGERPRINT: &str = "tandem.runtime_fingerprint";
 }
@@ -94,6 +97,11 @@ pub(crate) fn metadata(view: &BoundView, snapshot: Digest, contract: &str, finge
     .to_vec()
 }
 
+/// What the metadata of a file of pushed rows says beside that.
+pub(crate) fn pushed_metadata(first: u64, last: u64) -> KeyValue {
+    KeyValue::new(keys::PUSHED_SEQUENCES.to_owned(), format!("{first}-{last}"))
+}
+
 /// Refuses a file that is not a published file of `view`, as it is defined now.
 pub(crate) fn check_metadata(view: &BoundView, path: &Path, footer: &FileMetaData) -> Result<Format, OfflineError> {
     let pairs = footer.key_value_metadata().into_iter().flatten();
@@ -103,6 +111,7 @@ pub(crate) fn check_metadata(view: &BoundView, path: &Path, footer: &FileMetaDat
     let get = |key: &str| found.get(key).copied().ok_or_else(|| not_ours(format!("its metadata has no `{key}`")));
     let format = match get(keys::FORMAT_VERSION)? {
         "1" => Format::First,
+        FORMAT_VERSION if found.contains_key(keys::PUSHED_SEQUENCES) => Format::Pushed,
         FORMAT_VERSION => Format::Current,
         other => {
             let known = format!("this program knows \"1\" and {FORMAT_VERSION:?}");
@@ -135,6 +144,11 @@ impl OutputLock {
     /// Takes the lock (flock on `.lock` in `folder`, which is made) or says who has it, and removes what killed runs left staged. Blocking,
     /// without waiting for the lock.
     pub(crate) fn take(folder: &Path) -> Result<Self, OfflineError> {
+        Self::take_for(folder, staged::is_staged)
+    }
+
+    /// The same for a folder with other files: what `is_staged` holds for is removed.
+    pub(crate) fn take_for(folder: &Path, is_staged: fn(&str) -> bool) -> Result<Self, OfflineError> {
         fs::create_dir_all(folder).map_err(OfflineError::io("create", folder))?;
         let path = folder.join(LOCK_FILE);
         let mut options = File::options();
@@ -153,7 +167,7 @@ impl OutputLock {
         // The file stays when the lock goes: removing it would let two runs lock two files of one name.
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(OfflineError::io("write", &path))?;
-        for staged in listing::staged_files(folder, staged::is_staged)? {
+        for staged in listing::staged_files(folder, is_staged)? {
             tracing::info!(path = %staged.display(), "removing what a killed run left staged");
             fs::remove_file(&staged).map_err(OfflineError::io("remove", &staged))?;
         }

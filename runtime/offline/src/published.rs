@@ -24,6 +24,7 @@ use crate::direct::{self, PassedOver};
 use crate::error::OfflineError;
 use crate::listing::{self, FileEntry, PartitionFiles, PartitionId};
 use crate::publish::{Format, check_metadata, view_folder};
+use crate::pushed::{list_pushed, pushed_schema};
 use crate::rerun::standing;
 use crate::source;
 
@@ -44,7 +45,8 @@ impl PublishedBatch {
     }
 }
 
-/// The published rows of a view, partition after partition in the order of their ids; of a view of columns those of its source.
+/// The published rows of a view, partition after partition in the order of their ids; of a view of columns those of its source. Behind them are those
+/// that were pushed ([`PartitionId::is_pushed`]).
 ///
 /// A stream of [`PublishedBatch`], each with one row at least. Every file is opened once and read from that one handle, so a run that
 /// replaces it meanwhile changes nothing: a partition is the old one or the new one, never half of each.
@@ -73,30 +75,34 @@ impl PublishedRows {
         }
         if view.view.is_columns() {
             let schema = feature_schema(&view);
-            let root = offline_root.to_owned();
-            let list = move || direct::list(&view, &root, range.as_ref(), None);
-            let files =
+            let (of, root) = (Arc::clone(&view), offline_root.to_owned());
+            let list = move || {
+                let pushed = list_pushed(&of, &root, range.as_ref())?;
+                let files = or_pushed(direct::list(&of, &root, range.as_ref(), None), &pushed)?;
+                Ok::<_, OfflineError>((files, pushed))
+            };
+            let (files, pushed) =
                 tokio::task::spawn_blocking(list).await.map_err(|error| OfflineError::Task(error.to_string()))??;
-            let partitions = direct::partitions(&files);
+            let mut partitions = direct::partitions(&files);
+            partitions.extend(pushed.iter().map(|partition| partition.id.clone()));
             let passed_over = Arc::new(PassedOver::default());
-            let batches = direct::rows(files, batch_rows, Arc::clone(&passed_over));
+            let of_source = direct::rows(files, batch_rows, Arc::clone(&passed_over));
+            let batches = of_source.chain(read(view, Arc::clone(&schema), pushed, batch_rows)).boxed();
             return Ok(PublishedRows { schema, partitions, batches, passed_over });
         }
         let listed = {
             let (view, root) = (Arc::clone(&view), offline_root.to_owned());
-            let list = move || list_published(&view, &root, range.as_ref());
+            let list = move || {
+                let pushed = list_pushed(&view, &root, range.as_ref())?;
+                let mut listed = or_pushed(list_published(&view, &root, range.as_ref()), &pushed)?;
+                listed.extend(pushed);
+                Ok::<_, OfflineError>(listed)
+            };
             tokio::task::spawn_blocking(list).await.map_err(|error| OfflineError::Task(error.to_string()))??
         };
         let schema = feature_schema(&view);
         let partitions = listed.iter().map(|partition| partition.id.clone()).collect();
-        let files = listed
-            .into_iter()
-            .flat_map(|PartitionFiles { id, files, .. }| files.into_iter().map(move |file| (id.clone(), file)));
-        let expected = Arc::clone(&schema);
-        let batches = stream::iter(files)
-            .then(move |(id, file)| open_file(Arc::clone(&view), Arc::clone(&expected), id, file, batch_rows))
-            .try_flatten()
-            .boxed();
+        let batches = read(view, Arc::clone(&schema), listed, batch_rows);
         Ok(PublishedRows { schema, partitions, batches, passed_over: Arc::default() })
     }
 
@@ -122,6 +128,37 @@ impl Stream for PublishedRows {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.batches.poll_next_unpin(context)
+    }
+}
+
+/// The rows of published files, file after file.
+fn read(
+    view: Arc<BoundView>,
+    schema: SchemaRef,
+    listed: Vec<PartitionFiles>,
+    batch_rows: usize,
+) -> BoxStream<'static, Result<PublishedBatch, OfflineError>> {
+    let files = listed
+        .into_iter()
+        .flat_map(|PartitionFiles { id, files, .. }| files.into_iter().map(move |file| (id.clone(), file)));
+    stream::iter(files)
+        .then(move |(id, file)| open_file(Arc::clone(&view), Arc::clone(&schema), id, file, batch_rows))
+        .try_flatten()
+        .boxed()
+}
+
+/// Nothing, where nothing is there of a view but rows that were pushed into it.
+pub(crate) fn or_pushed<T>(
+    listed: Result<Vec<T>, OfflineError>,
+    pushed: &[PartitionFiles],
+) -> Result<Vec<T>, OfflineError> {
+    match listed {
+        Err(OfflineError::NotPublished { .. } | OfflineError::NoPartitions { .. } | OfflineError::NoSource { .. })
+            if !pushed.is_empty() =>
+        {
+            Ok(Vec::new())
+        }
+        listed => listed,
     }
 }
 
@@ -165,6 +202,7 @@ pub(crate) fn file_schema(view: &BoundView, format: Format) -> SchemaRef {
     let schema = feature_schema(view);
     match format {
         Format::Current => schema,
+        Format::Pushed => pushed_schema(view),
         Format::First => {
             let RowColumns { history, features, .. } = RowColumns::of(view);
             let fields = schema.fields()[..history].iter().chain(&schema.fields()[features..]);
@@ -192,6 +230,7 @@ pub(crate) fn to_current(
         let none: arrow_array::ArrayRef = times_of(None);
         columns.splice(history..history, std::iter::repeat_n(none, features - history));
     }
+    columns.truncate(schema.fields().len());
     // The reader's schema carries the file's metadata; ours is the same for every file.
     RecordBatch::try_new(Arc::clone(schema), columns)
 }

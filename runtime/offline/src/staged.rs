@@ -39,6 +39,11 @@ pub(crate) fn is_staged(name: &str) -> bool {
     name.strip_prefix('.').and_then(|name| name.strip_prefix(DATA_FILE)).is_some_and(|rest| rest.ends_with(".staged"))
 }
 
+/// Whether a file of this name was staged to be one of pushed rows.
+pub(crate) fn is_staged_push(name: &str) -> bool {
+    name.starts_with(".push-") && name.ends_with(".staged")
+}
+
 /// A file being written. Dropped before [`Staged::publish`], it is removed.
 pub(crate) struct StagedWriter {
     writer: ArrowWriter<BufWriter<File>>,

@@ -7,7 +7,7 @@
 //! - the map grows when it is full, and follows when another process grew it. LMDB cannot remap under a transaction, and
 //!   loses its map for good when remapping fails, so the environment is closed and opened anew, with writers stopped and
 //!   readers drained: every transaction holds the lock of the slot shared, remapping holds it alone;
-//! - sync is LMDB's default: a commit returns when the data is on disk;
+//! - a commit returns when the data is on disk, unless the options say otherwise ([`Fsync`]);
 //! - no transaction and no cursor leaves this module, so none can outlive what it points into.
 
 use std::fs::{DirBuilder, File};
@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use lmdb::{Cursor as _, Database, DatabaseFlags, EnvironmentFlags, Transaction as _, WriteFlags};
+
+use tandem_core::definition::Fsync;
 
 use crate::error::OnlineError;
 use crate::exclusive::Exclusive;
@@ -56,11 +58,25 @@ pub(crate) enum Table {
     Views,
     /// Feature rows.
     Records,
+    /// Rows that were pushed and are not yet in the offline history. Not in stores of format 1.
+    Log,
+    /// What is kept of views beside their rows. Not in stores of format 1.
+    State,
 }
 
 impl Table {
-    const ALL: [(Table, &'static str); 3] =
-        [(Table::Meta, "meta"), (Table::Views, "views"), (Table::Records, "records")];
+    const ALL: [(Table, &'static str); 5] = [
+        (Table::Meta, "meta"),
+        (Table::Views, "views"),
+        (Table::Records, "records"),
+        (Table::Log, "log"),
+        (Table::State, "state"),
+    ];
+
+    /// Whether stores of every format have it.
+    fn is_old(self) -> bool {
+        matches!(self, Table::Meta | Table::Views | Table::Records)
+    }
 }
 
 /// What a process may do with the store.
@@ -79,7 +95,8 @@ pub(crate) struct Usage {
     pub(crate) readers_max: u32,
 }
 
-type Tables = [Database; Table::ALL.len()];
+/// By [`Table::ALL`]. None: a store of an older format that is open for reading; it is as if the table were empty.
+type Tables = [Option<Database>; Table::ALL.len()];
 
 /// An open environment and its databases.
 struct Open {
@@ -340,8 +357,12 @@ impl Environment {
         let mut builder = lmdb::Environment::new();
         let read_only =
             if self.access == Access::Read { EnvironmentFlags::READ_ONLY } else { EnvironmentFlags::empty() };
+        let sync = match self.options.fsync {
+            Fsync::Always => EnvironmentFlags::empty(),
+            Fsync::Data => EnvironmentFlags::NO_META_SYNC,
+        };
         builder
-            .set_flags(EnvironmentFlags::NO_TLS | read_only)
+            .set_flags(EnvironmentFlags::NO_TLS | read_only | sync)
             .set_max_readers(self.options.readers_max)
             .set_max_dbs(Table::ALL.len() as u32);
         if let Some(map_bytes) = map_bytes {
@@ -390,13 +411,15 @@ fn open_tables(env: &lmdb::Environment, access: Access) -> Result<Tables, Refusa
     if entries > 0 && open(Table::ALL[0].1)?.is_none() {
         return Err(Refusal::Foreign);
     }
-    let table = |name| match open(name)? {
-        Some(database) => Ok(database),
-        None if access == Access::ReadWrite => Ok(env.create_db(Some(name), DatabaseFlags::empty())?),
-        None => Err(Refusal::Missing),
-    };
-    let [(_, meta), (_, views), (_, records)] = Table::ALL;
-    Ok([table(meta)?, table(views)?, table(records)?])
+    let mut tables = [None; Table::ALL.len()];
+    for (place, (table, name)) in tables.iter_mut().zip(Table::ALL) {
+        *place = match open(name)? {
+            None if access == Access::ReadWrite => Some(env.create_db(Some(name), DatabaseFlags::empty())?),
+            None if table.is_old() => return Err(Refusal::Missing),
+            found => found,
+        };
+    }
+    Ok(tables)
 }
 
 /// Frees the slots of readers whose process is dead; they would keep old pages from being used again. Gives their number.

@@ -138,6 +138,14 @@ pub enum OnlineError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// What is kept of a view beside its rows cannot be read.
+    #[error("{what} in the online store {path} has a damaged state", path = .path.display())]
+    StateCorrupt {
+        /// The store.
+        path: PathBuf,
+        /// Whose state.
+        what: &'static str,
+    },
     /// More in a batch than one transaction takes.
     #[error(
         "a batch of {rows} rows and {bytes} bytes is too large; batch_rows_max is {rows_max}, batch_bytes_max is {bytes_max}"

@@ -6,7 +6,10 @@ use crate::environment::{Environment, Fault, Table};
 use crate::error::OnlineError;
 
 /// The format that this program writes, and the newest that it reads.
-pub(crate) const STORE_FORMAT: u32 = 1;
+///
+/// - 1: tables `meta`, `views` and `records`.
+/// - 2: beside them `log` and `state`, and flags of records that programs of format 1 take for damage.
+pub(crate) const STORE_FORMAT: u32 = 2;
 
 const FORMAT_KEY: &[u8] = b"format";
 
@@ -19,12 +22,17 @@ pub(crate) fn check(environment: &Environment) -> Result<(), OnlineError> {
     }
 }
 
-/// Writes the format into a new store, and refuses one of a newer format.
+/// Writes the format into a new store or one of an older format, and refuses one of a newer format.
 pub(crate) fn check_or_write(environment: &Environment) -> Result<(), OnlineError> {
     // Another process may make the same store at this moment, so that absence must be seen inside the write transaction.
     environment.write(|txn| {
         if let Some(bytes) = txn.get(Table::Meta, FORMAT_KEY)? {
-            return Ok(check_bytes(environment, bytes)?);
+            check_bytes(environment, bytes)?;
+            if bytes == STORE_FORMAT.to_le_bytes() {
+                return Ok(());
+            }
+            tracing::info!(path = %environment.path().display(), format = STORE_FORMAT, "online store raised to another format");
+            return txn.put(Table::Meta, FORMAT_KEY, &STORE_FORMAT.to_le_bytes());
         }
         if txn.len(Table::Records)? > 0 {
             let reason = "its tables have no format".to_owned();
@@ -62,7 +70,7 @@ mod tests {
         write_format(folder.path(), &(STORE_FORMAT + 1).to_le_bytes());
         for open in [Store::open, Store::open_read_only] {
             let error = open(folder.path(), StoreOptions::default()).unwrap_err();
-            assert!(matches!(error, OnlineError::FormatNewer { found: 2, known: 1, .. }), "{error}");
+            assert!(matches!(error, OnlineError::FormatNewer { found: 3, known: STORE_FORMAT, .. }), "{error}");
             assert!(error.hint().is_some());
         }
     }

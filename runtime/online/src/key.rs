@@ -52,6 +52,21 @@ impl RecordKey {
     }
 }
 
+/// The key of a row of the push log: number of the view and sequence, both big-endian.
+pub(crate) fn log_key(view: ViewId, sequence: u64) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..4].copy_from_slice(&view.get().to_be_bytes());
+    key[4..].copy_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+/// The view and the sequence of a key of the push log.
+pub(crate) fn parse_log_key(key: &[u8]) -> Option<(ViewId, u64)> {
+    let (view, sequence) = key.split_first_chunk::<4>()?;
+    let sequence = u64::from_be_bytes(sequence.try_into().ok()?);
+    Some((ViewId::new(u32::from_be_bytes(*view)), sequence))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +86,16 @@ mod tests {
         assert_eq!(key.as_bytes()[..5], *b"\x01\x02\x03\x04\x01");
         assert_eq!(key.as_bytes()[5..], Digest::of(&hashed).0);
         assert!(key.is_hashed());
+    }
+
+    #[test]
+    fn keys_of_the_log_are_pinned() {
+        let key = log_key(ViewId::new(0x0102_0304), 5);
+        assert_eq!(key, *b"\x01\x02\x03\x04\0\0\0\0\0\0\0\x05");
+        assert_eq!(parse_log_key(&key), Some((ViewId::new(0x0102_0304), 5)));
+        for wrong in [&key[..11], b"", &[0; 13]] {
+            assert_eq!(parse_log_key(wrong), None);
+        }
     }
 
     #[test]

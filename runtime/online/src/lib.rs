@@ -11,12 +11,14 @@
 //! - [`record`]: a stored value and its bytes
 //! - [`view`]: the views in a store and their numbers
 //! - [`store`]: open, `get_many`, `put_if_newer`
+//! - [`log`](mod@log): rows that were pushed, on their way into the offline history
 //! - [`writer`], [`ticket`]: one thread that commits many batches at once, and what its callers hold
 //! - [`error`]: what can go wrong
 //!
 //! An LMDB environment does not survive a fork: open the store in the process that uses it.
 
 pub mod error;
+pub mod log;
 pub mod options;
 pub mod record;
 pub mod store;
@@ -30,9 +32,10 @@ mod format;
 mod key;
 
 pub use error::OnlineError;
+pub use log::{LogPiece, LogRow, LogStats};
 pub use options::StoreOptions;
 pub use record::{Corruption, Record, RecordRef};
-pub use store::{Lookup, PutReport, PutRow, Stats, Store, TakenBack};
+pub use store::{Lookup, PushReport, PushTo, PutReport, PutRow, RowOutcome, Stats, Store, TakenBack};
 pub use ticket::Ticket;
 pub use view::{View, ViewId, ViewIdentity};
 pub use writer::{Row, Writer};

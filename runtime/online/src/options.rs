@@ -1,5 +1,7 @@
 //! Every limit of the store: what it bounds, its unit and its default.
 
+use tandem_core::definition::Fsync;
+
 /// Smallest map that an environment is opened with, in bytes; LMDB itself takes more where the data needs it.
 pub const MAP_BYTES_MIN: usize = 1 << 20;
 
@@ -21,6 +23,8 @@ pub struct StoreOptions {
     pub key_bytes_max: usize,
     /// `row_bytes_max`: canonical bytes of one row.
     pub row_bytes_max: usize,
+    /// `fsync`: what a commit waits for.
+    pub fsync: Fsync,
     /// `queue_batches_max`: batches that wait for the writer before a caller waits (or is refused, see [`crate::Writer::try_submit`]).
     pub queue_batches_max: usize,
 }
@@ -35,6 +39,7 @@ impl Default for StoreOptions {
             batch_bytes_max: 64 << 20,
             key_bytes_max: 64 << 10,
             row_bytes_max: 16 << 20,
+            fsync: Fsync::Always,
             queue_batches_max: 64,
         }
     }

@@ -5,7 +5,8 @@
 //! ```text
 //! offset  size  field
 //! 0       1     record format: 1
-//! 1       1     flags: bit 0 has a created time, bit 1 has a sequence, bit 2 holds the full entity key; others zero
+//! 1       1     flags: bit 0 has a created time, bit 1 has a sequence, bit 2 holds the full entity key, bit 3 is in the offline
+//!               history; others zero
 //! 2       2     zero
 //! 4       4     CRC-32C (Castagnoli, RFC 3720) of all other bytes of the record
 //! 8       8     event time, microseconds since 1970-01-01T00:00:00Z, signed
@@ -30,6 +31,7 @@ const HEADER_BYTES: usize = 84;
 const HAS_CREATED_TIME: u8 = 1;
 const HAS_SEQUENCE: u8 = 1 << 1;
 const HAS_FULL_KEY: u8 = 1 << 2;
+const IN_HISTORY: u8 = 1 << 3;
 
 /// A feature row as stored. `R` holds the canonical bytes of the row: see [`Record`] and [`RecordRef`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +129,8 @@ pub enum Corruption {
 pub(crate) struct Stored<'a> {
     pub(crate) record: RecordRef<'a>,
     pub(crate) full_key: Option<&'a [u8]>,
+    /// Whether it came from the offline history, or is in the log on its way there.
+    pub(crate) in_history: bool,
 }
 
 impl Stored<'_> {
@@ -137,7 +141,8 @@ impl Stored<'_> {
         let flag = |present: bool, bit: u8| if present { bit } else { 0 };
         let flags = flag(record.created_time.is_some(), HAS_CREATED_TIME)
             | flag(record.sequence.is_some(), HAS_SEQUENCE)
-            | flag(self.full_key.is_some(), HAS_FULL_KEY);
+            | flag(self.full_key.is_some(), HAS_FULL_KEY)
+            | flag(self.in_history, IN_HISTORY);
         out.clear();
         out.reserve(HEADER_BYTES + key.len() + record.row.len());
         out.extend_from_slice(&[RECORD_FORMAT, flags, 0, 0, 0, 0, 0, 0]);
@@ -167,7 +172,7 @@ impl Stored<'_> {
             return Err(Corruption::Checksum { stored, computed });
         }
         let flags = bytes[1];
-        if flags & !(HAS_CREATED_TIME | HAS_SEQUENCE | HAS_FULL_KEY) != 0 || bytes[2..4] != [0, 0] {
+        if flags & !(HAS_CREATED_TIME | HAS_SEQUENCE | HAS_FULL_KEY | IN_HISTORY) != 0 || bytes[2..4] != [0, 0] {
             return Err(Corruption::Layout { what: "a flag that this format does not have" });
         }
         let optional = |offset: usize, bit: u8| match (flags & bit != 0, i64::from_le_bytes(array(bytes, offset))) {
@@ -194,7 +199,7 @@ impl Stored<'_> {
             digest: Digest(array(bytes, 48)),
             row,
         };
-        Ok(Stored { record, full_key })
+        Ok(Stored { record, full_key, in_history: flags & IN_HISTORY != 0 })
     }
 }
 

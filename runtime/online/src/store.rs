@@ -1,6 +1,7 @@
 //! Open a store, look entities up, write rows that are newer.
 
-use std::collections::HashMap;
+mod push;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,13 +11,16 @@ use tandem_core::hash::Digest;
 use tandem_core::time::Timestamp;
 use tandem_core::types::{FIELD_NAME_BYTES_MAX, is_name};
 
-use crate::environment::{Access, Environment, Fault, Snapshot, Table, WriteTransaction};
+use crate::environment::{Access, Environment, Fault, Snapshot, Table};
 use crate::error::OnlineError;
 use crate::format;
 use crate::key::{KeyHash, RecordKey};
 use crate::options::StoreOptions;
 use crate::record::{Corruption, Record, RecordRef, Stored};
 use crate::view::{View, ViewId, ViewIdentity, entry_key};
+
+pub(crate) use push::{Batch, Kind};
+pub use push::{PushReport, PushTo, RowOutcome};
 
 /// The online store. A cheap handle; the store is closed with the last one. Calls block on the disk: make them on a
 /// worker, never on the async executor.
@@ -128,6 +132,10 @@ impl Store {
         self.inner.environment.path()
     }
 
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.inner.environment
+    }
+
     /// Its limits.
     pub fn options(&self) -> &StoreOptions {
         &self.inner.options
@@ -222,7 +230,8 @@ impl Store {
     /// Nothing of the batch is written.
     pub fn put_if_newer(&self, view: ViewId, rows: &[PutRow<'_>]) -> Result<PutReport, OnlineError> {
         self.check_batch(rows)?;
-        self.inner.environment.write(|txn| self.put_in(txn, view, rows))
+        let batch = Batch { view, rows: rows.to_vec(), kind: Kind::Materialized };
+        Ok(self.commit(&[batch], now)?.remove(0).put)
     }
 
     /// Puts, in one transaction, other rows in the place of stored ones, also smaller ones or none. An entity whose stored row is not the one that is
@@ -246,20 +255,15 @@ impl Store {
                 match instead {
                     Some(record) => {
                         let full_key = record_key.is_hashed().then_some(*key);
-                        Stored { record: *record, full_key }.encode(&mut bytes);
+                        Stored { record: *record, full_key, in_history: true }.encode(&mut bytes);
                         txn.put(Table::Records, record_key.as_bytes(), &bytes)?;
                     }
-                    None => txn.delete(Table::Records, record_key.as_bytes())?,
+                    None => drop(txn.delete(Table::Records, record_key.as_bytes())?),
                 }
                 taken += 1;
             }
             Ok(taken)
         })
-    }
-
-    /// Several batches in one transaction, in their order; each must have passed [`Store::check_batch`].
-    pub(crate) fn put_batches(&self, batches: &[(ViewId, Vec<PutRow<'_>>)]) -> Result<Vec<PutReport>, OnlineError> {
-        self.inner.environment.write(|txn| batches.iter().map(|(view, rows)| self.put_in(txn, *view, rows)).collect())
     }
 
     /// Checks the limits of a batch. Gives its bytes.
@@ -282,44 +286,6 @@ impl Store {
             return Err(OnlineError::BatchTooLarge { rows: rows.len(), bytes: total, rows_max, bytes_max });
         }
         Ok(total)
-    }
-
-    fn put_in(
-        &self,
-        txn: &mut WriteTransaction<'_, '_>,
-        view: ViewId,
-        rows: &[PutRow<'_>],
-    ) -> Result<PutReport, Fault> {
-        let mut greatest: HashMap<&[u8], usize> = HashMap::with_capacity(rows.len());
-        for (index, put) in rows.iter().enumerate() {
-            let best = greatest.entry(put.key).or_insert(index);
-            if put.record.order() > rows[*best].record.order() {
-                *best = index;
-            }
-        }
-        let mut puts: Vec<_> = greatest
-            .into_values()
-            .map(|index| (RecordKey::new(view, rows[index].key, self.inner.hash), index))
-            .collect();
-        puts.sort_unstable();
-        let mut report = PutReport::default();
-        let mut bytes = Vec::new();
-        for (record_key, index) in puts {
-            let PutRow { key, record } = rows[index];
-            match txn.get(Table::Records, record_key.as_bytes())?.map(|bytes| read(&record_key, bytes)) {
-                Some(Ok(stored)) if stored.full_key.is_some_and(|stored| stored != key) => {
-                    return Err(Fault::Error(OnlineError::KeyCollision { row: index }));
-                }
-                Some(Ok(stored)) if stored.record.order() >= record.order() => continue,
-                Some(Err(_)) => report.repaired += 1,
-                Some(Ok(_)) | None => (),
-            }
-            Stored { record, full_key: record_key.is_hashed().then_some(key) }.encode(&mut bytes);
-            txn.put(Table::Records, record_key.as_bytes(), &bytes)?;
-            report.written += 1;
-        }
-        report.kept = rows.len() - report.written;
-        Ok(report)
     }
 
     /// Sizes as of now.
@@ -378,7 +344,8 @@ fn matching(view: &View, identity: &ViewIdentity<'_>) -> Result<ViewId, OnlineEr
     Ok(view.id)
 }
 
-fn now() -> Timestamp {
+/// The system's clock.
+pub(crate) fn now() -> Timestamp {
     // A clock before 1970 is no reason not to register a view.
     Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64))
 }

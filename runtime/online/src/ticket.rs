@@ -6,9 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::error::OnlineError;
-use crate::store::PutReport;
+use crate::store::PushReport;
 
-type Outcome = Result<PutReport, OnlineError>;
+type Outcome = Result<PushReport, OnlineError>;
 
 /// A batch on its way to disk. Wait for it with [`Ticket::wait`] on a thread, or as a future in any async runtime. Dropping it does not take the batch back.
 #[must_use = "a batch is on disk only once its ticket says so"]
@@ -75,7 +75,7 @@ impl fmt::Debug for Ticket {
 
 impl Ticket {
     /// Blocks until the batch is on disk, or is not.
-    pub fn wait(self) -> Result<PutReport, OnlineError> {
+    pub fn wait(self) -> Result<PushReport, OnlineError> {
         let mut state = self.shared.state();
         loop {
             match std::mem::replace(&mut *state, State::Taken) {
@@ -91,7 +91,7 @@ impl Ticket {
 }
 
 impl Future for Ticket {
-    type Output = Result<PutReport, OnlineError>;
+    type Output = Result<PushReport, OnlineError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.shared.state();

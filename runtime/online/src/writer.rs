@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+use tandem_core::time::Timestamp;
+
 use crate::error::OnlineError;
 use crate::record::Record;
-use crate::store::{PutReport, PutRow, Store};
+use crate::store::{self, Kind, PushTo, PutReport, PutRow, Store, now};
 use crate::ticket::{Answer, Ticket, ticket};
 use crate::view::ViewId;
 
@@ -49,13 +51,14 @@ struct Inner {
 struct Batch {
     view: ViewId,
     rows: Vec<Row>,
+    kind: Kind,
     bytes: usize,
     answer: Answer,
 }
 
 impl Batch {
-    fn borrow(&self) -> (ViewId, Vec<PutRow<'_>>) {
-        (self.view, self.rows.iter().map(Row::borrow).collect())
+    fn borrow(&self) -> store::Batch<'_> {
+        store::Batch { view: self.view, rows: self.rows.iter().map(Row::borrow).collect(), kind: self.kind }
     }
 }
 
@@ -65,12 +68,20 @@ impl Writer {
     /// # Errors
     /// The system gives no thread.
     pub fn start(store: Store) -> Result<Writer, OnlineError> {
+        Writer::start_with_clock(store, now)
+    }
+
+    /// Starts the writer of a store; pushed rows get their published time from `clock`.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start_with_clock(store: Store, clock: fn() -> Timestamp) -> Result<Writer, OnlineError> {
         let (sender, receiver) = sync_channel(store.options().queue_batches_max);
         let thread = std::thread::Builder::new()
             .name(WRITER_THREAD.to_owned())
             .spawn({
                 let store = store.clone();
-                move || run(&store, &receiver)
+                move || run(&store, &receiver, clock)
             })
             .map_err(|source| OnlineError::Io {
                 operation: "start the writer thread of",
@@ -82,7 +93,12 @@ impl Writer {
 
     /// Writes a batch, as [`Store::put_if_newer`] does, and waits until it is on disk.
     pub fn put(&self, view: ViewId, rows: Vec<Row>) -> Result<PutReport, OnlineError> {
-        self.submit(view, rows)?.wait()
+        Ok(self.submit(view, rows)?.wait()?.put)
+    }
+
+    /// The store that it writes.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
     }
 
     /// Hands a batch to the writer. Blocks while the queue is full; on an async executor use [`Writer::try_submit`].
@@ -90,7 +106,7 @@ impl Writer {
     /// # Errors
     /// The batch is too large.
     pub fn submit(&self, view: ViewId, rows: Vec<Row>) -> Result<Ticket, OnlineError> {
-        let (batch, ticket) = self.batch(view, rows)?;
+        let (batch, ticket) = self.batch(view, rows, Kind::Materialized)?;
         self.sender()?.send(batch).map_err(|_| OnlineError::WriterStopped)?;
         Ok(ticket)
     }
@@ -100,7 +116,18 @@ impl Writer {
     /// # Errors
     /// The batch is too large; [`OnlineError::QueueFull`].
     pub fn try_submit(&self, view: ViewId, rows: Vec<Row>) -> Result<Ticket, OnlineError> {
-        let (batch, ticket) = self.batch(view, rows)?;
+        self.offer(self.batch(view, rows, Kind::Materialized)?)
+    }
+
+    /// Hands pushed rows to the writer ([`Store::push`]), without ever blocking.
+    ///
+    /// # Errors
+    /// The batch is too large; [`OnlineError::QueueFull`].
+    pub fn try_push(&self, view: ViewId, rows: Vec<Row>, to: PushTo) -> Result<Ticket, OnlineError> {
+        self.offer(self.batch(view, rows, Kind::Pushed(to))?)
+    }
+
+    fn offer(&self, (batch, ticket): (Batch, Ticket)) -> Result<Ticket, OnlineError> {
         self.sender()?.try_send(batch).map_err(|error| match error {
             TrySendError::Full(_) => {
                 OnlineError::QueueFull { queue_batches_max: self.inner.store.options().queue_batches_max }
@@ -114,10 +141,10 @@ impl Writer {
         self.inner.sender.as_ref().ok_or(OnlineError::WriterStopped)
     }
 
-    fn batch(&self, view: ViewId, rows: Vec<Row>) -> Result<(Batch, Ticket), OnlineError> {
+    fn batch(&self, view: ViewId, rows: Vec<Row>, kind: Kind) -> Result<(Batch, Ticket), OnlineError> {
         let bytes = self.inner.store.check_batch(&rows.iter().map(Row::borrow).collect::<Vec<_>>())?;
         let (ticket, answer) = ticket();
-        Ok((Batch { view, rows, bytes, answer }, ticket))
+        Ok((Batch { view, rows, kind, bytes, answer }, ticket))
     }
 }
 
@@ -138,7 +165,7 @@ impl Drop for Inner {
     }
 }
 
-fn run(store: &Store, receiver: &Receiver<Batch>) {
+fn run(store: &Store, receiver: &Receiver<Batch>, clock: fn() -> Timestamp) {
     let (rows_max, bytes_max) = (store.options().batch_rows_max, store.options().batch_bytes_max);
     // A batch that did not fit into the last group.
     let mut left_over = None;
@@ -154,13 +181,13 @@ fn run(store: &Store, receiver: &Receiver<Batch>) {
             }
             group.push(batch);
         }
-        commit(store, group);
+        commit(store, group, clock);
     }
 }
 
 /// Commits a group and answers each of its batches. If the group fails as a whole, each batch stands alone, so that none pays for a neighbour.
-fn commit(store: &Store, mut group: Vec<Batch>) {
-    let together = store.put_batches(&group.iter().map(Batch::borrow).collect::<Vec<_>>());
+fn commit(store: &Store, mut group: Vec<Batch>, clock: fn() -> Timestamp) {
+    let together = store.commit(&group.iter().map(Batch::borrow).collect::<Vec<_>>(), clock);
     match together {
         Ok(reports) => {
             for (batch, report) in group.into_iter().zip(reports) {
@@ -175,8 +202,7 @@ fn commit(store: &Store, mut group: Vec<Batch>) {
             }
             tracing::warn!(%error, batches = group.len(), "a commit of several batches failed; each is tried alone");
             for batch in group {
-                let (view, rows) = batch.borrow();
-                let report = store.put_if_newer(view, &rows);
+                let report = store.commit(&[batch.borrow()], clock).map(|mut reports| reports.remove(0));
                 batch.answer.send(report);
             }
         }

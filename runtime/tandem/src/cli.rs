@@ -80,6 +80,8 @@ enum Command {
     Explain(commands::explain::Arguments),
     /// Write the newest published row of each entity into the online store
     Materialize(commands::materialize::Arguments),
+    /// Show the push log, or write it into the offline history
+    Log(commands::log::Arguments),
     /// Look entities up in the online store
     Get(commands::get::Arguments),
     /// Serve features over HTTP
@@ -217,6 +219,7 @@ pub fn main() -> ExitCode {
         Command::TrainingSet(arguments) => commands::training_set::run(&context, &arguments),
         Command::Explain(arguments) => commands::explain::run(&context, &arguments),
         Command::Materialize(arguments) => commands::materialize::run(&context, &arguments),
+        Command::Log(arguments) => commands::log::run(&context, &arguments),
         Command::Get(arguments) => commands::get::run(&context, &arguments),
         Command::Serve(arguments) => commands::serve::run(&context, &arguments),
         Command::Token(arguments) => commands::token::run(&context, &arguments),

@@ -12,6 +12,7 @@ pub mod get;
 pub mod history;
 pub mod import;
 pub mod lineage;
+pub mod log;
 pub mod materialize;
 pub mod new;
 pub mod parity;

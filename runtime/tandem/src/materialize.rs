@@ -153,9 +153,13 @@ async fn check(request: &Request, workers: &Workers) -> Result<Vec<CheckedPartit
     }
     let mut rows = PublishedRows::open(Arc::clone(view), &request.offline_root, request.range, BATCH_ROWS).await?;
     let new = || Checker::new(&view.view.checks, &view.signature);
+    // Rows that were pushed are served already, and no partition.
     let mut checkers: BTreeMap<PartitionId, (Checker, u64)> =
-        rows.partitions().iter().map(|id| (id.clone(), (new(), 0))).collect();
+        rows.partitions().iter().filter(|id| !id.is_pushed()).map(|id| (id.clone(), (new(), 0))).collect();
     while let Some(batch) = rows.try_next().await? {
+        if batch.partition.is_pushed() {
+            continue;
+        }
         let (mut checker, mut count) = checkers.remove(&batch.partition).unwrap_or_else(|| (new(), 0));
         let (view, partition) = (Arc::clone(view), batch.partition.clone());
         let looked = workers.run(move || {

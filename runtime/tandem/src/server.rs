@@ -9,7 +9,7 @@
 //! - `limits`: how much may be asked for, and how much may wait
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
 //! - `deadline`, `coding`: until when a client waits, and how bodies are compressed
-//! - `transforms`, `features`, `services`, `views`: the routes; `feast`: those of Feast's clients
+//! - `transforms`, `features`, `services`, `views`, `push`: the routes; `feast`: those of Feast's clients
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
 //! - `metrics`: what is counted and measured on the way; `ready`: whether requests should be sent here
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
@@ -31,6 +31,7 @@ mod live;
 mod metrics;
 mod names;
 mod problem;
+mod push;
 mod ready;
 mod services;
 mod state;
@@ -53,6 +54,8 @@ use tandem_core::model::BoundView;
 use tandem_core::time::Timestamp;
 use tandem_engine::{OnDemand, Workers};
 use tandem_online::{Store, ViewId};
+
+use crate::push::Pusher;
 
 pub use access::Access;
 pub use deprecated::DEPRECATED_LOG_SECONDS;
@@ -84,6 +87,8 @@ pub struct ServerState {
     pub live: Live,
     /// The online store, if there is one.
     pub store: Option<Arc<Store>>,
+    /// What takes pushes; None where nothing may be written.
+    pub pusher: Option<Pusher>,
     /// Limits and rights.
     pub settings: ServerSettings,
     /// The clock that `as_of` is read from.
@@ -112,6 +117,9 @@ fn routes(server: Arc<Server>) -> Router {
         .route("/v1/features", post(features::features))
         .route("/v1/services/{name}", post(services::service))
         .route(feast::GET_ONLINE_FEATURES, post(feast::get_online_features))
+        .route("/v1/push/{name}", post(push::push))
+        .route(feast::PUSH, post(push::feast_push))
+        .route(feast::WRITE_TO_ONLINE_STORE, post(push::feast_write))
         .route("/v1/views", get(views::list))
         .route("/v1/views/{name}", get(views::one))
         .route(guard::HEALTH, get(views::health))
@@ -163,7 +171,7 @@ pub async fn serve_behind(
 
 async fn no_route(method: axum::http::Method) -> Problem {
     Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
-        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /get-online-features, GET /v1/views, GET /v1/views/{name}, GET /health, GET /ready and GET /metrics")
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /v1/push/{name}, POST /get-online-features, GET /v1/views, GET /v1/views/{name}, GET /health, GET /ready and GET /metrics")
 }
 
 async fn no_method(method: axum::http::Method) -> Problem {

@@ -98,7 +98,8 @@ fn requests_are_answered_as_the_page_says() {
     let blocks = blocks(&page).expect("blocks");
     let run = blocks.iter().filter(|block| !block.notes.iter().any(|note| matches!(note, Note::NotRun(_))));
     let texts: Vec<&str> = run.map(|block| block.text.as_str()).collect();
-    let [rows, rows_answer, columns, columns_answer, features, features_answer, view, problem] = texts[..] else {
+    let [rows, rows_answer, columns, columns_answer, features, features_answer, view, ready, problem] = texts[..]
+    else {
         panic!("another example, which nobody sends: {} blocks", texts.len());
     };
     let session = serve();
@@ -138,6 +139,14 @@ fn requests_are_answered_as_the_page_says() {
     assert_eq!(status, 422, "{answer}");
     assert!(headers.contains("content-type: application/problem+json\n"), "{headers}");
     same(problem, &answer);
+
+    let (status, _, answer) = ask(&session, "/ready", None);
+    assert_eq!(status, 200, "{answer}");
+    let keys = |text: &str| -> Vec<String> {
+        let value: Value = serde_json::from_str(text).expect("JSON");
+        value.as_object().unwrap_or_else(|| panic!("{text}")).keys().cloned().collect()
+    };
+    assert_eq!(keys(&answer), keys(ready));
 
     let (_, _, answer) = ask(&session, "/health", None);
     assert!(page.contains(&format!("`{answer}`")), "{answer}");

@@ -38,6 +38,7 @@ impl Server {
                 &[],
             ),
             store: store.map(Arc::new),
+            pusher: None,
             settings,
             clock: || NOW,
             workers: opened.workers.clone(),

@@ -1,8 +1,10 @@
 //! `tandem serve` as a process, asked for features: services and lists, in JSON and Arrow, in time and too late.
 //!
+//! - `feast`: Feast's SDK as a client
 //! - `forms`: the same values, however they are asked for
 //! - `late`: deadlines, required features, views that are slow or keep failing
 
+mod feast;
 mod forms;
 mod late;
 
@@ -39,8 +41,10 @@ impl Shop {
         }
         fs::write(root.join("spendings.csv"), text).expect("a file");
         shop.run(&["import", "spendings", "spendings.csv"]);
-        shop.run(&["batch", "usual"]);
-        shop.run(&["materialize", "usual"]);
+        for view in ["usual", "aged"] {
+            shop.run(&["batch", view]);
+            shop.run(&["materialize", view]);
+        }
         shop
     }
 
@@ -132,6 +136,15 @@ version = 1
 source = "spendings"
 entities = ["user"]
 component = {reference:?}
+
+# Its rows are older than a day whenever they are asked for.
+[[feature_view]]
+name = "aged"
+version = 1
+source = "spendings"
+entities = ["user"]
+component = {reference:?}
+ttl = "1d"
 
 [[feature_view]]
 name = "ratio"

@@ -30,6 +30,8 @@ pub struct Settings {
     pub engine: EngineSettings,
     /// `[batch]`: runs over partitions and their limits.
     pub batch: BatchSettings,
+    /// `[push]`: rows that are pushed, on their way into the offline history.
+    pub push: PushSettings,
 }
 
 /// `[storage]`: where data is kept.
@@ -43,6 +45,49 @@ pub struct StorageSettings {
     pub registry: PathBuf,
     /// `cache`: folder of compiled code; whoever may write there may run code as this program. Default `.tandem/cache`.
     pub cache: PathBuf,
+    /// `fsync`: what a commit to the online store waits for. Default `always`.
+    pub fsync: Fsync,
+}
+
+/// What a commit to the online store waits for before what it wrote is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fsync {
+    /// Until data and root are on disk: what is acknowledged survives a power cut.
+    #[default]
+    Always,
+    /// Until the data is on disk; the root that names it follows with the next commit. A power cut may undo the last commit, never damages the store,
+    /// and the end of the process undoes nothing.
+    Data,
+}
+
+impl Fsync {
+    /// Every variant.
+    pub const ALL: [Fsync; 2] = [Fsync::Always, Fsync::Data];
+
+    /// Its word in `tandem.toml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fsync::Always => "always",
+            Fsync::Data => "data",
+        }
+    }
+}
+
+/// `[push]`: when the rows that were pushed into a view leave the log of the online store for files of the view's offline history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushSettings {
+    /// `roll_seconds`: age of the oldest row of the log at which it is rolled into files, in seconds. Default 60.
+    pub roll_seconds: u64,
+    /// `roll_rows`: rows of the log at which it is rolled before that, and rows of one file at most. Default 1,000,000.
+    pub roll_rows: u64,
+    /// `roll_bytes`: bytes of the log at which it is rolled before that, and about the bytes of rows in one file at most. Default 64 MiB.
+    pub roll_bytes: u64,
+}
+
+impl Default for PushSettings {
+    fn default() -> Self {
+        PushSettings { roll_seconds: 60, roll_rows: 1_000_000, roll_bytes: 64 << 20 }
+    }
 }
 
 /// `[server]`: the HTTP server and its limits.
@@ -135,6 +180,7 @@ impl StorageSettings {
             online: root.join("data/online"),
             registry: root.join("registry"),
             cache: root.join(".tandem/cache"),
+            fsync: Fsync::default(),
         }
     }
 }
@@ -185,13 +231,13 @@ impl Default for BatchSettings {
 }
 
 /// Tables of `tandem.toml`.
-pub(super) const TABLES: &[&str] = &["project", "storage", "server", "engine", "batch"];
+pub(super) const TABLES: &[&str] = &["project", "storage", "server", "engine", "batch", "push"];
 pub(super) const PROJECT_KEYS: &[&str] = &["name", "features", "max_future"];
 
 /// `max_future` where `tandem.toml` names none.
 const MAX_FUTURE_DEFAULT: Duration = Duration::from_micros(5 * 60 * 1_000_000);
 
-pub(super) const STORAGE_KEYS: &[&str] = &["offline", "online", "registry", "cache"];
+pub(super) const STORAGE_KEYS: &[&str] = &["offline", "online", "registry", "cache", "fsync"];
 pub(super) const SERVER_KEYS: &[&str] = &[
     "listen",
     "allow_replay",
@@ -223,6 +269,8 @@ pub(super) const ENGINE_KEYS: &[&str] = &[
     "stack_bytes_max",
 ];
 pub(super) const BATCH_KEYS: &[&str] = &["rows_per_call", "partitions_in_flight", "row_group_rows", "calls_in_flight"];
+
+pub(super) const PUSH_KEYS: &[&str] = &["roll_seconds", "roll_rows", "roll_bytes"];
 
 const THREADS_MAX: u32 = 4_096;
 const SECONDS_MAX: u64 = 86_400;
@@ -265,6 +313,7 @@ pub(super) fn read<'a>(place: Place<'a>, tree: &'a DeTable<'a>, root: &Path) -> 
         engine: section(place, tree, "engine", ENGINE_KEYS)
             .map_or_else(EngineSettings::default, |table| engine(&table)),
         batch: section(place, tree, "batch", BATCH_KEYS).map_or_else(BatchSettings::default, |table| batch(&table)),
+        push: section(place, tree, "push", PUSH_KEYS).map_or_else(PushSettings::default, |table| push(&table)),
     };
     name.map(|name| Settings { name, ..settings })
 }
@@ -306,6 +355,19 @@ fn storage(table: &Table<'_>, root: &Path) -> StorageSettings {
         online: path("online", defaults.online),
         registry: path("registry", defaults.registry),
         cache: path("cache", defaults.cache),
+        fsync: table
+            .get("fsync")
+            .and_then(|value| table.choice("fsync", value, &Fsync::ALL, Fsync::as_str))
+            .unwrap_or(defaults.fsync),
+    }
+}
+
+fn push(table: &Table<'_>) -> PushSettings {
+    let defaults = PushSettings::default();
+    PushSettings {
+        roll_seconds: table.integer_or("roll_seconds", defaults.roll_seconds, 1, SECONDS_MAX),
+        roll_rows: table.integer_or("roll_rows", defaults.roll_rows, 1, 1 << 30),
+        roll_bytes: table.integer_or("roll_bytes", defaults.roll_bytes, 1, BYTES_MAX),
     }
 }
 

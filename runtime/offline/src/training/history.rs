@@ -36,7 +36,8 @@ use crate::error::OfflineError;
 use crate::footers;
 use crate::listing::FileEntry;
 use crate::publish::Format;
-use crate::published::{check_file, list_published, micros};
+use crate::published::{check_file, list_published, micros, or_pushed};
+use crate::pushed::list_pushed;
 
 /// Bits of a row's number that count within its file.
 const ROW_BITS: u32 = 40;
@@ -150,8 +151,12 @@ impl History {
             let named = entry.path.strip_prefix(offline_root).unwrap_or(&entry.path);
             only.is_none_or(|only| only.contains(named))
         };
+        let pushed = list_pushed(view, offline_root, None)?;
+        let pushed_files: Vec<FileEntry> =
+            pushed.iter().flat_map(|partition| &partition.files).filter(|file| is_wanted(file)).cloned().collect();
+        let pushed_files = pushed_files.into_iter();
         if view.view.is_columns() {
-            let files = direct::list(view, offline_root, None, Some(&is_wanted))?.into_iter();
+            let files = or_pushed(direct::list(view, offline_root, None, Some(&is_wanted)), &pushed)?.into_iter();
             let files = files.map(|file| HistoryFile {
                 entry: file.entry().clone(),
                 footer: file.footer().clone(),
@@ -160,15 +165,15 @@ impl History {
             });
             return Ok(History {
                 view: Arc::clone(view),
-                files: files.collect(),
+                files: files.map(Ok).chain(pushed_files.map(open)).collect::<Result<_, OfflineError>>()?,
                 keys,
                 threads,
                 columns: RowColumns::of(view),
             });
         }
-        let listed = list_published(view, offline_root, None)?;
+        let listed = or_pushed(list_published(view, offline_root, None), &pushed)?;
         let files = listed.into_iter().flat_map(|partition| partition.files).filter(is_wanted);
-        let files = files.map(open).collect::<Result<Vec<_>, OfflineError>>()?;
+        let files = files.chain(pushed_files).map(open).collect::<Result<Vec<_>, OfflineError>>()?;
         Ok(History { view: Arc::clone(view), files, keys, threads, columns: RowColumns::of(view) })
     }
 

@@ -1,5 +1,7 @@
 //! What can be done inside a transaction.
 
+use std::ops::ControlFlow;
+
 use lmdb::{RoTransaction, RwTransaction};
 
 use super::*;
@@ -18,13 +20,12 @@ impl<'a> Snapshot<'a> {
 
     /// The value of a key.
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>, Fault> {
-        get(self.environment, self.txn, self.tables[table as usize], key)
+        get(self.environment, self.txn, self.tables, table, key)
     }
 
     /// Number of keys in a table.
     pub(crate) fn len(&self, table: Table) -> Result<usize, Fault> {
-        let stat = self.txn.stat(self.tables[table as usize]);
-        Ok(stat.map_err(|error| self.environment.fault("count", error))?.entries())
+        len(self.environment, self.txn, self.tables, table)
     }
 
     /// Gives every key and value of a table to `visit`, in the order of keys.
@@ -33,15 +34,17 @@ impl<'a> Snapshot<'a> {
         table: Table,
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let fault = |error| self.environment.fault("scan", error);
-        // The cursor has a name because an iterator of lmdb-rkv does not keep its cursor alive.
-        let mut cursor = self.txn.open_ro_cursor(self.tables[table as usize]).map_err(fault)?;
-        for item in cursor.iter_start() {
-            let (key, value) = item.map_err(fault)?;
-            visit(key, value)?;
-        }
-        drop(cursor);
-        Ok(())
+        self.scan(table, &[], |key, value| visit(key, value).map(ControlFlow::Continue))
+    }
+
+    /// Gives the keys from `from` on, and their values, to `visit`, in the order of keys, until it breaks.
+    pub(crate) fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, Fault>,
+    ) -> Result<(), Fault> {
+        scan(self.environment, self.txn, self.tables, table, from, visit)
     }
 }
 
@@ -59,34 +62,71 @@ impl<'a, 'env> WriteTransaction<'a, 'env> {
 
     /// The value of a key.
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>, Fault> {
-        get(self.environment, self.txn, self.tables[table as usize], key)
+        get(self.environment, self.txn, self.tables, table, key)
     }
 
     /// Number of keys in a table.
     pub(crate) fn len(&self, table: Table) -> Result<usize, Fault> {
-        let stat = self.txn.stat(self.tables[table as usize]);
-        Ok(stat.map_err(|error| self.environment.fault("count", error))?.entries())
+        len(self.environment, self.txn, self.tables, table)
     }
 
     /// Sets the value of a key.
     pub(crate) fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), Fault> {
-        let put = self.txn.put(self.tables[table as usize], &key, &value, WriteFlags::empty());
+        let put = self.txn.put(self.table(table), &key, &value, WriteFlags::empty());
         put.map_err(|error| self.environment.fault("put", error))
     }
 
-    /// Removes a key that is there.
-    pub(crate) fn delete(&mut self, table: Table, key: &[u8]) -> Result<(), Fault> {
-        let deleted = self.txn.del(self.tables[table as usize], &key, None);
-        deleted.map_err(|error| self.environment.fault("delete", error))
+    /// Removes a key; gives whether it was there.
+    pub(crate) fn delete(&mut self, table: Table, key: &[u8]) -> Result<bool, Fault> {
+        match self.txn.del(self.table(table), &key, None) {
+            Ok(()) => Ok(true),
+            Err(lmdb::Error::NotFound) => Ok(false),
+            Err(error) => Err(self.environment.fault("delete", error)),
+        }
     }
+
+    fn table(&self, table: Table) -> Database {
+        self.tables[table as usize].expect("an environment that is open for writing has every table")
+    }
+}
+
+fn len(environment: &Environment, txn: &impl lmdb::Transaction, tables: &Tables, table: Table) -> Result<usize, Fault> {
+    let Some(database) = tables[table as usize] else { return Ok(0) };
+    Ok(txn.stat(database).map_err(|error| environment.fault("count", error))?.entries())
+}
+
+fn scan(
+    environment: &Environment,
+    txn: &impl lmdb::Transaction,
+    tables: &Tables,
+    table: Table,
+    from: &[u8],
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, Fault>,
+) -> Result<(), Fault> {
+    let Some(database) = tables[table as usize] else { return Ok(()) };
+    let fault = |error| environment.fault("scan", error);
+    // The cursor has a name because an iterator of lmdb-rkv does not keep its cursor alive.
+    let mut cursor = txn.open_ro_cursor(database).map_err(fault)?;
+    // LMDB takes no empty key.
+    let items = if from.is_empty() { cursor.iter_start() } else { cursor.iter_from(from) };
+    for item in items {
+        let (key, value) = item.map_err(fault)?;
+        if visit(key, value)?.is_break() {
+            break;
+        }
+    }
+    drop(cursor);
+    Ok(())
 }
 
 fn get<'a>(
     environment: &Environment,
     txn: &'a impl lmdb::Transaction,
-    database: Database,
+    tables: &Tables,
+    table: Table,
     key: &[u8],
 ) -> Result<Option<&'a [u8]>, Fault> {
+    let Some(database) = tables[table as usize] else { return Ok(None) };
     match txn.get(database, &key) {
         Ok(value) => Ok(Some(value)),
         Err(lmdb::Error::NotFound) => Ok(None),

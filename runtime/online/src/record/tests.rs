@@ -31,7 +31,7 @@ fn whole() -> Stored<'static> {
         schema_fingerprint: 0x1122_3344_5566_7788,
         row: "café".as_bytes(),
     };
-    Stored { record, full_key: None }
+    Stored { record, full_key: None, in_history: false }
 }
 
 fn full() -> Stored<'static> {
@@ -44,7 +44,7 @@ fn full() -> Stored<'static> {
         schema_fingerprint: 1,
         row: b"",
     };
-    Stored { record, full_key: Some(b"key") }
+    Stored { record, full_key: Some(b"key"), in_history: false }
 }
 
 fn bytes_of(stored: &Stored<'_>) -> Vec<u8> {
@@ -91,7 +91,7 @@ fn malformed(change: impl FnOnce(&mut Vec<u8>)) -> Result<(), Corruption> {
 fn a_right_checksum_over_wrong_fields_is_refused() {
     let layout = |result| matches!(result, Err(Corruption::Layout { .. }));
     assert_eq!(malformed(|_| ()), Ok(()));
-    assert!(layout(malformed(|bytes| bytes[1] |= 1 << 3)));
+    assert!(layout(malformed(|bytes| bytes[1] |= 1 << 7)));
     assert!(layout(malformed(|bytes| bytes[2] = 1)));
     assert!(layout(malformed(|bytes| bytes[16] = 1)));
     assert!(layout(malformed(|bytes| bytes[24] = 1)));
@@ -120,14 +120,14 @@ prop_compose! {
 proptest! {
     #[test]
     fn what_is_written_is_read(record in any_record(), key in option::of(vec(any::<u8>(), 0..100))) {
-        let stored = Stored { record: record.borrow(), full_key: key.as_deref() };
+        let stored = Stored { record: record.borrow(), full_key: key.as_deref(), in_history: false };
         let bytes = bytes_of(&stored);
         prop_assert_eq!(Stored::decode(&bytes), Ok(stored));
     }
 
     #[test]
     fn every_flipped_bit_is_found(record in any_record(), bit: prop::sample::Index) {
-        let mut bytes = bytes_of(&Stored { record: record.borrow(), full_key: None });
+        let mut bytes = bytes_of(&Stored { record: record.borrow(), full_key: None, in_history: false });
         let bit = bit.index(bytes.len() * 8);
         bytes[bit / 8] ^= 1 << (bit % 8);
         prop_assert!(Stored::decode(&bytes).is_err());
@@ -135,7 +135,7 @@ proptest! {
 
     #[test]
     fn every_cut_is_found(record in any_record(), end: prop::sample::Index) {
-        let bytes = bytes_of(&Stored { record: record.borrow(), full_key: None });
+        let bytes = bytes_of(&Stored { record: record.borrow(), full_key: None, in_history: false });
         prop_assert!(Stored::decode(&bytes[..end.index(bytes.len())]).is_err());
     }
 

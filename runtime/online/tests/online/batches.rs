@@ -133,7 +133,7 @@ fn a_ticket_is_a_future_and_a_full_queue_is_refused() {
     let mut ticket = Box::pin(writer.submit(view, vec![row("a", 1, "")]).unwrap());
     let report = loop {
         match ticket.as_mut().poll(&mut context) {
-            Poll::Ready(report) => break report.unwrap(),
+            Poll::Ready(report) => break report.unwrap().put,
             Poll::Pending => std::thread::yield_now(),
         }
     };
@@ -149,6 +149,6 @@ fn a_ticket_is_a_future_and_a_full_queue_is_refused() {
     };
     assert!(matches!(error, OnlineError::QueueFull { queue_batches_max: 1 }), "{error}");
     for ticket in tickets {
-        assert_eq!(ticket.wait().unwrap().written, 1);
+        assert_eq!(ticket.wait().unwrap().put.written, 1);
     }
 }

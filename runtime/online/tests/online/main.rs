@@ -7,6 +7,7 @@ mod durability;
 mod map_growth;
 mod newest;
 mod processes;
+mod push;
 mod reference;
 mod views;
 

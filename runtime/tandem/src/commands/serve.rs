@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::Either;
 use tandem_core::definition::ServerSettings;
 use tandem_engine::{BreakerOptions, OnDemandOptions, TrialOptions, Workers};
-use tandem_online::{Store, StoreOptions};
+use tandem_online::{Store, StoreOptions, Writer};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -17,7 +17,9 @@ use crate::error::{Error, io};
 use crate::following::{Follow, Follower, Loader};
 use crate::notify::ServiceManager;
 use crate::project::Opened;
+use crate::push::Pusher;
 use crate::registry::Opening;
+use crate::roll::{Provenance, Roll, Roller};
 use crate::server::{Access, Front, Live, ServerState, Tls, serve_behind};
 use crate::watched::FILES_POLL_SECONDS;
 
@@ -87,8 +89,15 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let fail = |source| Error::Listen { address: listen, source };
     // Taken before anything is made or compiled, and heard only once all of it is there: until then clients are refused.
     let socket = bind(listen).map_err(fail)?;
-    let path = &opened.project.settings.storage.online;
-    let store = Store::open(path, StoreOptions::default())?;
+    let path = &opened.project.settings.storage.online.clone();
+    let storage = opened.project.settings.storage.clone();
+    let store = Store::open(path, StoreOptions { fsync: storage.fsync, ..StoreOptions::default() })?;
+    let writer = Writer::start_with_clock(store.clone(), now)?;
+    let max_future = opened.project.settings.max_future;
+    let pusher = Pusher { writer, workers: lookups.clone(), max_future, clock: now };
+    let provenance =
+        Provenance { contract: tandem_engine::CONTRACT.to_owned(), runtime_fingerprint: opened.engine.fingerprint() };
+    let roll_options = opened.project.settings.push;
     // The threads of the runtime have a worker's stack.
     let options = OnDemandOptions {
         trial: Some(TrialOptions::default()),
@@ -115,7 +124,24 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             (live.clone(), Some(Follow { registry, settings, root, served, loader, live }))
         }
     };
-    let state = ServerState { live, store: Some(Arc::new(store)), settings, clock: now, workers: lookups };
+    let rolled = live.clone();
+    let roll = Roll {
+        store: store.clone(),
+        offline_root: storage.offline,
+        views: Box::new(move || rolled.bound()),
+        provenance,
+        options: roll_options,
+        clock: now,
+    };
+    let _roller = Roller::start(roll).map_err(io("start the thread that rolls the push log of", path))?;
+    let state = ServerState {
+        live,
+        store: Some(Arc::new(store)),
+        pusher: Some(pusher),
+        settings,
+        clock: now,
+        workers: lookups,
+    };
     let follower = follow.map(Follower::start);
     let manager = Arc::new(ServiceManager::of_environment());
     async_runtime()?.block_on(async {

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use arrow_array::{Array, ArrayRef, RecordBatch, new_empty_array};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
-use arrow_schema::{ArrowError, Schema};
+use arrow_schema::{ArrowError, Schema, SchemaRef};
 use arrow_select::concat::concat;
 use tandem_core::types::Field;
 use tandem_engine::convert::{ConvertError, to_declared};
@@ -46,15 +46,27 @@ pub(super) fn read(
     taken: &Taken<'_>,
     check: impl FnOnce(&Schema, usize) -> Result<(), Problem>,
 ) -> Result<Columns, Problem> {
-    catch_unwind(AssertUnwindSafe(|| read_unguarded(body, taken, check)))
-        .unwrap_or_else(|_| Err(malformed("its buffers are not those of its schema")))
+    guarded(|| {
+        let (schema, batches, rows) = batches(body, taken, check)?;
+        let column = |field: &Field| match schema.column_with_name(&field.name) {
+            Some((index, _)) => column(field, index, &batches).map(Some),
+            None => Ok(None),
+        };
+        Ok(Columns { columns: taken.fields.iter().map(column).collect::<Result<_, _>>()?, rows })
+    })
 }
 
-fn read_unguarded(
+/// A panic of Arrow's reader is a malformed stream.
+pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(malformed("its buffers are not those of its schema")))
+}
+
+/// As [`read`], with the columns as they came; to be called by [`guarded`].
+pub(super) fn batches(
     body: &[u8],
     taken: &Taken<'_>,
     check: impl FnOnce(&Schema, usize) -> Result<(), Problem>,
-) -> Result<Columns, Problem> {
+) -> Result<(SchemaRef, Vec<RecordBatch>, usize), Problem> {
     frames::check(body, taken.bounds.rows_max)?;
     let broken = |error: ArrowError| malformed(&error.to_string());
     let reader = StreamReader::try_new(Cursor::new(body), None).map_err(broken)?;
@@ -64,11 +76,7 @@ fn read_unguarded(
     let rows = batches.iter().map(RecordBatch::num_rows).sum();
     check(&schema, rows)?;
     check_unpacked(&batches, taken.bounds)?;
-    let column = |field: &Field| match schema.column_with_name(&field.name) {
-        Some((index, _)) => column(field, index, &batches).map(Some),
-        None => Ok(None),
-    };
-    Ok(Columns { columns: taken.fields.iter().map(column).collect::<Result<_, _>>()?, rows })
+    Ok((schema, batches, rows))
 }
 
 /// A batch as a stream.
@@ -78,7 +86,7 @@ pub(super) fn write(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     writer.into_inner()
 }
 
-fn malformed(reason: &str) -> Problem {
+pub(super) fn malformed(reason: &str) -> Problem {
     Problem::new(Kind::InvalidArrow, format!("the body is not an Arrow IPC stream: {reason}"))
         .hint("send the streaming format (not the file format), uncompressed")
 }
@@ -145,7 +153,7 @@ fn column(field: &Field, index: usize, batches: &[RecordBatch]) -> Result<ArrayR
 }
 
 /// The problem of a column that cannot be converted; `first` is the row at which its array starts.
-fn refused(error: &ConvertError, first: usize) -> Problem {
+pub(super) fn refused(error: &ConvertError, first: usize) -> Problem {
     let problem = |detail: String, column: &str| Problem::new(Kind::InvalidValue, detail).with("input", column);
     match error {
         ConvertError::Type { column, found, declared, hint } => {

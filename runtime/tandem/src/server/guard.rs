@@ -70,7 +70,8 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
     if let Some(problem) = &problem {
         // Headers that the router set (Allow) stay.
         let headers = std::mem::take(response.headers_mut());
-        response = if feast::is_feast(&route) { feast::response(problem, &id) } else { problem.to_response(&id) };
+        response =
+            if feast::is_feast(&route) { feast::response(&route, problem, &id) } else { problem.to_response(&id) };
         for (name, value) in &headers {
             response.headers_mut().entry(name).or_insert_with(|| value.clone());
         }

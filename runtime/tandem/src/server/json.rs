@@ -140,6 +140,11 @@ pub(super) struct Table<'a> {
 pub(super) struct Column(Vec<(usize, Value)>);
 
 impl Column {
+    /// One value for each row.
+    pub(super) fn of(values: &[Value]) -> Column {
+        Column(values.iter().cloned().enumerate().collect())
+    }
+
     /// One item for each row, None where no value was given.
     pub(super) fn cells(&self, rows: usize) -> impl Iterator<Item = Option<&Value>> {
         let mut given = self.0.iter().peekable();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Value, json};
-use tandem_core::model::{Alias, FeatureService};
+use tandem_core::model::{Alias, BoundView, FeatureService};
 
 use super::ServedView;
 use super::metrics::{Measured, Metrics};
@@ -79,6 +79,20 @@ impl Live {
     /// Goes on serving what is served, and says why.
     pub fn stay(&self, behind: Behind) {
         self.now.write().unwrap_or_else(PoisonError::into_inner).behind = Some(behind);
+    }
+
+    /// The views, with all their versions.
+    pub fn bound(&self) -> Vec<Arc<BoundView>> {
+        self.served().views.iter().map(|view| Arc::clone(&view.bound)).collect()
+    }
+
+    /// The views over a source, that rows can be pushed into.
+    pub(super) fn views_over(&self, source: &str) -> Vec<Arc<View>> {
+        let served = self.served();
+        let is_over = |view: &&Arc<View>| {
+            view.push.is_ok() && view.bound.view.source.files().is_some_and(|files| files.name == source)
+        };
+        served.views.iter().filter(is_over).cloned().collect()
     }
 
     pub(super) fn served(&self) -> Arc<Served> {

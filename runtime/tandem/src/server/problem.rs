@@ -80,10 +80,20 @@ kinds! {
     ViewNotFound, "view-not-found", NOT_FOUND, "There is no such feature view";
     /// No such feature service.
     ServiceNotFound, "service-not-found", NOT_FOUND, "There is no such feature service";
+    /// No such source.
+    SourceNotFound, "source-not-found", NOT_FOUND, "There is no such source";
     /// No such route.
     RouteNotFound, "route-not-found", NOT_FOUND, "There is no such route";
     /// A view of columns, of which nothing is computed.
     NoTransform, "no-transform", CONFLICT, "The feature view has no transform";
+    /// A view that takes no rows.
+    NotPushable, "not-pushable", CONFLICT, "Rows cannot be pushed into the feature view";
+    /// The store has the version under another definition.
+    DefinitionChanged, "definition-changed", CONFLICT, "The online store has another definition of this version";
+    /// Rows of a push at fault.
+    RowsRefused, "rows-refused", UNPROCESSABLE_ENTITY, "Rows cannot be stored";
+    /// No room for writes.
+    StorageFull, "storage-full", INSUFFICIENT_STORAGE, "There is no room to store the rows";
     /// The view has no online values.
     NotMaterialized, "not-materialized", CONFLICT, "The feature view is not materialized";
     /// The route has other methods.
@@ -240,7 +250,10 @@ mod tests {
     fn only_failures_of_the_server_are_5xx() {
         let server: Vec<&str> =
             Kind::ALL.iter().filter(|kind| kind.status().is_server_error()).map(|kind| kind.slug()).collect();
-        assert_eq!(server, ["internal", "overloaded", "circuit-open", "not-ready", "deadline-exceeded"]);
+        assert_eq!(
+            server,
+            ["storage-full", "internal", "overloaded", "circuit-open", "not-ready", "deadline-exceeded"]
+        );
     }
 
     #[test]

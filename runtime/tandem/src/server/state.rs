@@ -27,6 +27,7 @@ use super::ready::Readiness;
 use super::services::{self, Service};
 use super::transforms::InputPlan;
 use super::{Front, INLINE_BYTES_MAX, ServedView, ServerState};
+use crate::push::{PushError, PushPlan, Pusher};
 
 /// Header of the registration that an answer is of.
 const REGISTRATION: HeaderName = HeaderName::from_static("tandem-registration");
@@ -44,12 +45,16 @@ pub(super) struct View {
     /// The component's digest as a header has it.
     pub(super) digest: HeaderValue,
     pub(super) metrics: Arc<ViewMetrics>,
+    /// What may be pushed into it, or why nothing.
+    pub(super) push: Result<Arc<PushPlan>, PushError>,
 }
 
 /// What all requests share.
 pub(super) struct Server {
     pub(super) live: Live,
     pub(super) store: Option<Arc<Store>>,
+    /// What takes pushes.
+    pub(super) pusher: Option<Pusher>,
     pub(super) settings: ServerSettings,
     pub(super) workers: Workers,
     /// One permit for each request under way.
@@ -74,6 +79,7 @@ impl Server {
             live: state.live,
             deprecated_uses: Uses::default(),
             store: state.store,
+            pusher: state.pusher,
             slots: Arc::new(Semaphore::new(slots)),
             readiness: Readiness::new(),
             access: front.access,
@@ -167,6 +173,7 @@ impl View {
             registration: registration.map(HeaderValue::from),
             deprecated: served.bound.view.deprecation.as_ref().map(Notice::new),
             plan: Arc::new(InputPlan::new(&served.bound)),
+            push: PushPlan::new(&served.bound).map(Arc::new),
             digest: HeaderValue::from_str(&served.bound.digest.to_string()).expect("a digest is hexadecimal"),
             bound: served.bound,
             on_demand: served.on_demand,

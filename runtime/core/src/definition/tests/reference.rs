@@ -86,6 +86,7 @@ fn with(table: &str, line: &str) -> Result<Project, Diagnostics> {
         ("[server]", ""),
         ("[engine]", ""),
         ("[batch]", ""),
+        ("[push]", ""),
     ]);
     let features = text(&[
         ("[[entity]]", "name = \"e\"\njoin_keys = [{ name = \"k\", type = \"int64\" }]\n"),

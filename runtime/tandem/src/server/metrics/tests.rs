@@ -173,6 +173,7 @@ fn every_metric_is_in_the_reference() {
     let server = Server::new(ServerState {
         live,
         store: Some(Arc::new(Store::open(folder.path(), StoreOptions::default()).unwrap())),
+        pusher: None,
         settings: ServerSettings::default(),
         clock: || NOW,
         workers: Workers::start(1),

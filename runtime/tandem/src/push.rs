@@ -1,0 +1,238 @@
+//! Rows that are pushed into a view: validated, transformed by its component, and acknowledged once they are durable.
+//!
+//! Whoever takes rows from somewhere (HTTP, another front) makes [`Given`] of them, by the columns of a [`PushPlan`], and hands them to [`Pusher::push`]. A row
+//! is the source's row: of a view with a component its columns are the transform's inputs, of a view of columns the features themselves.
+//!
+//! What a push refuses is told, row by row; nothing is left out in silence. Rows of the future are set aside whatever the view says, as in a batch.
+
+mod plan;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tandem_core::model::{OnError, ViewVersion};
+use tandem_core::time::{Duration, Timestamp};
+use tandem_engine::{EngineError, OnDemand, WorkerPanic, Workers};
+use tandem_online::{OnlineError, PushReport, PushTo, Row, RowOutcome, Ticket, ViewId, Writer};
+
+pub use plan::{Given, PushPlan, Rows, is_timestamp};
+
+/// Rows of a push that are worked on where the request is; more go to a worker.
+const INLINE_ROWS_MAX: usize = 256;
+
+/// Why a push as a whole fails. Nothing of it is acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// A view that takes no rows.
+    #[error("rows cannot be pushed into feature view `{view}`: {reason}")]
+    NotPushable {
+        /// The view.
+        view: ViewVersion,
+        /// Why not.
+        reason: String,
+        /// What to do instead.
+        hint: &'static str,
+    },
+    /// Rows that were refused, where one is to fail them all.
+    #[error("{} of the rows cannot be stored", .0.len())]
+    Refused(BTreeMap<usize, Refused>),
+    /// The transform as a whole.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The online store.
+    #[error(transparent)]
+    Online(#[from] OnlineError),
+    /// A defect of this program.
+    #[error("{0}")]
+    Defect(String),
+}
+
+impl From<WorkerPanic> for PushError {
+    fn from(panic: WorkerPanic) -> Self {
+        PushError::Engine(panic.into())
+    }
+}
+
+/// Why a row is not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A value is not of its type.
+    InvalidValue,
+    /// The event time is null.
+    NullEventTime,
+    /// A key is null or NaN.
+    NullKey,
+    /// The event time is later than now by more than `max_future`.
+    Future,
+    /// A row of a dimension that is valid at no instant.
+    NeverValid,
+    /// The transform failed on it.
+    TransformError,
+    /// Its key or its values have more bytes than the store takes.
+    TooLarge,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Reason; 7] = [
+        Reason::InvalidValue,
+        Reason::NullEventTime,
+        Reason::NullKey,
+        Reason::Future,
+        Reason::NeverValid,
+        Reason::TransformError,
+        Reason::TooLarge,
+    ];
+
+    /// Its word in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::InvalidValue => "invalid_value",
+            Reason::NullEventTime => "null_event_time",
+            Reason::NullKey => "null_key",
+            Reason::Future => "future",
+            Reason::NeverValid => "never_valid",
+            Reason::TransformError => "transform_error",
+            Reason::TooLarge => "too_large",
+        }
+    }
+}
+
+/// A row that is not stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub reason: Reason,
+    /// The same, for people.
+    pub message: String,
+}
+
+/// What takes pushes. Cheap to clone.
+#[derive(Clone)]
+pub struct Pusher {
+    /// What commits them.
+    pub writer: Writer,
+    /// Threads for large requests.
+    pub workers: Workers,
+    /// Rows further past the present than this are set aside.
+    pub max_future: Duration,
+    /// The clock.
+    pub clock: fn() -> Timestamp,
+}
+
+/// Into what rows are pushed, and how.
+pub struct Push<'a> {
+    /// The view.
+    pub plan: &'a Arc<PushPlan>,
+    /// Its number in the store.
+    pub id: ViewId,
+    /// Its transform; None for a view of columns.
+    pub on_demand: Option<&'a OnDemand>,
+    /// Where the rows go.
+    pub to: PushTo,
+    /// Whether a row that is refused fails the push; rows of the future never do.
+    pub on_error: OnError,
+}
+
+/// What came of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushed {
+    /// Of each row, in their order: None where it was set aside.
+    pub outcomes: Vec<Option<RowOutcome>>,
+    /// Rows that were set aside.
+    pub refused: BTreeMap<usize, Refused>,
+    /// When the rows were made visible; None if there were none.
+    pub published_time: Option<Timestamp>,
+    /// Rows that went into the log.
+    pub logged: usize,
+    /// First and last of their sequences; rows of other pushes may lie between them.
+    pub sequences: Option<(u64, u64)>,
+}
+
+impl Pushed {
+    /// Rows with this outcome.
+    pub fn count(&self, outcome: RowOutcome) -> usize {
+        self.outcomes.iter().filter(|found| **found == Some(outcome)).count()
+    }
+}
+
+impl Pusher {
+    /// Pushes rows. When it returns, what is acknowledged is durable. More rows than one transaction takes are committed in several; should one of those
+    /// fail, the ones before it stay, and the push may be sent again: what is there already changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`PushError`] says.
+    pub async fn push(&self, push: Push<'_>, given: Given) -> Result<Pushed, PushError> {
+        let rows = given.rows;
+        let (plan, now, max_future) = (Arc::clone(push.plan), (self.clock)(), self.max_future);
+        let bind = move || plan.bind(given, now, max_future);
+        let mut bound = if rows <= INLINE_ROWS_MAX { bind()? } else { self.workers.run(bind).await?? };
+        let is_fault = |refused: &Refused| refused.reason != Reason::Future;
+        let stops =
+            |refused: &BTreeMap<usize, Refused>| push.on_error == OnError::Fail && refused.values().any(is_fault);
+        if stops(&bound.refused) {
+            bound.refused.retain(|_, refused| is_fault(refused));
+            return Err(PushError::Refused(bound.refused));
+        }
+        let (outputs, failures) = match push.on_demand {
+            Some(on_demand) if !bound.kept.is_empty() => {
+                let outcome = on_demand.apply(bound.inputs.clone()).await?;
+                (outcome.outputs, outcome.failures.into_iter().map(|failure| (failure.row, failure.message)).collect())
+            }
+            Some(_) => {
+                (arrow_array::RecordBatch::new_empty(push.plan.view().signature.output_schema()), BTreeMap::new())
+            }
+            None => (bound.inputs.clone(), BTreeMap::new()),
+        };
+        let (plan, limits) = (Arc::clone(push.plan), self.writer.store().options().clone());
+        let encode = move || {
+            let stored = plan.rows(&mut bound, &outputs, &failures, &limits)?;
+            Ok::<_, PushError>((stored, bound.refused))
+        };
+        let (stored, mut refused) =
+            if rows <= INLINE_ROWS_MAX { encode()? } else { self.workers.run(encode).await?? };
+        if stops(&refused) {
+            refused.retain(|_, refused| is_fault(refused));
+            return Err(PushError::Refused(refused));
+        }
+        let mut pushed =
+            Pushed { outcomes: vec![None; rows], refused, published_time: None, logged: 0, sequences: None };
+        for (positions, ticket) in self.submit(&push, stored)? {
+            let PushReport { outcomes, sequences, logged, published_time, .. } = ticket.await?;
+            positions.into_iter().zip(outcomes).for_each(|(row, outcome)| pushed.outcomes[row] = Some(outcome));
+            pushed.published_time = Some(published_time);
+            pushed.logged += logged;
+            pushed.sequences = match (pushed.sequences, sequences) {
+                (Some((first, _)), Some((_, last))) => Some((first, last)),
+                (before, now) => now.or(before),
+            };
+        }
+        Ok(pushed)
+    }
+
+    /// Hands rows to the writer, in as many batches as it takes.
+    fn submit(&self, push: &Push<'_>, stored: Vec<(usize, Row)>) -> Result<Vec<(Vec<usize>, Ticket)>, PushError> {
+        let options = self.writer.store().options();
+        let (mut tickets, mut bytes) = (Vec::new(), 0);
+        let (mut positions, mut rows): (Vec<usize>, Vec<Row>) = (Vec::new(), Vec::new());
+        let mut send = |positions: Vec<usize>, rows: Vec<Row>| -> Result<(), OnlineError> {
+            if !rows.is_empty() {
+                tickets.push((positions, self.writer.try_push(push.id, rows, push.to)?));
+            }
+            Ok(())
+        };
+        for (position, row) in stored {
+            let size = row.key.len() + row.record.row.len();
+            if rows.len() == options.batch_rows_max || bytes + size > options.batch_bytes_max {
+                send(std::mem::take(&mut positions), std::mem::take(&mut rows))?;
+                bytes = 0;
+            }
+            bytes += size;
+            positions.push(position);
+            rows.push(row);
+        }
+        send(positions, rows)?;
+        Ok(tickets)
+    }
+}

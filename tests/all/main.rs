@@ -8,6 +8,7 @@
 //! - `crash`: batches that are killed
 //! - `cli`: what the program says
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
+//! - `aggregates`: events over windows of time, in training sets
 //! - `authors`: `tandem new`, `tandem test`
 //! - `operations`: what whoever runs a server relies on: readiness, signals, the service manager
 //! - `other_languages`: transforms in JavaScript, TypeScript and C
@@ -23,8 +24,10 @@
 //! - `history`: rows that are corrected or taken back, offline and online
 //! - `import`: `tandem import`
 //! - `limits`: the page of limits says what the code says
+//! - `materialize`: incremental runs, killed runs and a limit of rows
 //! - `metrics`: Prometheus, Debian's, scrapes a server and is asked what the reference asks
 
+mod aggregates;
 mod authors;
 mod bad_input;
 mod cli;
@@ -41,6 +44,7 @@ mod harness;
 mod history;
 mod import;
 mod limits;
+mod materialize;
 mod metrics;
 mod operations;
 mod other_languages;

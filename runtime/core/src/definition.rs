@@ -11,6 +11,7 @@
 //!
 //! [`render_view`] writes a checked view as text that [`parse_registered`] reads back, alone of its project's files.
 
+mod aggregates;
 mod bind;
 mod bind_service;
 mod checks;

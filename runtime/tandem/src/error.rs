@@ -238,13 +238,21 @@ pub enum Error {
     },
     /// A view of columns, where a transform is needed.
     #[error(
-        "feature view `{view}` has no component: its features are columns of its source, and there is nothing to be {what}"
+        "feature view `{view}` has no component: its features are columns or aggregates of its source's rows, and there is nothing to be {what}"
     )]
     NoTransform {
         /// The view.
         view: ViewVersion,
         /// What was to be done with the transform: "computed in batch".
         what: &'static str,
+    },
+    /// A view of aggregates whose events have ids, of which the online store keeps no versions yet.
+    #[error(
+        "feature view `{view}` cannot be materialized: its source has event ids, and the online store keeps no versions of events"
+    )]
+    EventIds {
+        /// The view.
+        view: ViewVersion,
     },
     /// A view that the online store does not have, as it is defined now.
     #[error("the online store in {} has nothing of `{view}` as it is defined now", .store.display())]
@@ -426,6 +434,7 @@ impl Error {
             Error::NoTransform { view, .. } => Some(format!(
                 "training sets and `tandem materialize {view}` read its source's files themselves"
             )),
+            Error::EventIds { .. } => Some("training sets count versions of events; for serving, take `event_id` out of the source, or read another one".to_owned()),
             Error::NotMaterialized { view, .. } => Some(format!("tandem materialize {view}")),
             Error::Parity { .. } => Some(
                 "has the definition, the component or the source changed since the batch? re-run `tandem batch`, and restart the server"
@@ -458,6 +467,7 @@ impl Error {
         match self {
             Error::NoProject { .. }
             | Error::NoTransform { .. }
+            | Error::EventIds { .. }
             | Error::Definitions(_)
             | Error::UnknownView { .. }
             | Error::UnknownSource { .. }

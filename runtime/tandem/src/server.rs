@@ -11,6 +11,7 @@
 //! - `deadline`, `coding`: until when a client waits, and how bodies are compressed
 //! - `transforms`, `features`, `services`, `views`, `push`: the routes; `feast`: those of Feast's clients
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
+//! - `openapi`: all of it as a document for programs
 //! - `metrics`: what is counted and measured on the way; `ready`: whether requests should be sent here
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
 
@@ -30,6 +31,7 @@ mod limits;
 mod live;
 mod metrics;
 mod names;
+mod openapi;
 mod problem;
 mod push;
 mod ready;
@@ -120,6 +122,7 @@ fn routes(server: Arc<Server>) -> Router {
         .route("/v1/push/{name}", post(push::push))
         .route(feast::PUSH, post(push::feast_push))
         .route(feast::WRITE_TO_ONLINE_STORE, post(push::feast_write))
+        .route(openapi::OPENAPI, get(openapi::openapi))
         .route("/v1/views", get(views::list))
         .route("/v1/views/{name}", get(views::one))
         .route(guard::HEALTH, get(views::health))
@@ -171,7 +174,7 @@ pub async fn serve_behind(
 
 async fn no_route(method: axum::http::Method) -> Problem {
     Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
-        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /v1/push/{name}, POST /get-online-features, GET /v1/views, GET /v1/views/{name}, GET /health, GET /ready and GET /metrics")
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /v1/push/{name}, POST /get-online-features, POST /push, POST /write-to-online-store, GET /v1/views, GET /v1/views/{name}, GET /openapi.json, GET /health, GET /ready and GET /metrics")
 }
 
 async fn no_method(method: axum::http::Method) -> Problem {

@@ -43,6 +43,7 @@ const RULES: [Rule; 9] = [
             "arrow-array",
             "arrow-buffer",
             "arrow-cast",
+            "arrow-ipc",
             "arrow-schema",
             "arrow-select",
             "datafusion",
@@ -52,7 +53,11 @@ const RULES: [Rule; 9] = [
             "tokio",
         ],
     },
-    Rule { path: "runtime/online/Cargo.toml", workspace: &["tandem-core"], guarded: &["lmdb-rkv", "lmdb-rkv-sys"] },
+    Rule {
+        path: "runtime/online/Cargo.toml",
+        workspace: &["tandem-core"],
+        guarded: &["arrow-array", "lmdb-rkv", "lmdb-rkv-sys"],
+    },
     Rule { path: "runtime/registry/Cargo.toml", workspace: &["tandem-core"], guarded: &[] },
     Rule {
         path: "runtime/tandem/Cargo.toml",

@@ -44,9 +44,9 @@ pub(super) struct View {
     deprecated: Option<Notice>,
     /// The component's digest as a header has it.
     pub(super) digest: HeaderValue,
-    pub(super) metrics: Arc<ViewMetrics>,
     /// What may be pushed into it, or why nothing.
     pub(super) push: Result<Arc<PushPlan>, PushError>,
+    pub(super) metrics: Arc<ViewMetrics>,
 }
 
 /// What all requests share.

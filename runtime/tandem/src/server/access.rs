@@ -17,6 +17,9 @@ use crate::watched::Watched;
 /// Member of the problem of a missing role.
 pub(super) const ROLE: &str = "role";
 
+/// Member of the same problem: whose token it is.
+pub(super) const TOKEN: &str = "token";
+
 /// The tokens that a server knows. They may be read again at any time.
 #[derive(Debug)]
 pub struct Access {
@@ -77,7 +80,7 @@ impl Access {
             let roles: Vec<&str> = token.roles.iter().map(|role| role.as_str()).collect();
             let (name, has) = (&token.name, roles.join(", "));
             let detail = format!("{method} {route} needs the role {needed}; token `{name}` has {has}");
-            return Err(Problem::new(Kind::Forbidden, detail).with(ROLE, needed.as_str()));
+            return Err(Problem::new(Kind::Forbidden, detail).with(ROLE, needed.as_str()).with(TOKEN, name.as_str()));
         }
         Ok(Caller { name: Some(token.name.clone()), is_admin: token.allows(Role::Admin) })
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -20,8 +21,10 @@ use tandem_core::time::Day;
 use tandem_offline::BatchOptions;
 
 use crate::harness::guests::{component, workspace};
+use crate::harness::program::{PROGRAM, isolated, tandem_registered, told};
 use crate::harness::project::{MICROS_PER_DAY, NOW, batch, published, runtime};
 use crate::harness::server::Server;
+use crate::harness::tools::{python_with, run};
 
 /// Beside the workspace's folder.
 const DATA: &str = "../shared/data/flights";
@@ -45,15 +48,7 @@ fn routes_of_real_flights() {
     fs::copy(component(&example.join("transform")), root.join("transform/flights_transform.wasm")).unwrap();
     let airports = airports(&root.join("features/routes.toml"));
     let real = data();
-    match &real {
-        Some(data) => std::os::unix::fs::symlink(data.join("flights"), root.join("data/flights")).unwrap(),
-        None => {
-            // Not captured by the test harness: nobody should think that the real data was there.
-            let line = "flights: data not found, test ran on generated rows of the same shape";
-            writeln!(std::io::stderr(), "{line}").unwrap();
-            generate(&root.join("data/flights"), &airports);
-        }
-    }
+    flights_into(root, real.as_deref(), &airports);
 
     let source = source(&root.join("data/flights"));
     let opened = Opened::open(root).unwrap_or_else(|error| panic!("{error}"));
@@ -85,6 +80,42 @@ fn routes_of_real_flights() {
         let report = runtime().block_on(parity::run(request, client, &opened.workers, |_| {})).unwrap();
         assert_eq!(report.different(), 0, "{:?}", report.differences.len());
         assert!(report.rows >= 500.min(kept.len() as u64) && report.compared() == report.rows * 6, "{}", report.rows);
+    }
+}
+
+#[test]
+fn every_flight_gets_the_mean_delay_of_the_departures_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let example = workspace().join("examples/flights");
+    fs::create_dir(root.join("features")).unwrap();
+    fs::create_dir(root.join("data")).unwrap();
+    for file in ["tandem.toml", "features/airports.toml", "validate.py"] {
+        fs::copy(example.join(file), root.join(file)).unwrap();
+    }
+    let real = data();
+    flights_into(root, real.as_deref(), &airports(&example.join("features/routes.toml")));
+    told(tandem_registered(root, &["apply", "--by", "tests"]), 0);
+    let mut script = Command::new(python_with("asof", "requirements-asof.txt"));
+    script.args(["-W", "ignore"]).arg(root.join("validate.py")).env("TANDEM", PROGRAM);
+    let said = run(&mut isolated(script));
+    for what in ["pandas, mean delay", "pandas, departures", "DuckDB, mean delay", "DuckDB, departures"] {
+        let line = said.lines().find(|line| line.starts_with(what)).unwrap_or_else(|| panic!("{what}\n{said}"));
+        let flights = if real.is_some() { "20,000 flights, 220 without" } else { "1,200 flights, " };
+        assert!(line.contains(flights) && line.ends_with("all equal"), "{line}");
+    }
+}
+
+/// The real flights into a project, or generated ones.
+fn flights_into(root: &Path, real: Option<&Path>, airports: &BTreeMap<String, (f64, f64)>) {
+    match real {
+        Some(data) => std::os::unix::fs::symlink(data.join("flights"), root.join("data/flights")).unwrap(),
+        None => {
+            // Not captured by the test harness: nobody should think that the real data was there.
+            let line = "flights: data not found, test ran on generated rows of the same shape";
+            writeln!(std::io::stderr(), "{line}").unwrap();
+            generate(&root.join("data/flights"), airports);
+        }
     }
 }
 
@@ -209,8 +240,8 @@ fn generate(folder: &Path, airports: &BTreeMap<String, (f64, f64)>) {
         };
         let departed_at = TimestampMicrosecondArray::from_iter_values(flights.iter().map(|flight| flight.departed_at));
         let batch = RecordBatch::try_from_iter([
-            ("flight_id", whole(|_| 0)),
-            ("departed_at", Arc::new(departed_at.with_timezone("UTC")) as ArrayRef),
+            ("flight_id", Arc::new(Int64Array::from_iter_values(day * 400..(day + 1) * 400)) as ArrayRef),
+            ("departed_at", Arc::new(departed_at.with_timezone("UTC"))),
             ("origin", text(|flight| &flight.origin)),
             ("destination", text(|flight| &flight.destination)),
             ("distance_miles", whole(|flight| flight.distance_miles)),

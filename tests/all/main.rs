@@ -15,6 +15,7 @@
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
 //! - `serving`: features asked for over HTTP, in time and too late
 //! - `training_sets`: labels and what was known at their times, against the server and against what was made before
+//! - `tls`: encrypted connections, with OpenSSL as the client
 //! - `verify`: proof before going live, against guests that cheat
 //! - `pushing`: rows that are pushed into a running server, and the history that they become
 //! - `python`: transforms in Python
@@ -23,6 +24,7 @@
 //! - `history`: rows that are corrected or taken back, offline and online
 //! - `import`: `tandem import`
 //! - `limits`: the page of limits says what the code says
+//! - `materialize`: incremental runs, killed runs and a limit of rows
 //! - `metrics`: Prometheus, Debian's, scrapes a server and is asked what the reference asks
 
 mod aggregates;
@@ -42,6 +44,7 @@ mod harness;
 mod history;
 mod import;
 mod limits;
+mod materialize;
 mod metrics;
 mod operations;
 mod other_languages;
@@ -51,5 +54,6 @@ mod python;
 mod queries;
 mod registry;
 mod serving;
+mod tls;
 mod training_sets;
 mod verify;

@@ -106,9 +106,10 @@ pub(crate) fn rows(
     let (sender, receiver) = tokio::sync::mpsc::channel(BATCHES_AHEAD);
     tokio::task::spawn_blocking(move || {
         for file in files {
-            let partition = file.place.id.clone();
+            let (partition, entry) = (file.place.id.clone(), Arc::new(file.entry().clone()));
             let sent = |batch: Result<RecordBatch, OfflineError>| {
-                let batch = batch.map(|rows| PublishedBatch { partition: partition.clone(), rows });
+                let batch =
+                    batch.map(|rows| PublishedBatch { partition: partition.clone(), file: Arc::clone(&entry), rows });
                 sender.blocking_send(batch).is_ok()
             };
             let whole: Vec<usize> = (0..feature_schema(&file.view).fields().len()).collect();
@@ -154,6 +155,11 @@ pub(crate) fn partitions(files: &[DirectFile]) -> Vec<PartitionId> {
 impl DirectFile {
     pub(crate) fn entry(&self) -> &FileEntry {
         &self.place.files[0]
+    }
+
+    /// Its rows, whatever they hold.
+    pub(crate) fn rows(&self) -> u64 {
+        self.footer.metadata().file_metadata().num_rows().max(0) as u64
     }
 
     /// The files of the tables, where the rows are those of a query.

@@ -11,12 +11,13 @@
 //! - `joined`: one view's answers for the labels of a part; `part`: those of all views
 //! - `windows`: the same for views of aggregates, whose events are swept
 //! - `computed`: on-demand views over them
-//! - `output`: the columns of the training set; `write`: them into a file
+//! - `output`: the columns of the training set; `write`: them into a file; `encode`: the columns of a row group side by side
 //! - `explain`: why a label got what it got
 //! - `report`: what came of it; `leakage`: what in it is suspicious
 //! - `memory`: how many labels are joined at once
 
 mod computed;
+mod encode;
 mod error;
 pub mod explain;
 mod groups;

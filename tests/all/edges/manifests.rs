@@ -85,6 +85,7 @@ const RULES: [Rule; 9] = [
             "jiff",
             "prometheus-client",
             "tokio",
+            "tokio-rustls",
             "ureq",
         ],
     },
@@ -93,7 +94,7 @@ const RULES: [Rule; 9] = [
 ];
 
 /// Beginnings of the names of crates that a rule must name.
-const GUARDED: [&str; 21] = [
+const GUARDED: [&str; 22] = [
     "arrow",
     "axum",
     "clap",
@@ -109,6 +110,7 @@ const GUARDED: [&str; 21] = [
     "parquet",
     "prometheus",
     "reqwest",
+    "rustls",
     "tokio",
     "tower",
     "ureq",

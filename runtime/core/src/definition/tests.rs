@@ -386,9 +386,12 @@ fn the_examples_of_the_reference_are_read() {
     let project = parse_project(&sources, Path::new("")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(parse_settings(&settings_file, Path::new("")), Ok(project.settings.clone()));
 
-    // The example writes every default out; so the defaults of the reference are those of the code.
+    // The example writes every default out; so the defaults of the reference are those of the code. Tokens and TLS have none.
     let name_only = file("tandem.toml", "[project]\nname = \"quickstart\"");
-    assert_eq!(Ok(&project.settings), parse_settings(&name_only, Path::new("")).as_ref());
+    let mut expected = parse_settings(&name_only, Path::new("")).unwrap_or_else(|error| panic!("{error}"));
+    expected.server.tokens = Some("tokens".into());
+    expected.server.tls = Some(TlsSettings { certificate: "certificate.pem".into(), key: "key.pem".into() });
+    assert_eq!(project.settings, expected);
     assert_eq!(
         project.entities[0].join_keys.iter().map(|key| &key.name).collect::<Vec<_>>(),
         ["origin", "destination"]
@@ -422,6 +425,7 @@ fn every_key_is_in_the_reference_and_in_its_examples() {
         settings::PROJECT_KEYS,
         settings::STORAGE_KEYS,
         settings::SERVER_KEYS,
+        settings::TLS_KEYS,
         settings::ENGINE_KEYS,
         settings::BATCH_KEYS,
         entity::ENTITY_KEYS,
@@ -442,7 +446,7 @@ fn every_key_is_in_the_reference_and_in_its_examples() {
     let examples = reference_blocks().concat();
     for key in tables.into_iter().flatten() {
         assert!(REFERENCE.contains(&format!("| `{key}` |")), "{key} has no row in a table of the reference");
-        let written = [format!("{key} = "), format!("[feature_view.{key}]")];
+        let written = [format!("{key} = "), format!("[feature_view.{key}]"), format!("[server.{key}]")];
         assert!(written.iter().any(|form| examples.contains(form)), "{key} is not in the examples of the reference");
     }
 }

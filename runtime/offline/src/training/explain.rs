@@ -34,8 +34,8 @@ pub struct ViewExplanation {
 /// A row of the label's entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// Its file.
-    pub file: PathBuf,
+    /// Where it is read.
+    pub origin: Origin,
     /// Its row there, from 0.
     pub row: u64,
     /// When it happened.
@@ -50,6 +50,15 @@ pub struct Candidate {
     pub until: Option<Timestamp>,
     /// What became of it.
     pub verdict: Verdict,
+}
+
+/// Where a row is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A file of published rows, or of the source of a view of columns.
+    File(PathBuf),
+    /// What the query of this source gives: its file is gone with the run.
+    Query(String),
 }
 
 /// What became of a row.
@@ -142,7 +151,7 @@ impl TrainingSet {
                 };
                 let (file, at) = place(row.row);
                 Candidate {
-                    file: history.path(file).to_owned(),
+                    origin: history.origin(file),
                     row: at,
                     event_time: row.event_time,
                     created_time: row.created_time,

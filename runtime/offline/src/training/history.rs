@@ -28,6 +28,7 @@ use tandem_core::time::Timestamp;
 use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
 
 use super::TrainingError;
+use super::explain::Origin;
 use super::groups::{Found, NONE};
 use super::labels::LabelKeys;
 use crate::columns::{RowColumns, feature_schema};
@@ -41,6 +42,9 @@ use crate::pushed::list_pushed;
 
 /// Bits of a row's number that count within its file.
 const ROW_BITS: u32 = 40;
+
+/// Rows that are offered at a time: what they take stays near the processor.
+const OFFER_ROWS: usize = 512;
 
 /// Row groups that are read at a time.
 const UNIT_ROW_GROUPS: usize = 4;
@@ -160,7 +164,12 @@ impl History {
 
     /// A unit's file.
     pub(super) fn path_of(&self, unit: &Unit) -> &Path {
-        self.path(unit.file)
+        &self.files[unit.file].entry.path
+    }
+
+    /// Where the rows of a unit come from.
+    pub(super) fn origin_of(&self, unit: &Unit) -> Origin {
+        self.origin(unit.file)
     }
 
     /// When a unit's file was written.
@@ -247,9 +256,13 @@ impl History {
         &self.view
     }
 
-    /// A file's path.
-    pub(super) fn path(&self, file: usize) -> &Path {
-        &self.files[file].entry.path
+    /// Where the rows of a file are from.
+    pub(super) fn origin(&self, file: usize) -> Origin {
+        let of_query = self.files[file].direct.as_ref().is_some_and(|direct| direct.tables().is_some());
+        match self.view.view.source.files().filter(|_| of_query) {
+            Some(source) => Origin::Query(source.name.clone()),
+            None => Origin::File(self.files[file].entry.path.clone()),
+        }
     }
 
     /// Row groups of all files.
@@ -287,7 +300,7 @@ impl History {
         let mut offered = Offered::default();
         let file = unit.file;
         let HistoryFile { entry, footer, direct, .. } = &self.files[file];
-        let Some((_, last)) = labels.instants.span() else { return Ok(offered) };
+        let Some((_, last)) = labels.span else { return Ok(offered) };
         if let Some(start) = direct.as_ref().map(DirectFile::day_start).transpose()?.flatten()
             && start > last
         {
@@ -338,7 +351,6 @@ impl History {
                     offered.null_created += created.null_count() as u64;
                 }
                 labels.groups.find(&encoder, &mut found);
-                rows.clear();
                 let with_group = found.groups.iter().enumerate().filter(|(_, group)| **group != NONE);
                 for (index, group) in with_group {
                     let end = ends.and_then(|ends| value(ends, index)).map(Timestamp);
@@ -368,8 +380,13 @@ impl History {
                         row: row_number(file, row + index as u64),
                     };
                     rows.push((*group, offer));
+                    if rows.len() == OFFER_ROWS {
+                        to(&rows);
+                        rows.clear();
+                    }
                 }
                 to(&rows);
+                rows.clear();
                 row += batch.num_rows() as u64;
                 offered.rows += batch.num_rows() as u64;
             }

@@ -27,7 +27,7 @@ use super::transforms::engine_problem;
 use crate::materialize::store_view;
 use crate::push::{Given, Push, PushError, PushPlan, Pushed, Pusher, Refused};
 
-pub(super) use feast::{PUSH, WRITE_TO_ONLINE_STORE, push as feast_push, write_to_online_store as feast_write};
+pub(super) use feast::{push as feast_push, write_to_online_store as feast_write};
 
 /// Rows that a problem lists.
 const REFUSED_SHOWN_MAX: usize = 10;

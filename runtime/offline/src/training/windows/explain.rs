@@ -113,7 +113,7 @@ pub(in super::super) fn explain(
                         Verdict::OutsideWindows
                     };
                     rows.push(Candidate {
-                        file: history.path_of(&unit).to_owned(),
+                        origin: history.origin_of(&unit),
                         row: at,
                         event_time,
                         created_time: times.created_time,
@@ -128,7 +128,7 @@ pub(in super::super) fn explain(
         }
     }
     rows.sort_by(|a, b| {
-        let key = |row: &Candidate| (row.event_time, row.created_time, row.sequence, row.file.clone(), row.row);
+        let key = |row: &Candidate| (row.event_time, row.created_time, row.sequence, row.row);
         key(b).cmp(&key(a))
     });
     Ok(ViewExplanation {

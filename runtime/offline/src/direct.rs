@@ -106,9 +106,10 @@ pub(crate) fn rows(
     let (sender, receiver) = tokio::sync::mpsc::channel(BATCHES_AHEAD);
     tokio::task::spawn_blocking(move || {
         for file in files {
-            let partition = file.place.id.clone();
+            let (partition, entry) = (file.place.id.clone(), Arc::new(file.entry().clone()));
             let sent = |batch: Result<RecordBatch, OfflineError>| {
-                let batch = batch.map(|rows| PublishedBatch { partition: partition.clone(), rows });
+                let batch =
+                    batch.map(|rows| PublishedBatch { partition: partition.clone(), file: Arc::clone(&entry), rows });
                 sender.blocking_send(batch).is_ok()
             };
             let whole: Vec<usize> = (0..feature_schema(&file.view).fields().len()).collect();
@@ -156,6 +157,11 @@ impl DirectFile {
         &self.place.files[0]
     }
 
+    /// Its rows, whatever they hold.
+    pub(crate) fn rows(&self) -> u64 {
+        self.footer.metadata().file_metadata().num_rows().max(0) as u64
+    }
+
     /// The files of the tables, where the rows are those of a query.
     pub(crate) fn tables(&self) -> Option<&[FileEntry]> {
         self.query.as_ref().map(|query| &query.tables[..])
@@ -169,6 +175,17 @@ impl DirectFile {
     pub(crate) fn day_start(&self) -> Result<Option<Timestamp>, OfflineError> {
         let start = self.place.day.map(|day| local_day(day, self.source.timezone.as_deref()));
         Ok(start.transpose()?.map(|(start, _)| Timestamp(start)))
+    }
+
+    /// The first instants of the file's day and of the next, where the source has partitions.
+    pub(crate) fn day(&self) -> Result<Option<(Timestamp, Timestamp)>, OfflineError> {
+        let day = self.place.day.map(|day| local_day(day, self.source.timezone.as_deref()));
+        Ok(day.transpose()?.map(|(start, end)| (Timestamp(start), Timestamp(end))))
+    }
+
+    /// The source's folder.
+    pub(crate) fn source_path(&self) -> &Path {
+        &self.source.path
     }
 
     /// Which columns of the feature rows are to be read to know which rows count: where a row is set aside for any value of it, all. Those of the source's

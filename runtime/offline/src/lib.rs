@@ -54,7 +54,7 @@ pub use inputs::{InputBatch, InputRows, PublishedPartition, published_partitions
 pub use listing::{FileEntry, Listing, PartitionFiles, PartitionId};
 pub use options::BatchOptions;
 pub use publish::{FORMAT_VERSION, view_folder};
-pub use published::{PublishedBatch, PublishedRows};
+pub use published::{Only, PublishedBatch, PublishedRows};
 pub use pushed::{PUSH_SEQUENCE, PushedFiles, pushed_schema};
 pub use report::{BatchReport, PartitionReport, Progress, RowCounts};
 pub use rows::{FileRows, read_rows};

@@ -20,8 +20,9 @@ use tandem_core::time::{DayRange, Timestamp};
 use tandem_core::types::{RETRACTED_TIME, SUPERSEDED_TIME};
 
 use crate::columns::{RowColumns, feature_schema};
-use crate::direct::{self, PassedOver};
+use crate::direct::{self, DirectFile, PassedOver};
 use crate::error::OfflineError;
+use crate::footers;
 use crate::listing::{self, FileEntry, PartitionFiles, PartitionId};
 use crate::publish::{Format, check_metadata, view_folder};
 use crate::pushed::{list_pushed, pushed_schema};
@@ -33,6 +34,8 @@ use crate::source;
 pub struct PublishedBatch {
     /// The partition.
     pub partition: PartitionId,
+    /// The file.
+    pub file: Arc<FileEntry>,
     /// Rows with the columns of [`feature_schema`], in the order of the file: those that stand, then those that do not any more.
     pub rows: RecordBatch,
 }
@@ -55,7 +58,12 @@ pub struct PublishedRows {
     partitions: Vec<PartitionId>,
     batches: BoxStream<'static, Result<PublishedBatch, OfflineError>>,
     passed_over: Arc<PassedOver>,
+    files: Vec<FileEntry>,
+    row_count: u64,
 }
+
+/// Which files are taken.
+pub type Only = Arc<dyn Fn(&FileEntry) -> bool + Send + Sync>;
 
 impl PublishedRows {
     /// Lists what is published of `view` below `offline_root`, cut to the days of `range` (None for all); files are opened and checked as
@@ -69,6 +77,18 @@ impl PublishedRows {
         range: Option<DayRange>,
         batch_rows: usize,
     ) -> Result<Self, OfflineError> {
+        Self::open_only(view, offline_root, range, batch_rows, None).await
+    }
+
+    /// As [`PublishedRows::open`], of the files for which `only` holds alone; there may be none then. Of a query, whose rows lie in no file, all rows are
+    /// read whatever `only` says.
+    pub async fn open_only(
+        view: Arc<BoundView>,
+        offline_root: &Path,
+        range: Option<DayRange>,
+        batch_rows: usize,
+        only: Option<Only>,
+    ) -> Result<Self, OfflineError> {
         let source = source::source_of(&view, offline_root)?;
         if range.is_some() && source.partition.is_none() {
             return Err(OfflineError::RangeWithoutPartition { source_name: source.name.clone() });
@@ -76,34 +96,49 @@ impl PublishedRows {
         if view.view.is_columns() {
             let schema = feature_schema(&view);
             let (of, root) = (Arc::clone(&view), offline_root.to_owned());
+            let is_query = source.query.is_some();
             let list = move || {
-                let pushed = list_pushed(&of, &root, range.as_ref())?;
-                let files = or_pushed(direct::list(&of, &root, range.as_ref(), None), &pushed)?;
-                Ok::<_, OfflineError>((files, pushed))
+                let only = only.filter(|_| !is_query);
+                let all_pushed = list_pushed(&of, &root, range.as_ref())?;
+                let pushed = of_files(all_pushed.clone(), only.as_ref());
+                let wanted = only.as_ref().map(|only| move |file: &FileEntry| only(file));
+                let wanted = wanted.as_ref().map(|wanted| wanted as &dyn Fn(&FileEntry) -> bool);
+                let files = match or_pushed(direct::list(&of, &root, range.as_ref(), wanted), &all_pushed) {
+                    // All that is there may have been taken before.
+                    Err(OfflineError::NoPartitions { .. }) if only.is_some() => Vec::new(),
+                    files => files?,
+                };
+                let rows = files.iter().map(DirectFile::rows).sum::<u64>() + row_count(&pushed)?;
+                Ok::<_, OfflineError>((files, pushed, rows))
             };
-            let (files, pushed) =
+            let (files, pushed, row_count) =
                 tokio::task::spawn_blocking(list).await.map_err(|error| OfflineError::Task(error.to_string()))??;
             let mut partitions = direct::partitions(&files);
             partitions.extend(pushed.iter().map(|partition| partition.id.clone()));
             let passed_over = Arc::new(PassedOver::default());
-            let of_source = direct::rows(files, batch_rows, Arc::clone(&passed_over));
-            let batches = of_source.chain(read(view, Arc::clone(&schema), pushed, batch_rows)).boxed();
-            return Ok(PublishedRows { schema, partitions, batches, passed_over });
+            let mut entries: Vec<FileEntry> = files.iter().map(|file| file.entry().clone()).collect();
+            entries.extend(pushed.iter().flat_map(|partition| partition.files.iter().cloned()));
+            let batches = direct::rows(files, batch_rows, Arc::clone(&passed_over));
+            let batches = batches.chain(read(view, Arc::clone(&schema), pushed, batch_rows)).boxed();
+            return Ok(PublishedRows { schema, partitions, batches, passed_over, files: entries, row_count });
         }
-        let listed = {
+        let (listed, row_count) = {
             let (view, root) = (Arc::clone(&view), offline_root.to_owned());
             let list = move || {
                 let pushed = list_pushed(&view, &root, range.as_ref())?;
                 let mut listed = or_pushed(list_published(&view, &root, range.as_ref()), &pushed)?;
                 listed.extend(pushed);
-                Ok::<_, OfflineError>(listed)
+                let listed = of_files(listed, only.as_ref());
+                let rows = row_count(&listed)?;
+                Ok::<_, OfflineError>((listed, rows))
             };
             tokio::task::spawn_blocking(list).await.map_err(|error| OfflineError::Task(error.to_string()))??
         };
         let schema = feature_schema(&view);
         let partitions = listed.iter().map(|partition| partition.id.clone()).collect();
+        let files = listed.iter().flat_map(|partition| partition.files.iter().cloned()).collect();
         let batches = read(view, Arc::clone(&schema), listed, batch_rows);
-        Ok(PublishedRows { schema, partitions, batches, passed_over: Arc::default() })
+        Ok(PublishedRows { schema, partitions, batches, passed_over: Arc::default(), files, row_count })
     }
 
     /// The columns of every batch: [`feature_schema`].
@@ -115,6 +150,16 @@ impl PublishedRows {
     /// contract of the source.
     pub fn passed_over(&self) -> (u64, u64) {
         (self.passed_over.rows.load(Ordering::Relaxed), self.passed_over.broken.load(Ordering::Relaxed))
+    }
+
+    /// The files that the stream goes through, in its order, also those without rows.
+    pub fn files(&self) -> &[FileEntry] {
+        &self.files
+    }
+
+    /// Rows of these files, whatever they hold.
+    pub fn row_count(&self) -> u64 {
+        self.row_count
     }
 
     /// The partitions that the stream goes through, also those without rows.
@@ -145,6 +190,25 @@ fn read(
         .then(move |(id, file)| open_file(Arc::clone(&view), Arc::clone(&schema), id, file, batch_rows))
         .try_flatten()
         .boxed()
+}
+
+/// The partitions with those of their files that are wanted.
+fn of_files(mut partitions: Vec<PartitionFiles>, only: Option<&Only>) -> Vec<PartitionFiles> {
+    if let Some(only) = only {
+        partitions.iter_mut().for_each(|partition| partition.files.retain(|file| only(file)));
+        partitions.retain(|partition| !partition.files.is_empty());
+    }
+    partitions
+}
+
+/// Rows of files, by their footers. Blocking.
+fn row_count(partitions: &[PartitionFiles]) -> Result<u64, OfflineError> {
+    let files = partitions.iter().flat_map(|partition| &partition.files);
+    let rows = files.map(|file| {
+        let footer = footers::read(&file.path).map_err(OfflineError::published)?;
+        Ok(footer.metadata().file_metadata().num_rows().max(0) as u64)
+    });
+    rows.sum()
 }
 
 /// Nothing, where nothing is there of a view but rows that were pushed into it.
@@ -242,7 +306,8 @@ async fn open_file(
     file: FileEntry,
     batch_rows: usize,
 ) -> Result<impl Stream<Item = Result<PublishedBatch, OfflineError>>, OfflineError> {
-    let (path, written) = (file.path, micros(file.modified));
+    let file = Arc::new(file);
+    let (path, written) = (file.path.clone(), micros(file.modified));
     let opened = tokio::fs::File::open(&path).await.map_err(OfflineError::listed("open", &path))?;
     let reader = ParquetRecordBatchStreamBuilder::new(opened)
         .await
@@ -256,7 +321,7 @@ async fn open_file(
         match rows {
             Ok(rows) => {
                 let rows = to_current(&view, &schema, &rows, format, written).map_err(|error| error.into());
-                rows.map(|rows| PublishedBatch { partition: partition.clone(), rows })
+                rows.map(|rows| PublishedBatch { partition: partition.clone(), file: Arc::clone(&file), rows })
             }
             Err(error) => Err(error),
         }

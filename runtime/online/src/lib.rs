@@ -11,7 +11,9 @@
 //! - [`record`]: a stored value and its bytes
 //! - [`view`]: the views in a store and their numbers
 //! - [`store`]: open, `get_many`, `put_if_newer`
+//! - [`windows`]: events of views of aggregates, and tiles over them
 //! - [`log`](mod@log): rows that were pushed, on their way into the offline history
+//! - [`taken`]: which files of the offline history were materialized
 //! - [`writer`], [`ticket`]: one thread that commits many batches at once, and what its callers hold
 //! - [`error`]: what can go wrong
 //!
@@ -22,8 +24,10 @@ pub mod log;
 pub mod options;
 pub mod record;
 pub mod store;
+pub mod taken;
 pub mod ticket;
 pub mod view;
+pub mod windows;
 pub mod writer;
 
 mod environment;
@@ -36,6 +40,8 @@ pub use log::{LogPiece, LogRow, LogStats};
 pub use options::StoreOptions;
 pub use record::{Corruption, Record, RecordRef};
 pub use store::{Lookup, PushReport, PushTo, PutReport, PutRow, RowOutcome, Stats, Store, TakenBack};
+pub use taken::{Taken, TakenFile};
 pub use ticket::Ticket;
 pub use view::{View, ViewId, ViewIdentity};
+pub use windows::{Equals, WindowView};
 pub use writer::{Row, Writer};

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
@@ -17,8 +20,10 @@ use tandem_core::model::{BoundView, JoinKey};
 use tandem_core::status::{is_never_valid, too_far_in_future};
 use tandem_core::time::{DayRange, Duration, Timestamp};
 use tandem_engine::Workers;
-use tandem_offline::{PartitionId, PublishedRows, RowColumns};
-use tandem_online::{Lookup, PutRow, Record, RecordRef, Store, TakenBack, ViewId, ViewIdentity};
+use tandem_offline::{FileEntry, Only, PartitionId, PublishedRows, RowColumns};
+use tandem_online::{
+    Equals, Lookup, PutRow, Record, RecordRef, Store, TakenBack, TakenFile, ViewId, ViewIdentity, WindowView,
+};
 
 use crate::error::Error;
 
@@ -37,6 +42,10 @@ pub struct Request {
     pub now: Timestamp,
     /// Rows further past `now` than this are left out and counted.
     pub max_future: Duration,
+    /// Whether files that were taken before, as they are now, are passed over.
+    pub incremental: bool,
+    /// Rows that are taken in a second, at most; none: as many as can be.
+    pub rows_per_second_max: Option<u64>,
 }
 
 /// What came of the checks of a partition.
@@ -69,6 +78,12 @@ pub struct Report {
     pub set_aside_contract: u64,
     /// Partitions read.
     pub partitions: u64,
+    /// Files read.
+    pub files: u64,
+    /// Files passed over, since they were taken before.
+    pub files_before: u64,
+    /// Rows of the files that are read, whatever they hold.
+    pub rows_all: u64,
     /// What came of the view's checks, where it has any. Nothing is written of partitions of which one fails.
     pub checked: Vec<CheckedPartition>,
 }
@@ -92,6 +107,9 @@ pub fn store_view(store: &Store, view: &BoundView) -> Result<ViewId, Error> {
 /// Reads the published rows of the range and writes those that are newer than what the store has. Rows that were retracted or superseded are
 /// taken back where the store still has them: the greatest row of the entity that counts takes their place, from whatever partition. Idempotent;
 /// stopped at any moment it leaves whole rows, and a next run goes on.
+///
+/// A file is recorded as taken once all of its rows are in the store, or need not be. An incremental run passes over files that were taken as they are
+/// now, so it follows what is new to the store, and not event time: a late row is taken, and a run that was killed goes on with the file in which it was.
 pub async fn run(
     request: Request,
     store: &Store,
@@ -103,29 +121,73 @@ pub async fn run(
         let (store, view) = (store.clone(), Arc::clone(&view));
         workers.run(move || store_view(&store, &view)).await.map_err(worker_error)??
     };
+    if let Some(windows) = store.window_view(&view) {
+        return bootstrap(request, store, id, &windows, workers, progress).await;
+    }
     let checked = check(&request, workers).await?;
     let rejected: HashSet<PartitionId> = checked
         .iter()
         .filter(|part| part.checks.iter().any(CheckResult::fails))
         .map(|part| part.partition.clone())
         .collect();
-    let mut rows = PublishedRows::open(Arc::clone(&view), &request.offline_root, request.range, BATCH_ROWS).await?;
-    let partitions = (rows.partitions().len() - rejected.len()) as u64;
-    let mut report = Report { partitions, checked, ..Report::default() };
+    let is_query = view.view.source.files().is_some_and(|source| source.query.is_some());
+    let files_before = Arc::new(AtomicU64::new(0));
+    let only: Option<Only> = match request.incremental && !is_query {
+        true => {
+            let (store, passed) = (store.clone(), Arc::clone(&files_before));
+            let taken = workers.run(move || store.taken(id)).await.map_err(worker_error)??;
+            Some(Arc::new(move |file: &FileEntry| {
+                let (path, file) = named(file);
+                let is_new = !taken.has(&path, file);
+                passed.fetch_add(u64::from(!is_new), Ordering::Relaxed);
+                is_new
+            }))
+        }
+        false => None,
+    };
+    let batch_rows =
+        request.rows_per_second_max.map_or(BATCH_ROWS, |max| (max / 4).clamp(1, BATCH_ROWS as u64) as usize);
+    let (root, range) = (&request.offline_root, request.range);
+    let mut rows = PublishedRows::open_only(Arc::clone(&view), root, range, batch_rows, only).await?;
+    let partitions = rows.partitions().iter().filter(|id| !rejected.contains(id)).count() as u64;
+    let mut report = Report {
+        partitions,
+        checked,
+        files: rows.files().len() as u64,
+        files_before: files_before.load(Ordering::Relaxed),
+        rows_all: rows.row_count(),
+        ..Report::default()
+    };
+    // Files whose rows are not all in the store: they are read again the next time.
+    let mut not_taken: HashSet<PathBuf> = HashSet::new();
+    let mut files = rows.files().to_vec().into_iter().peekable();
     let mut stored = Vec::new();
+    let began = Instant::now();
+    progress(&report);
     while let Some(batch) = rows.try_next().await? {
         if rejected.contains(&batch.partition) {
+            not_taken.insert(batch.file.path.clone());
             continue;
         }
+        // Whatever lies before this file is done.
+        let mut done = Vec::new();
+        while let Some(file) = files.next_if(|file| file.path != batch.file.path) {
+            done.push(file);
+        }
+        // What was taken back is not done before the end.
+        if stored.is_empty() && !is_query && !done.is_empty() {
+            take_files(store, id, workers, done, &not_taken).await?;
+        }
+        let file = Arc::clone(&batch.file);
         let (store, view) = (store.clone(), Arc::clone(&view));
         let (now, max_future) = (request.now, request.max_future);
         let (part, gone) = workers
             .run(move || {
-                let standing = batch.standing();
+                let (standing, pushed) = (batch.standing(), batch.partition.is_pushed());
                 let rows = filter(&batch.rows, &standing)?;
-                let part = put_batch(&store, id, &Rows::encode(&view, &rows, now, max_future)?)?;
+                let part = put_batch(&store, id, &Rows::encode(&view, &rows, pushed, now, max_future)?)?;
                 let gone = filter(&batch.rows, &negated(&standing))?;
-                let gone = Rows::encode(&view, &gone, now, max_future)?;
+                let gone = Rows::encode(&view, &gone, pushed, now, max_future)?;
                 Ok::<_, Error>((part, still_stored(&store, id, &gone)?))
             })
             .await
@@ -136,12 +198,94 @@ pub async fn run(
         report.kept += part.kept;
         report.null_keys += part.null_keys;
         report.future += part.future;
+        if part.future > 0 {
+            not_taken.insert(file.path.clone());
+        }
         progress(&report);
+        if let Some(max) = request.rows_per_second_max {
+            let due = std::time::Duration::from_secs_f64(report.rows as f64 / max.max(1) as f64);
+            tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
+        }
     }
     (report.set_aside, report.set_aside_contract) = rows.passed_over();
     if !stored.is_empty() {
         report.taken_back = take_back(&request, store, id, workers, stored).await?;
     }
+    if !is_query {
+        take_files(store, id, workers, rows.files().to_vec(), &not_taken).await?;
+    }
+    Ok(report)
+}
+
+/// Path and state of a file, as the store records them.
+fn named(file: &FileEntry) -> (String, TakenFile) {
+    let nanos = |time: SystemTime| match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => after.as_nanos() as i128,
+        Err(before) => -(before.duration().as_nanos() as i128),
+    };
+    let taken = TakenFile { size: file.size, modified_nanos: nanos(file.modified) };
+    (file.path.to_string_lossy().into_owned(), taken)
+}
+
+/// Records files as taken, but for those of which rows are missing.
+async fn take_files(
+    store: &Store,
+    id: ViewId,
+    workers: &Workers,
+    files: Vec<FileEntry>,
+    not_taken: &HashSet<PathBuf>,
+) -> Result<(), Error> {
+    let files: Vec<_> = files.iter().filter(|file| !not_taken.contains(&file.path)).map(named).collect();
+    let store = store.clone();
+    Ok(workers.run(move || store.take_files(id, &files)).await.map_err(worker_error)??)
+}
+
+/// Writes the events of a view of aggregates that the store does not have yet, from its source's files and from what was pushed.
+async fn bootstrap(
+    request: Request,
+    store: &Store,
+    id: ViewId,
+    windows: &Arc<WindowView>,
+    workers: &Workers,
+    mut progress: impl FnMut(&Report),
+) -> Result<Report, Error> {
+    let Some(events) = request.view.events().map(Arc::new) else {
+        return Err(Error::Data("a view of aggregates has no events".to_owned()));
+    };
+    if events.view.source.has_event_ids() {
+        return Err(Error::EventIds { view: request.view.view.id() });
+    }
+    let mut rows = PublishedRows::open(Arc::clone(&events), &request.offline_root, request.range, BATCH_ROWS).await?;
+    let mut report = Report { partitions: rows.partitions().len() as u64, ..Report::default() };
+    let mut equals = Equals::default();
+    while let Some(batch) = rows.try_next().await? {
+        let (store, events, windows) = (store.clone(), Arc::clone(&events), Arc::clone(windows));
+        let (now, max_future) = (request.now, request.max_future);
+        let part = workers.run(move || {
+            let encoded = Rows::encode(&events, &batch.rows, batch.partition.is_pushed(), now, max_future)?;
+            let (rows, null_keys, future, _) = encoded.counts;
+            let puts: Vec<PutRow<'_>> = encoded.iter().collect();
+            let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
+            let (mut written, mut done) = (0, 0);
+            while done < puts.len() {
+                let fits = transaction(&store, &puts[done..], |row| row.key.len() + row.record.row.len());
+                let now_rows = done..done + fits;
+                written += store.put_events(id, &windows, &puts[now_rows.clone()], &places[now_rows])? as u64;
+                done += fits;
+            }
+            let kept = puts.len() as u64 - written;
+            Ok::<_, Error>((Report { rows, written, kept, null_keys, future, ..Report::default() }, equals))
+        });
+        let (part, after) = part.await.map_err(worker_error)??;
+        equals = after;
+        report.rows += part.rows;
+        report.written += part.written;
+        report.kept += part.kept;
+        report.null_keys += part.null_keys;
+        report.future += part.future;
+        progress(&report);
+    }
+    (report.set_aside, report.set_aside_contract) = rows.passed_over();
     Ok(report)
 }
 
@@ -205,7 +349,6 @@ struct Rows {
     rows: Vec<EncodedRow>,
     digest: Digest,
     fingerprint: u64,
-    published_time: Timestamp,
     /// All rows, those with null keys, those of the future, those that are valid at no instant.
     counts: (u64, u64, u64, u64),
 }
@@ -214,13 +357,20 @@ struct EncodedRow {
     event_time: Timestamp,
     created_time: Option<Timestamp>,
     sequence: Option<i64>,
+    published_time: Timestamp,
     key: Range<usize>,
     row: Range<usize>,
 }
 
 impl Rows {
     /// Rows in the columns of [`tandem_offline::feature_schema`], without those that have a null key or lie in the future.
-    fn encode(view: &BoundView, rows: &RecordBatch, now: Timestamp, max_future: Duration) -> Result<Self, Error> {
+    fn encode(
+        view: &BoundView,
+        rows: &RecordBatch,
+        pushed: bool,
+        now: Timestamp,
+        max_future: Duration,
+    ) -> Result<Self, Error> {
         let join_keys: Vec<JoinKey> = view.view.join_keys().cloned().collect();
         let columns = RowColumns::of(view);
         let (keys, features) = (&rows.columns()[..columns.keys], &rows.columns()[columns.features..]);
@@ -229,7 +379,7 @@ impl Rows {
         let key_encoder = KeyEncoder::new(&join_keys, keys).map_err(|error| data(&error))?;
         let row_encoder = RowEncoder::new(features).map_err(|error| data(&error))?;
         let time = |column: usize| rows.column(columns.times + column).as_primitive::<TimestampMicrosecondType>();
-        let (event_times, created_times) = (time(0), time(1));
+        let (event_times, created_times, published) = (time(0), time(1), time(2));
         let sequences = rows.column(columns.times + 3).as_primitive::<Int64Type>();
 
         // The end of validity is behind the features.
@@ -259,6 +409,8 @@ impl Rows {
                 event_time,
                 created_time: created_times.is_valid(row).then(|| Timestamp(created_times.value(row))),
                 sequence: sequences.is_valid(row).then(|| sequences.value(row)),
+                // What was pushed was visible from then on.
+                published_time: if pushed && published.is_valid(row) { Timestamp(published.value(row)) } else { now },
                 key: start..middle,
                 row: middle..bytes.len(),
             });
@@ -268,7 +420,6 @@ impl Rows {
             rows: encoded,
             digest: view.digest,
             fingerprint: schema_fingerprint(&view.stored_fields()),
-            published_time: now,
             counts: (rows.num_rows() as u64, null_keys, future, never_valid),
         })
     }
@@ -280,7 +431,7 @@ impl Rows {
                 event_time: row.event_time,
                 created_time: row.created_time,
                 sequence: row.sequence,
-                published_time: self.published_time,
+                published_time: row.published_time,
                 digest: self.digest,
                 schema_fingerprint: self.fingerprint,
                 row: &self.bytes[row.row.clone()],
@@ -345,8 +496,9 @@ async fn take_back(
         let (view, now, max_future) = (Arc::clone(view), request.now, request.max_future);
         instead = workers
             .run(move || {
+                let pushed = batch.partition.is_pushed();
                 let rows = filter(&batch.rows, &batch.standing())?;
-                for row in Rows::encode(&view, &rows, now, max_future)?.iter() {
+                for row in Rows::encode(&view, &rows, pushed, now, max_future)?.iter() {
                     if let Some(best) = instead.get_mut(row.key)
                         && best.as_ref().is_none_or(|best| best.order() < row.record.order())
                     {

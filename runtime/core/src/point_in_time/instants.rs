@@ -90,6 +90,11 @@ impl Instants {
         self.starts[group as usize]..self.starts[group as usize + 1]
     }
 
+    /// The instants of a group, ascending.
+    pub fn instants_of(&self, group: u32) -> &[Timestamp] {
+        &self.instants[self.of_group(group)]
+    }
+
     /// The first slot of a group, and the one after its last.
     pub(super) fn bounds(&self, group: u32) -> (usize, usize) {
         (self.starts[group as usize], self.starts[group as usize + 1])

@@ -127,9 +127,76 @@ impl std::ops::AddAssign for Offered {
 }
 
 impl Offered {
+    /// Makes room for so many groups.
+    pub(super) fn see_groups(&mut self, groups: usize) {
+        self.seen.resize(self.seen.len().max(groups), false);
+    }
+
+    /// A row of this group was read.
+    pub(super) fn see(&mut self, group: u32) {
+        self.seen[group as usize] = true;
+    }
+
     /// Whether a row of this group was read.
     pub(super) fn seen(&self, group: u32) -> bool {
         self.seen.get(group as usize).copied().unwrap_or(false)
+    }
+}
+
+impl Unit {
+    /// Its row groups.
+    pub(super) fn row_groups(&self) -> Range<usize> {
+        self.groups.clone()
+    }
+}
+
+// Of the files of a source, for views of aggregates.
+impl History {
+    /// The folder of the source that is read; None without files.
+    pub(super) fn source_path(&self) -> Option<PathBuf> {
+        Some(self.files.first()?.direct.as_ref()?.source_path().to_owned())
+    }
+
+    /// The first instants of a unit's day and of the next, where the source has partitions.
+    pub(super) fn day(&self, unit: &Unit) -> Result<Option<(Timestamp, Timestamp)>, OfflineError> {
+        self.files[unit.file].direct.as_ref().map_or(Ok(None), DirectFile::day)
+    }
+
+    /// A unit's file.
+    pub(super) fn path_of(&self, unit: &Unit) -> &Path {
+        &self.files[unit.file].entry.path
+    }
+
+    /// Where a unit's rows are from.
+    pub(super) fn origin_of(&self, unit: &Unit) -> Origin {
+        self.origin(unit.file)
+    }
+
+    /// When a unit's file was written.
+    pub(super) fn written(&self, unit: &Unit) -> Timestamp {
+        micros(self.files[unit.file].entry.modified)
+    }
+
+    /// The number, in its file, of the first row of a row group of a unit.
+    pub(super) fn first_row(&self, unit: &Unit, group: usize) -> u64 {
+        let groups = &self.files[unit.file].footer.metadata().row_groups()[unit.groups.start..group];
+        unit.rows.start + groups.iter().map(|group| group.num_rows().max(0) as u64).sum::<u64>()
+    }
+
+    /// The rows of a row group of a unit, with these columns of the feature rows.
+    pub(super) fn read_group(
+        &self,
+        unit: &Unit,
+        group: usize,
+        columns: &[usize],
+        batch_rows: usize,
+    ) -> Result<FileRows<'_>, TrainingError> {
+        self.read(unit.file, columns, Which::RowGroup(group), batch_rows)
+    }
+
+    /// A unit's file must be what it was when its footer was read.
+    pub(super) fn check_unit(&self, unit: &Unit) -> Result<(), TrainingError> {
+        self.check_unchanged(unit.file)
     }
 }
 
@@ -486,14 +553,14 @@ impl History {
 }
 
 /// Rows of one file.
-enum FileRows<'a> {
+pub(super) enum FileRows<'a> {
     Direct { history: &'a History, file: usize, rows: Box<DirectRows> },
     Published { history: &'a History, file: usize, rows: Box<ParquetRecordBatchReader> },
 }
 
 impl FileRows<'_> {
     /// Rows so far that break the contract of the view's source.
-    fn broken(&self) -> u64 {
+    pub(super) fn broken(&self) -> u64 {
         match self {
             FileRows::Direct { rows, .. } => rows.broken(),
             FileRows::Published { .. } => 0,

@@ -229,7 +229,9 @@ impl Explained<'_> {
 }
 
 fn made_by(bound: &BoundView) -> String {
-    if bound.view.is_columns() {
+    if bound.view.is_aggregates() {
+        "aggregates of the events of its source".to_owned()
+    } else if bound.view.is_columns() {
         "columns of its source".to_owned()
     } else {
         format!("component {}", bound.digest.short())
@@ -245,6 +247,10 @@ fn line(row: &Candidate) -> String {
         Verdict::Future => "had not happened".to_owned(),
         Verdict::NotKnown(from) => format!("was not known before {from}"),
         Verdict::Ended(until) => format!("counted until {until}"),
+        Verdict::Counted => "counted".to_owned(),
+        Verdict::OutsideWindows => "older than every window".to_owned(),
+        Verdict::Filtered => "left out by the filter".to_owned(),
+        Verdict::Retraction => "takes an event back".to_owned(),
     };
     let created = row.created_time.map(|time| format!(", created {time}")).unwrap_or_default();
     let sequence = row.sequence.map(|sequence| format!(", sequence {sequence}")).unwrap_or_default();

@@ -19,6 +19,12 @@ pub struct Arguments {
     view: String,
     #[command(flatten)]
     range: RangeArguments,
+    /// Take only what is new to the store: files that were not taken before, or are others by now
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    incremental: bool,
+    /// Take at most so many rows in a second
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    max_rows_per_second: Option<u64>,
     #[command(flatten)]
     run: RunArguments,
 }
@@ -30,17 +36,23 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let view = opened.view(&arguments.view)?;
     context.warn_deprecated(&view.bound.view);
     let settings = &opened.project.settings;
-    let store = Store::open(&settings.storage.online, StoreOptions::default())?;
+    let store = Store::open(
+        &settings.storage.online,
+        StoreOptions { fsync: settings.storage.fsync, ..StoreOptions::default() },
+    )?;
     let request = materialize::Request {
         view: view.bound,
         offline_root: settings.storage.offline.clone(),
         range,
         now: now(),
         max_future: settings.max_future,
+        incremental: arguments.incremental,
+        rows_per_second_max: arguments.max_rows_per_second,
     };
     let started = Instant::now();
     let progress = context.output.progress(&arguments.view);
     let report = async_runtime()?.block_on(materialize::run(request, &store, &opened.workers, |report| {
+        progress.total(report.rows_all);
         progress.set(report.rows);
     }))?;
     progress.finish();
@@ -95,6 +107,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
                 "set_aside": report.set_aside,
                 "set_aside_contract": report.set_aside_contract,
                 "partitions": report.partitions,
+                "files": report.files,
+                "files_before": report.files_before,
                 "rejected": rejected.clone(),
                 "seconds": elapsed.as_secs_f64(),
                 "store": store.path().display().to_string(),

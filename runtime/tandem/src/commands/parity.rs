@@ -24,6 +24,9 @@ pub struct Arguments {
     /// The server, which must allow replay [default: the project's server.listen]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// A token of the role admin, if the server wants one; better in the environment, where other users do not see it
+    #[arg(long, value_name = "TOKEN", env = "TANDEM_TOKEN", hide_env_values = true)]
+    token: Option<String>,
     /// What travels
     #[arg(long, value_enum, default_value = "json")]
     format: Format,
@@ -40,7 +43,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     context.warn_deprecated(&view.view);
     let settings = &opened.project.settings;
     let url = arguments.url.clone().unwrap_or_else(|| format!("http://{}", settings.server.listen));
-    let server = Arc::new(Server::new(&url, arguments.format)?);
+    let server = Arc::new(Server::new(&url, arguments.format)?.with_token(arguments.token.clone()));
     let max_future = settings.max_future.as_micros();
     let request = parity::Request {
         view,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::response::Response;
 use tandem_core::definition::ServerSettings;
 use tandem_core::model::BoundView;
@@ -15,6 +15,7 @@ use tandem_engine::{OnDemand, Workers};
 use tandem_online::{Store, ViewId};
 use tokio::sync::Semaphore;
 
+use super::access::{Access, Caller};
 use super::as_of::Clock;
 use super::deprecated::{Notice, Uses};
 use super::limits;
@@ -25,7 +26,7 @@ use super::problem::{Kind, Problem};
 use super::ready::Readiness;
 use super::services::{self, Service};
 use super::transforms::InputPlan;
-use super::{INLINE_BYTES_MAX, ServedView, ServerState};
+use super::{Front, INLINE_BYTES_MAX, ServedView, ServerState};
 use crate::push::{PushError, PushPlan, Pusher};
 
 /// Header of the registration that an answer is of.
@@ -43,9 +44,9 @@ pub(super) struct View {
     deprecated: Option<Notice>,
     /// The component's digest as a header has it.
     pub(super) digest: HeaderValue,
-    pub(super) metrics: Arc<ViewMetrics>,
     /// What may be pushed into it, or why nothing.
     pub(super) push: Result<Arc<PushPlan>, PushError>,
+    pub(super) metrics: Arc<ViewMetrics>,
 }
 
 /// What all requests share.
@@ -59,6 +60,8 @@ pub(super) struct Server {
     /// One permit for each request under way.
     pub(super) slots: Arc<Semaphore>,
     pub(super) readiness: Readiness,
+    /// None: everybody may read and write.
+    pub(super) access: Option<Arc<Access>>,
     clock: fn() -> Timestamp,
     deprecated_uses: Uses,
     id_prefix: u64,
@@ -67,6 +70,10 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(state: ServerState) -> Self {
+        Server::behind(state, Front::default())
+    }
+
+    pub(super) fn behind(state: ServerState, front: Front) -> Self {
         let slots = state.settings.concurrent_requests_max.min(Semaphore::MAX_PERMITS);
         Server {
             live: state.live,
@@ -75,6 +82,7 @@ impl Server {
             pusher: state.pusher,
             slots: Arc::new(Semaphore::new(slots)),
             readiness: Readiness::new(),
+            access: front.access,
             settings: state.settings,
             workers: state.workers,
             clock: state.clock,
@@ -89,9 +97,10 @@ impl Server {
         format!("{:016x}-{:x}", self.id_prefix, self.ids.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The instant of this request, and whether the caller may set another.
-    pub(super) fn clock(&self) -> Clock {
-        Clock { now: (self.clock)(), allow_replay: self.settings.allow_replay }
+    /// The instant of the request with these extensions, and whether who asks may set another.
+    pub(super) fn clock(&self, request: &Extensions) -> Clock {
+        let is_admin = request.get::<Caller>().is_some_and(|caller| caller.is_admin);
+        Clock { now: (self.clock)(), allow_replay: self.settings.allow_replay || is_admin }
     }
 
     /// The view of `name`, `name@version` or `name@alias`; the greatest version where none is asked for. Asked once for a request: what is

@@ -324,7 +324,7 @@ async fn a_panic_is_one_requests_alone_and_stays_inside() {
     let (shutdown, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
         let limits = connections::Limits::of(&quick());
-        connections::serve(listener, router, limits, async { stopped.await.unwrap() }).await;
+        connections::serve(listener, router, limits, None, async { stopped.await.unwrap() }).await;
         Ok(())
     });
     let running = Running { address, shutdown, task };

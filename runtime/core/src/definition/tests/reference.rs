@@ -122,9 +122,10 @@ fn a_stated_default_written_out_changes_nothing() {
         ("feature_view", 14),
         ("feature_view.limits", 9),
         ("project", 2),
-        ("server", 15),
+        ("push", 3),
+        ("server", 16),
         ("source", 2),
-        ("storage", 4),
+        ("storage", 5),
     ];
     assert_eq!(tables, expected, "tables of the page, and how many of their keys have a default that can be written");
 }

@@ -184,7 +184,12 @@ fn rows_of(plan: &PushPlan, asked: &Asked, bounds: Bounds) -> Result<Given, Prob
             columns[place] = column(name);
         }
     }
-    given(plan, &Cells { columns, rows: asked.rows, form: Form::Columns }, &value)
+    let cells = Cells { columns, rows: asked.rows, form: Form::Columns };
+    // For Feast what is missing of request data is not found; a column of a data frame is no request data.
+    given(plan, &cells, &value).map_err(|problem| match problem.kind {
+        Kind::MissingInput => Problem::new(Kind::InvalidRequest, problem.detail),
+        _ => problem,
+    })
 }
 
 /// A value as this server writes it.

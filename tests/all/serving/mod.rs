@@ -132,6 +132,22 @@ created_time = "known_at"
 timezone = "UTC"
 partition = "date"
 
+# What clients of Feast write.
+[[source]]
+name = "ceilings"
+path = "data/ceilings"
+kind = "state"
+event_time = "event_timestamp"
+created_time = "created"
+timezone = "UTC"
+
+[[feature_view]]
+name = "ceiling"
+version = 1
+source = "ceilings"
+entities = ["user"]
+features = [{{ name = "ceiling", type = "float64" }}]
+
 [[feature_view]]
 name = "usual"
 version = 1

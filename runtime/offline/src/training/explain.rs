@@ -53,7 +53,7 @@ pub struct Candidate {
 }
 
 /// Where a row is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// A file of published rows, or of the source of a view of columns.
     File(PathBuf),

@@ -167,7 +167,7 @@ impl History {
         &self.files[unit.file].entry.path
     }
 
-    /// Where the rows of a unit come from.
+    /// Where a unit's rows are from.
     pub(super) fn origin_of(&self, unit: &Unit) -> Origin {
         self.origin(unit.file)
     }

@@ -128,7 +128,7 @@ pub(in super::super) fn explain(
         }
     }
     rows.sort_by(|a, b| {
-        let key = |row: &Candidate| (row.event_time, row.created_time, row.sequence, row.row);
+        let key = |row: &Candidate| (row.event_time, row.created_time, row.sequence, row.origin.clone(), row.row);
         key(b).cmp(&key(a))
     });
     Ok(ViewExplanation {

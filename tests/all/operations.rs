@@ -173,6 +173,9 @@ fn a_client_needs_a_token_of_the_right_role() {
     assert!(status.success(), "{log}");
     assert!(log.contains("token=\"checkout\"") || log.contains("token=checkout"), "{log}");
     assert!(log.contains("the tokens cannot be read again") && log.contains("line 1: "), "{log}");
+    let refused = "route=\"/metrics\" status=403";
+    let refused = log.lines().find(|line| line.contains(refused)).unwrap_or_else(|| panic!("{log}"));
+    assert!(refused.contains("token=\"checkout\"") && refused.contains("request_id="), "{refused}");
     for secret in [&reader, &scraper, &admin, &another] {
         assert!(!log.contains(secret.as_str()), "a token is in the log");
     }

@@ -279,6 +279,9 @@ fn edit(path: &Path, change: impl FnOnce(&str) -> Result<String, Error>) -> Resu
         path.with_file_name(name)
     };
     let (lock, staged): (PathBuf, PathBuf) = (beside(".lock"), beside(".new"));
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(io("make the folder", folder))?;
+    }
     let mut private = File::options();
     private.write(true).create(true).truncate(true).mode(0o600);
     let locked = private.open(&lock).map_err(io("make", &lock))?;
@@ -311,7 +314,7 @@ mod tests {
 
     fn place() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokens");
+        let path = folder.path().join("secrets/tokens");
         (folder, path)
     }
 

@@ -66,7 +66,7 @@ impl Server {
         let parsed: ureq::http::Uri =
             url.parse().map_err(|error| refuse(format!("{error}; write it as http://127.0.0.1:8080")))?;
         if parsed.scheme_str() != Some("http") {
-            return Err(refuse("write it as http://127.0.0.1:8080; Tandem itself speaks no TLS".to_owned()));
+            return Err(refuse("write it as http://127.0.0.1:8080; parity speaks no TLS: ask a server without `[server.tls]`, on this machine".to_owned()));
         }
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)

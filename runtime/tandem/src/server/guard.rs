@@ -13,7 +13,7 @@ use futures::FutureExt;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::access::Caller;
+use super::access::{self, Caller};
 use super::feast;
 use super::problem::{Kind, Problem};
 use super::state::Server;
@@ -56,7 +56,10 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
         Some(access) => access.check(&method, &route, request.headers()),
         None => Ok(Caller::default()),
     };
-    let name = caller.as_ref().ok().and_then(|caller| caller.name.clone());
+    let name = match &caller {
+        Ok(caller) => caller.name.clone(),
+        Err(problem) => problem.text(access::TOKEN).map(str::to_owned),
+    };
     let answered = async {
         match caller {
             Ok(caller) => answer(&server, &route, started, caller, request, next).await,

@@ -147,6 +147,11 @@ impl Problem {
         self
     }
 
+    /// The text of a member.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.members.get(name).and_then(Value::as_str)
+    }
+
     /// Adds what to do.
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         self.with("hint", hint.into())
@@ -181,7 +186,7 @@ impl Problem {
             Kind::Unauthenticated => "Bearer realm=\"tandem\"".to_owned(),
             Kind::InvalidToken => "Bearer realm=\"tandem\", error=\"invalid_token\"".to_owned(),
             Kind::Forbidden => {
-                let role = self.members.get(access::ROLE).and_then(Value::as_str).unwrap_or_default();
+                let role = self.text(access::ROLE).unwrap_or_default();
                 format!("Bearer realm=\"tandem\", error=\"insufficient_scope\", scope=\"{role}\"")
             }
             _ => return None,

@@ -122,11 +122,7 @@ fn measure(case: &Case, rounds: usize, python: &Path, table: &mut Table) -> Resu
         let cost = told(command.arg(&label_file).arg(out.join("feast.parquet")).args(&sources), "Feast")?;
         names.push("Feast, get_historical_features");
         medians.push(cost.wall.as_secs_f64());
-        runs.push(Runs {
-            wall: vec![cost.wall.as_secs_f64()],
-            cpu: vec![cost.cpu_seconds],
-            peak: cost.peak_bytes,
-        });
+        runs.push(Runs { wall: vec![cost.wall.as_secs_f64()], cpu: vec![cost.cpu_seconds], peak: cost.peak_bytes });
     }
     for ((name, runs), median) in names.iter().zip(&runs).zip(&medians) {
         let wall = Times::new(runs.wall.clone());
@@ -150,7 +146,8 @@ fn told(command: &mut Command, tool: &str) -> Result<Cost, Failure> {
     let start = Instant::now();
     let said = String::from_utf8(tools::output(command)?)?;
     let wall = start.elapsed();
-    let (cpu, peak) = said.lines().last().unwrap_or_default().trim().split_once(' ').ok_or_else(|| format!("{tool} said {said}"))?;
+    let (cpu, peak) =
+        said.lines().last().unwrap_or_default().trim().split_once(' ').ok_or_else(|| format!("{tool} said {said}"))?;
     Ok(Cost { wall, cpu_seconds: cpu.parse()?, peak_bytes: peak.parse()? })
 }
 

@@ -171,6 +171,7 @@ fn every_flight_gets_the_delays_of_the_hours_before_it() {
 }
 
 /// The real flights into a project, or generated ones.
+#[allow(clippy::explicit_write, reason = "eprintln is captured by the test harness")]
 fn flights_into(root: &Path, real: Option<&Path>, airports: &BTreeMap<String, (f64, f64)>) {
     match real {
         Some(data) => std::os::unix::fs::symlink(data.join("flights"), root.join("data/flights")).unwrap(),

@@ -1,5 +1,7 @@
 //! Published feature rows into the online store: the newest of each entity, never back in time.
 
+mod windows;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -21,9 +23,7 @@ use tandem_core::status::{is_never_valid, too_far_in_future};
 use tandem_core::time::{DayRange, Duration, Timestamp};
 use tandem_engine::Workers;
 use tandem_offline::{FileEntry, Only, PartitionId, PublishedRows, RowColumns};
-use tandem_online::{
-    Equals, Lookup, PutRow, Record, RecordRef, Store, TakenBack, TakenFile, ViewId, ViewIdentity, WindowView,
-};
+use tandem_online::{Lookup, PutRow, Record, RecordRef, Store, TakenBack, TakenFile, ViewId, ViewIdentity};
 
 use crate::error::Error;
 
@@ -122,7 +122,7 @@ pub async fn run(
         workers.run(move || store_view(&store, &view)).await.map_err(worker_error)??
     };
     if let Some(windows) = store.window_view(&view) {
-        return bootstrap(request, store, id, &windows, workers, progress).await;
+        return windows::run(request, store, id, &windows, workers, progress).await;
     }
     let checked = check(&request, workers).await?;
     let rejected: HashSet<PartitionId> = checked
@@ -238,55 +238,6 @@ async fn take_files(
     let files: Vec<_> = files.iter().filter(|file| !not_taken.contains(&file.path)).map(named).collect();
     let store = store.clone();
     Ok(workers.run(move || store.take_files(id, &files)).await.map_err(worker_error)??)
-}
-
-/// Writes the events of a view of aggregates that the store does not have yet, from its source's files and from what was pushed.
-async fn bootstrap(
-    request: Request,
-    store: &Store,
-    id: ViewId,
-    windows: &Arc<WindowView>,
-    workers: &Workers,
-    mut progress: impl FnMut(&Report),
-) -> Result<Report, Error> {
-    let Some(events) = request.view.events().map(Arc::new) else {
-        return Err(Error::Data("a view of aggregates has no events".to_owned()));
-    };
-    if events.view.source.has_event_ids() {
-        return Err(Error::EventIds { view: request.view.view.id() });
-    }
-    let mut rows = PublishedRows::open(Arc::clone(&events), &request.offline_root, request.range, BATCH_ROWS).await?;
-    let mut report = Report { partitions: rows.partitions().len() as u64, ..Report::default() };
-    let mut equals = Equals::default();
-    while let Some(batch) = rows.try_next().await? {
-        let (store, events, windows) = (store.clone(), Arc::clone(&events), Arc::clone(windows));
-        let (now, max_future) = (request.now, request.max_future);
-        let part = workers.run(move || {
-            let encoded = Rows::encode(&events, &batch.rows, batch.partition.is_pushed(), now, max_future)?;
-            let (rows, null_keys, future, _) = encoded.counts;
-            let puts: Vec<PutRow<'_>> = encoded.iter().collect();
-            let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
-            let (mut written, mut done) = (0, 0);
-            while done < puts.len() {
-                let fits = transaction(&store, &puts[done..], |row| row.key.len() + row.record.row.len());
-                let now_rows = done..done + fits;
-                written += store.put_events(id, &windows, &puts[now_rows.clone()], &places[now_rows])? as u64;
-                done += fits;
-            }
-            let kept = puts.len() as u64 - written;
-            Ok::<_, Error>((Report { rows, written, kept, null_keys, future, ..Report::default() }, equals))
-        });
-        let (part, after) = part.await.map_err(worker_error)??;
-        equals = after;
-        report.rows += part.rows;
-        report.written += part.written;
-        report.kept += part.kept;
-        report.null_keys += part.null_keys;
-        report.future += part.future;
-        progress(&report);
-    }
-    (report.set_aside, report.set_aside_contract) = rows.passed_over();
-    Ok(report)
 }
 
 /// Looks at all rows of the range that count, if the view has checks: what is published may be older than they are.

@@ -29,6 +29,7 @@ mod guard;
 mod json;
 mod limits;
 mod live;
+mod materialize;
 mod metrics;
 mod names;
 mod openapi;
@@ -46,6 +47,7 @@ mod transforms;
 mod views;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +93,8 @@ pub struct ServerState {
     pub store: Option<Arc<Store>>,
     /// What takes pushes; None where nothing may be written.
     pub pusher: Option<Pusher>,
+    /// Where views' rows are published, for materialization on request; None where there is none.
+    pub offline_root: Option<PathBuf>,
     /// Limits and rights.
     pub settings: ServerSettings,
     /// The clock that `as_of` is read from.
@@ -122,6 +126,8 @@ fn routes(server: Arc<Server>) -> Router {
         .route("/v1/push/{name}", post(push::push))
         .route(feast::PUSH, post(push::feast_push))
         .route(feast::WRITE_TO_ONLINE_STORE, post(push::feast_write))
+        .route(feast::MATERIALIZE, post(materialize::materialize))
+        .route(feast::MATERIALIZE_INCREMENTAL, post(materialize::materialize))
         .route(openapi::OPENAPI, get(openapi::openapi))
         .route("/v1/views", get(views::list))
         .route("/v1/views/{name}", get(views::one))
@@ -174,7 +180,7 @@ pub async fn serve_behind(
 
 async fn no_route(method: axum::http::Method) -> Problem {
     Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
-        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /v1/push/{name}, POST /get-online-features, POST /push, POST /write-to-online-store, GET /v1/views, GET /v1/views/{name}, GET /openapi.json, GET /health, GET /ready and GET /metrics")
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /v1/push/{name}, POST /get-online-features, POST /push, POST /write-to-online-store, POST /materialize, POST /materialize-incremental, GET /v1/views, GET /v1/views/{name}, GET /openapi.json, GET /health, GET /ready and GET /metrics")
 }
 
 async fn no_method(method: axum::http::Method) -> Problem {

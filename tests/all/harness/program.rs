@@ -101,6 +101,11 @@ impl Serving {
         signal(self.child.id(), name);
     }
 
+    /// Kills it, with SIGKILL.
+    pub(crate) fn kill(&self) {
+        signal(self.child.id(), "KILL");
+    }
+
     /// Asks it to end; gives how it did and all that it logged.
     pub(crate) fn terminate(mut self) -> (ExitStatus, String) {
         signal(self.child.id(), "TERM");

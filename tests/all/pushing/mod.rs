@@ -2,10 +2,12 @@
 //!
 //! - `rows`: what is taken and what is refused, in JSON and Arrow
 //! - `history`: from the log into files, and what reads them
+//! - `killed`: everything that writes, killed at any moment
 //! - `feast`: the same under the names of Feast's server
 
 mod feast;
 mod history;
+mod killed;
 mod rows;
 
 use std::fs;

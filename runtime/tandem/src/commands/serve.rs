@@ -127,7 +127,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let rolled = live.clone();
     let roll = Roll {
         store: store.clone(),
-        offline_root: storage.offline,
+        offline_root: storage.offline.clone(),
         views: Box::new(move || rolled.bound()),
         provenance,
         options: roll_options,
@@ -138,6 +138,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         live,
         store: Some(Arc::new(store)),
         pusher: Some(pusher),
+        offline_root: Some(storage.offline),
         settings,
         clock: now,
         workers: lookups,

@@ -32,10 +32,12 @@ use super::services::vectors::gather;
 use super::state::Server;
 use request::{Asked, Named};
 
-/// The routes of Feast's clients; those that write are in `push`.
+/// The routes of Feast's clients; those that write are in `push` and `materialize`.
 pub(super) const GET_ONLINE_FEATURES: &str = "/get-online-features";
 pub(super) const PUSH: &str = "/push";
 pub(super) const WRITE_TO_ONLINE_STORE: &str = "/write-to-online-store";
+pub(super) const MATERIALIZE: &str = "/materialize";
+pub(super) const MATERIALIZE_INCREMENTAL: &str = "/materialize-incremental";
 
 pub(super) async fn get_online_features(
     State(server): State<Arc<Server>>,

@@ -55,6 +55,7 @@ pub(super) struct Server {
     pub(super) store: Option<Arc<Store>>,
     /// What takes pushes.
     pub(super) pusher: Option<Pusher>,
+    pub(super) offline_root: Option<std::path::PathBuf>,
     pub(super) settings: ServerSettings,
     pub(super) workers: Workers,
     /// One permit for each request under way.
@@ -80,6 +81,7 @@ impl Server {
             deprecated_uses: Uses::default(),
             store: state.store,
             pusher: state.pusher,
+            offline_root: state.offline_root,
             slots: Arc::new(Semaphore::new(slots)),
             readiness: Readiness::new(),
             access: front.access,

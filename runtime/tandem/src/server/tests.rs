@@ -54,7 +54,15 @@ async fn start(settings: ServerSettings) -> Running {
 }
 
 fn state(settings: ServerSettings, workers: Workers) -> ServerState {
-    ServerState { live: Live::new(None, vec![], &[], &[]), store: None, pusher: None, settings, clock: || NOW, workers }
+    ServerState {
+        live: Live::new(None, vec![], &[], &[]),
+        store: None,
+        pusher: None,
+        offline_root: None,
+        settings,
+        clock: || NOW,
+        workers,
+    }
 }
 
 async fn start_on(settings: ServerSettings, workers: Workers) -> Running {

@@ -5,13 +5,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::{GET_ONLINE_FEATURES, PUSH, WRITE_TO_ONLINE_STORE};
+use super::{GET_ONLINE_FEATURES, MATERIALIZE, MATERIALIZE_INCREMENTAL, PUSH, WRITE_TO_ONLINE_STORE};
 use crate::server::body::JSON;
 use crate::server::problem::{Kind, Problem};
 
 /// Whether who asks this route speaks Feast.
 pub(in crate::server) fn is_feast(route: &str) -> bool {
-    [GET_ONLINE_FEATURES, PUSH, WRITE_TO_ONLINE_STORE].contains(&route)
+    [GET_ONLINE_FEATURES, PUSH, WRITE_TO_ONLINE_STORE, MATERIALIZE, MATERIALIZE_INCREMENTAL].contains(&route)
 }
 
 /// The answer: 404 for what is not there, where features are asked for also request data; 422 for what is malformed; other statuses as they are. Clients try again at

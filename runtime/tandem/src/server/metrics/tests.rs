@@ -198,6 +198,7 @@ fn every_metric_is_in_the_reference() {
         live,
         store: Some(Arc::new(Store::open(folder.path(), StoreOptions::default()).unwrap())),
         pusher: None,
+        offline_root: None,
         settings: ServerSettings::default(),
         clock: || NOW,
         workers: Workers::start(1),

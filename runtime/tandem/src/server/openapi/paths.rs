@@ -224,8 +224,7 @@ pub(super) fn fixed() -> Vec<(String, Value)> {
     all.push((HEALTH.to_owned(), got("health", "The server is up", any.clone())));
     all.push((READY.to_owned(), got("ready", "The server can do its work", any.clone())));
     let mut metrics = got("metrics", "Metrics for Prometheus", any.clone());
-    metrics["get"]["responses"]["200"]["content"] =
-        json!({ "application/openmetrics-text": { "schema": { "type": "string" } } });
+    metrics["get"]["responses"]["200"]["content"] = json!({ "text/plain": { "schema": { "type": "string" } } });
     all.push((METRICS.to_owned(), metrics));
     let feast = [
         (

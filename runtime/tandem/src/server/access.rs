@@ -96,7 +96,11 @@ pub(super) fn needed(method: &Method, route: &str) -> Option<Role> {
         guard::METRICS => Role::Metrics,
         "/v1/transforms/{name}" | "/v1/features" | "/v1/services/{name}" | feast::GET_ONLINE_FEATURES => Role::Read,
         "/openapi.json" => Role::Read,
-        "/v1/push/{name}" | feast::PUSH | feast::WRITE_TO_ONLINE_STORE => Role::Write,
+        "/v1/push/{name}"
+        | feast::PUSH
+        | feast::WRITE_TO_ONLINE_STORE
+        | feast::MATERIALIZE
+        | feast::MATERIALIZE_INCREMENTAL => Role::Write,
         // What there is not is told to whoever may ask at all.
         guard::UNMATCHED => Role::Read,
         _ if matches!(*method, Method::GET | Method::HEAD) => Role::Read,

@@ -145,6 +145,7 @@ fn serve_views(runtime: &Runtime, project: &Path, threads: usize, views: &[&str]
         live: Live::new(None, views.iter().map(served).collect::<Result<_, _>>()?, &[], &[]),
         store: None,
         pusher: None,
+        offline_root: None,
         settings: opened.project.settings.server.clone(),
         clock: now,
         workers: opened.workers.clone(),

@@ -245,6 +245,7 @@ pub(crate) fn serve_registered(runtime: &Runtime, root: &Path, threads: usize) -
         live: live.clone(),
         store: None,
         pusher: None,
+        offline_root: None,
         settings: settings.server.clone(),
         clock: now,
         workers: opened.workers.clone(),

@@ -37,6 +37,9 @@ const SPAN: u64 = 90 * 86_400 * 1_000_000;
 
 const TOOLS: [&str; 3] = ["duckdb", "polars", "pandas"];
 
+/// With more labels Feast's historical retrieval takes minutes, and is not asked.
+const FEAST_LABELS_MAX: usize = 50_000;
+
 /// What is joined.
 struct Case {
     labels: usize,
@@ -109,7 +112,18 @@ fn measure(case: &Case, rounds: usize, python: &Path, table: &mut Table) -> Resu
     let fastest = medians[1..].iter().copied().fold(f64::INFINITY, f64::min);
     let order = if sorted { "by time" } else { "in no order" };
     let what = format!("{} × {}, {views}, {order}", grouped(labels as u64), grouped(rows as u64));
-    let names = ["Tandem", "DuckDB, asof join", "Polars, join_asof", "pandas, merge_asof"];
+    let mut names = vec!["Tandem", "DuckDB, asof join", "Polars, join_asof", "pandas, merge_asof"];
+    let mut medians = medians;
+    if labels <= FEAST_LABELS_MAX {
+        // Once, and beside the others: it takes longer than all of them, and does not give what was asked.
+        let feast = tools::environment("feast", "tests/tools/requirements-feast.txt")?.join("bin/python");
+        let mut command = Command::new(feast);
+        command.arg("-W").arg("ignore").arg(workspace().join("benches/baselines/feast_training.py"));
+        let cost = told(command.arg(&label_file).arg(out.join("feast.parquet")).args(&sources), "Feast")?;
+        names.push("Feast, get_historical_features");
+        medians.push(cost.wall.as_secs_f64());
+        runs.push(Runs { wall: vec![cost.wall.as_secs_f64()], cpu: vec![cost.cpu_seconds], peak: cost.peak_bytes });
+    }
     for ((name, runs), median) in names.iter().zip(&runs).zip(&medians) {
         let wall = Times::new(runs.wall.clone());
         let ratio = if *name == names[0] { number(median / fastest) } else { String::new() };
@@ -124,11 +138,16 @@ fn measure(case: &Case, rounds: usize, python: &Path, table: &mut Table) -> Resu
 fn baseline(python: &Path, tool: &str, labels: &Path, out: &Path, features: &[PathBuf]) -> Result<Cost, Failure> {
     let mut command = Command::new(python);
     command.arg("-W").arg("ignore").arg(workspace().join("benches/baselines/training.py")).arg(tool);
-    command.arg(labels).arg(out.join(format!("{tool}.parquet"))).args(features);
+    told(command.arg(labels).arg(out.join(format!("{tool}.parquet"))).args(features), tool)
+}
+
+/// What a process took, by the clock and by its own words.
+fn told(command: &mut Command, tool: &str) -> Result<Cost, Failure> {
     let start = Instant::now();
-    let said = String::from_utf8(tools::output(&mut command)?)?;
+    let said = String::from_utf8(tools::output(command)?)?;
     let wall = start.elapsed();
-    let (cpu, peak) = said.trim().split_once(' ').ok_or_else(|| format!("{tool} said {said}"))?;
+    let (cpu, peak) =
+        said.lines().last().unwrap_or_default().trim().split_once(' ').ok_or_else(|| format!("{tool} said {said}"))?;
     Ok(Cost { wall, cpu_seconds: cpu.parse()?, peak_bytes: peak.parse()? })
 }
 

@@ -38,7 +38,10 @@ type field struct {
 var names = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
 
 // Columns of the runtime beside the features.
-var reserved = map[string]bool{"as_of": true, "event_time": true, "created_time": true, "published_time": true, "sequence": true}
+var reserved = map[string]bool{
+	"as_of": true, "event_time": true, "created_time": true, "published_time": true, "sequence": true,
+	"corrected_time": true, "retracted_time": true, "superseded_time": true, "superseded_published_time": true,
+}
 
 var lineEnds = regexp.MustCompile(`[ \t]*\n[ \t]*`)
 

@@ -73,7 +73,7 @@ fn rows(root: &Path, name: &str) -> Vec<Value> {
 }
 
 /// These columns of a training set, a list for each row.
-fn read(root: &Path, name: &str, columns: &[&str]) -> Vec<Value> {
+pub(crate) fn read(root: &Path, name: &str, columns: &[&str]) -> Vec<Value> {
     let file = fs::File::open(root.join(name)).expect("the set");
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet");
     let mut rows = Vec::new();
@@ -151,7 +151,7 @@ fn a_table_that_is_there_is_a_feature_view() {
     ] {
         let (_, notes) = run(arguments, 2);
         let message = format!(
-            "feature view `account@1` has no component: its features are columns of its source, and there is nothing to be {what}"
+            "feature view `account@1` has no component: its features are columns or aggregates of its source's rows, and there is nothing to be {what}"
         );
         assert!(notes.contains(&message) && notes.contains("tandem materialize account@1"), "{notes}");
     }

@@ -6,6 +6,7 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
 use serde_json::Value;
 
 use crate::bad_input::project::{DAYS, Project, rows};
+use crate::harness::program::Serving;
 
 /// What `tandem get` says of a user: status and value.
 fn got(project: &Project, user: u32) -> (String, Value) {
@@ -86,6 +87,13 @@ fn events_are_corrected_and_retracted_by_later_days() {
     assert_eq!((&report["written"], &report["taken_back"]), (&Value::from(1), &Value::from(2)));
     assert_eq!([1, 2].map(|user| got(&project, user).0), ["NOT_FOUND", "NOT_FOUND"]);
     assert_eq!(got(&project, 3), ("PRESENT".to_owned(), Value::from(300)));
+
+    // What no longer stands is compared with nothing: of four rows of the source there is one that a server would be asked.
+    let serving = Serving::start(project.root(), &["--allow-replay"]);
+    for format in ["json", "arrow"] {
+        let (data, notes) = project.told(&["parity", "doubles", "--url", serving.url(), "--format", format], 0);
+        assert!(data.ends_with("\n1 rows, 6 values compared, 0 different\n") && notes.is_empty(), "{data}{notes}");
+    }
 }
 
 #[test]

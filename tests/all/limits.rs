@@ -8,6 +8,8 @@ use tandem::commands::describe::COMPILED_BYTES_MAX;
 use tandem::following::{REGISTRY_POLL_MILLIS, REGISTRY_RETRY_SECONDS};
 use tandem::registry::LOCK_SECONDS_MAX;
 use tandem::server::{DEPRECATED_LOG_SECONDS, READY_SECONDS_MAX, SERVICES_MAX, VIEWS_MAX};
+use tandem::tokens::TOKENS_MAX;
+use tandem::watched::FILES_POLL_SECONDS;
 use tandem_core::definition::{
     BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, PushSettings, ServerSettings, Settings,
     parse_settings,
@@ -126,6 +128,9 @@ fn in_code() -> BTreeMap<&'static str, u64> {
     let ServerSettings {
         listen: _,
         allow_replay: _,
+        tokens: None,
+        allow_unauthenticated: false,
+        tls: None,
         body_bytes_max,
         rows_max,
         request_seconds_max,
@@ -139,7 +144,10 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         queue_requests_max,
         breaker_failures,
         breaker_seconds,
-    } = settings.server;
+    } = settings.server
+    else {
+        panic!("no tokens and no TLS by default")
+    };
     let EngineSettings {
         workers,
         component_bytes_max: of_settings,
@@ -217,6 +225,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("features_max", features_max as u64),
         ("values_max", values_max as u64),
         ("queue_requests_max", queue_requests_max as u64),
+        ("tokens_max", TOKENS_MAX as u64),
+        ("files_poll_seconds", FILES_POLL_SECONDS),
         ("ready_seconds_max", READY_SECONDS_MAX),
         ("rows_per_call", rows_per_call as u64),
         ("row_group_rows", row_group_rows as u64),

@@ -8,12 +8,14 @@
 //! - `crash`: batches that are killed
 //! - `cli`: what the program says
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
+//! - `aggregates`: events over windows of time, in training sets
 //! - `authors`: `tandem new`, `tandem test`
 //! - `operations`: what whoever runs a server relies on: readiness, signals, the service manager
 //! - `other_languages`: transforms in JavaScript, TypeScript and C
 //! - `registry`: versions, plan and apply, and what a killed apply leaves
 //! - `serving`: features asked for over HTTP, in time and too late
 //! - `training_sets`: labels and what was known at their times, against the server and against what was made before
+//! - `tls`: encrypted connections, with OpenSSL as the client
 //! - `verify`: proof before going live, against guests that cheat
 //! - `pushing`: rows that are pushed into a running server, and the history that they become
 //! - `python`: transforms in Python
@@ -25,6 +27,7 @@
 //! - `materialize`: incremental runs, killed runs and a limit of rows
 //! - `metrics`: Prometheus, Debian's, scrapes a server and is asked what the reference asks
 
+mod aggregates;
 mod authors;
 mod bad_input;
 mod cli;
@@ -51,5 +54,6 @@ mod python;
 mod queries;
 mod registry;
 mod serving;
+mod tls;
 mod training_sets;
 mod verify;

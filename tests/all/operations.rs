@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::program::{Serving, tandem};
+use crate::harness::program::{Serving, tandem, told};
 use crate::training_sets::Checkouts;
 
 /// A project without views, with these lines under `[server]`.
@@ -82,6 +82,118 @@ fn a_request_may_ask_for_so_much() {
     assert_eq!(list(&[1], &["usual:risk", "usual:country_seen", "guess:risk"]), too_much("features_max"));
     let rows = json!({"rows": [{"user_id": 1, "amount": 1}]});
     assert_eq!(ask("/v1/services/checkout", rows), too_much("features_max"), "the service has three");
+}
+
+/// Makes a token by the command; gives its text.
+fn token(root: &Path, name: &str, roles: &str) -> String {
+    let (token, notes) = told(tandem(root, &["token", "new", "--name", name, "--role", roles]), 0);
+    assert!(notes.starts_with("note: it is shown this once"), "{notes}");
+    token.trim_end().to_owned()
+}
+
+#[test]
+fn a_client_needs_a_token_of_the_right_role() {
+    let project = Checkouts::new();
+    let root = project.root();
+    project.run(&["materialize", "usual"], 0);
+    let (_, notes) = told(tandem(root, &["token", "new", "--name", "x", "--role", "read"]), 2);
+    assert!(notes.starts_with("error: tandem.toml names no file of tokens\nhint: add `tokens = "), "{notes}");
+    fs::write(root.join("tandem.toml"), "[project]\nname = \"checkouts\"\n[server]\ntokens = \"tokens\"\n")
+        .expect("a file");
+    let (_, notes) = told(tandem(root, &["serve", "--log", "error"]), 1);
+    assert!(notes.starts_with("error: cannot read the tokens ./tokens: No such file"), "{notes}");
+    assert!(notes.contains("hint: make the first token: tandem token new"), "{notes}");
+
+    let (reader, scraper, admin) =
+        (token(root, "checkout", "read"), token(root, "prometheus", "metrics"), token(root, "ops", "admin"));
+    let serving = Serving::run(tandem(root, &["serve", "--listen", "127.0.0.1:0", "--log", "warn,tandem=info"]));
+    let ask = |method: &str, route: &str, token: Option<&str>, body: &Value| {
+        let url = format!("{}{route}", serving.url());
+        let authorization = token.map(|token| format!("Bearer {token}"));
+        let mut response = if method == "GET" {
+            let request = agent().get(url);
+            authorization.iter().fold(request, |request, value| request.header("authorization", value)).call()
+        } else {
+            let request = agent().post(url).header("content-type", "application/json");
+            let request = authorization.iter().fold(request, |request, value| request.header("authorization", value));
+            request.send(body.to_string())
+        }
+        .expect("an answer");
+        let challenge =
+            response.headers().get("www-authenticate").map(|value| value.to_str().expect("text").to_owned());
+        let text = response.body_mut().read_to_string().expect("text");
+        let problem =
+            serde_json::from_str::<Value>(&text).ok().and_then(|answer| answer["type"].as_str().map(str::to_owned));
+        let slug = problem.map(|kind| kind.trim_start_matches("urn:tandem:problem:").to_owned());
+        (response.status().as_u16(), slug, challenge)
+    };
+    let fine = (200, None, None);
+    let get = |route: &str, token: Option<&str>| ask("GET", route, token, &Value::Null);
+    for route in ["/health", "/ready"] {
+        assert_eq!(get(route, None), fine, "{route}");
+    }
+    let plain = Some("Bearer realm=\"tandem\"".to_owned());
+    let needed = (401, Some("unauthenticated".to_owned()), plain.clone());
+    for route in ["/v1/views", "/metrics", "/nowhere", "/v1/views/usual"] {
+        assert_eq!(get(route, None), needed, "{route}");
+    }
+    let invalid = Some("Bearer realm=\"tandem\", error=\"invalid_token\"".to_owned());
+    assert_eq!(get("/v1/views", Some(&reader[..reader.len() - 1])), (401, Some("invalid-token".to_owned()), invalid));
+    let scope = |role: &str| Some(format!("Bearer realm=\"tandem\", error=\"insufficient_scope\", scope=\"{role}\""));
+    assert_eq!(get("/v1/views", Some(&scraper)), (403, Some("forbidden".to_owned()), scope("read")));
+    assert_eq!(get("/metrics", Some(&reader)), (403, Some("forbidden".to_owned()), scope("metrics")));
+    assert_eq!(get("/v1/views", Some(&reader)), fine);
+    assert_eq!(get("/metrics", Some(&scraper)), fine);
+    assert_eq!((get("/v1/views", Some(&admin)), get("/metrics", Some(&admin))), (fine.clone(), fine.clone()));
+    assert_eq!(get("/nowhere", Some(&reader)), (404, Some("route-not-found".to_owned()), None));
+
+    // Replay is for admins.
+    let past = json!({"view": "usual", "entities": {"user_id": [1]}, "as_of": "2026-01-20T00:00:00Z"});
+    let replay = |token: &str| ask("POST", "/v1/features", Some(token), &past);
+    assert_eq!(replay(&reader), (403, Some("replay-not-allowed".to_owned()), None));
+    assert_eq!(replay(&admin), fine);
+
+    // What is revoked is refused, and what is made is let in, without a restart.
+    let (list, _) = told(tandem(root, &["token", "list"]), 0);
+    assert!(list.contains("checkout ") && list.contains("  metrics\n") && !list.contains("sha256"), "{list}");
+    told(tandem(root, &["token", "revoke", "checkout"]), 0);
+    let another = token(root, "another", "read,write");
+    let begin = Instant::now();
+    while get("/v1/views", Some(&reader)).0 == 200 || get("/v1/views", Some(&another)).0 != 200 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "the tokens are not read again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // A file that cannot be read changes nothing.
+    fs::write(root.join("tokens"), "damaged").expect("a file");
+    serving.signal("HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(get("/v1/views", Some(&another)), fine);
+
+    let (status, log) = serving.terminate();
+    assert!(status.success(), "{log}");
+    assert!(log.contains("token=\"checkout\"") || log.contains("token=checkout"), "{log}");
+    assert!(log.contains("the tokens cannot be read again") && log.contains("line 1: "), "{log}");
+    let refused = "route=\"/metrics\" status=403";
+    let refused = log.lines().find(|line| line.contains(refused)).unwrap_or_else(|| panic!("{log}"));
+    assert!(refused.contains("token=\"checkout\"") && refused.contains("request_id="), "{refused}");
+    for secret in [&reader, &scraper, &admin, &another] {
+        assert!(!log.contains(secret.as_str()), "a token is in the log");
+    }
+}
+
+#[test]
+fn without_tokens_this_machine_alone_may_connect() {
+    let project = project("tokens = \"tokens\"");
+    token(project.path(), "a", "read");
+    drop(Serving::run(tandem(project.path(), &["serve", "--listen", "0.0.0.0:0"])));
+    let open = self::project("");
+    let (_, notes) = told(tandem(open.path(), &["serve", "--listen", "0.0.0.0:0", "--log", "error"]), 2);
+    assert!(notes.starts_with("error: 0.0.0.0:0 can be reached from other machines"), "{notes}");
+    let serving = Serving::run(tandem(open.path(), &["serve", "--listen", "0.0.0.0:0", "--allow-unauthenticated"]));
+    let (_, log) = serving.terminate();
+    assert!(log.contains("clients need no token"), "{log}");
+    let allowed = self::project("allow_unauthenticated = true");
+    drop(Serving::run(tandem(allowed.path(), &["serve", "--listen", "[::]:0"])));
 }
 
 #[test]

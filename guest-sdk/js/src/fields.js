@@ -68,7 +68,10 @@ export function sequence(of, doc = "") {
 }
 
 /** Columns of the runtime that stand beside the features. */
-const RESERVED_OUTPUTS = ["as_of", "event_time", "created_time", "published_time", "sequence"];
+const RESERVED_OUTPUTS = [
+  "as_of", "event_time", "created_time", "published_time", "sequence",
+  "corrected_time", "retracted_time", "superseded_time", "superseded_published_time",
+];
 
 /** Refuses what no signature can have; `role` is "inputs", "outputs" or "parameters". */
 export function checkFields(role, fields) {

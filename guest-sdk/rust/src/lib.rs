@@ -82,8 +82,8 @@
 //! function the doc of the transform; lines of a paragraph are joined.
 //!
 //! An input named `as_of` is bound by the runtime to the instant for which a value is asked. It is a [`Timestamp`], never null.
-//! There is no other clock. An output may not be called `as_of`, `event_time`, `created_time`, `published_time` or `sequence`: the
-//! runtime has columns of these names beside the features.
+//! There is no other clock. An output may not be called `as_of`, `event_time`, `created_time`, `published_time`, `sequence`, `corrected_time`,
+//! `retracted_time`, `superseded_time` or `superseded_published_time`: the runtime has columns of these names beside the features.
 //!
 //! A wrong type, a missing derive or a reserved name is a compile error at the field, with what to write instead. A field may also
 //! have a type of your own that implements [`InputType`](input::InputType) or [`OutputType`](output::OutputType).

@@ -30,7 +30,7 @@ mod encode;
 pub(crate) mod generate;
 
 pub(crate) use build::{ColumnBuilder, OffsetOverflow};
-pub(crate) use column::{Column, Items, item_range, vector_items};
+pub(crate) use column::{Column, Items, NotCanonical, item_range, vector_items};
 pub use decode::decode_rows;
 pub use encode::{RowEncoder, encode_row};
 

@@ -11,6 +11,7 @@
 //!
 //! [`render_view`] writes a checked view as text that [`parse_registered`] reads back, alone of its project's files.
 
+mod aggregates;
 mod bind;
 mod bind_service;
 mod checks;
@@ -45,4 +46,6 @@ pub use project::{File, Sources, features_folder, parse_parameters, parse_projec
 pub use reader::DURATION_DAYS_MAX;
 pub use registered::{Registered, parse_registered};
 pub use render::{render_alias, render_service, render_view};
-pub use settings::{BatchSettings, EngineSettings, Fsync, PushSettings, ServerSettings, Settings, StorageSettings};
+pub use settings::{
+    BatchSettings, EngineSettings, Fsync, PushSettings, ServerSettings, Settings, StorageSettings, TlsSettings,
+};

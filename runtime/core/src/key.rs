@@ -139,6 +139,23 @@ impl KeyEncoder {
         self.encode_into(row, &mut bytes).then_some(EntityKey(bytes))
     }
 
+    /// The eight bytes of a key of one value of eight bytes, as a number; None where it is null or NaN.
+    ///
+    /// # Panics
+    /// If there is no such row, or keys have more or fewer bytes.
+    pub fn eight(&self, row: usize) -> Option<u64> {
+        let [column] = &self.columns[..] else { panic!("such a key has one value") };
+        if column.is_null(row) {
+            return None;
+        }
+        match column {
+            Column::Int64(array) => Some(array.value(row) as u64 ^ SIGN),
+            Column::Timestamp(array) => Some(array.value(row) as u64 ^ SIGN),
+            Column::Float64(array) => Some(array.value(row)).filter(|value| !value.is_nan()).map(ordered_bits),
+            _ => panic!("such a key has eight bytes"),
+        }
+    }
+
     /// Appends the key of a row to `out`; false where a value is null or NaN, and then `out` is as it was.
     ///
     /// # Panics

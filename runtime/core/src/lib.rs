@@ -15,6 +15,7 @@
 //! - [`checks`]: rows against what is expected of them
 //! - [`point_in_time`]: which row of a view a label gets
 //! - [`feature_plan`]: what features take: columns of the request, stored rows, on-demand views in their order
+//! - [`window`]: aggregates of events over windows of time
 //! - [`hash`]: digests of components and definition hashes
 //! - [`suggest`]: near names for hints, everywhere the same
 //! - [`json`]: the exact encoding of values in JSON
@@ -41,3 +42,4 @@ pub mod suggest;
 pub mod time;
 pub mod types;
 pub mod versions;
+pub mod window;

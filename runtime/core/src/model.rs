@@ -18,11 +18,12 @@ pub use service::{Alias, FeatureService, Required, ServiceFeatures};
 
 use crate::defaults::Defaults;
 use crate::definition::Settings;
-use crate::hash::{Digest, columns_digest};
+use crate::hash::{Digest, aggregates_digest, columns_digest};
 use crate::limits::TransformLimits;
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration};
 use crate::types::{DataType, Field, Signature, VALID_TO};
+use crate::window::{Aggregates, EventColumn};
 
 /// A thing that features describe: a user, an airport, an order.
 #[derive(Debug, Clone, PartialEq)]
@@ -453,6 +454,9 @@ pub struct FeatureView {
     /// Its features, where they are columns of its source as they are; empty for a view with a component. A view of columns has a source of files, no
     /// parameters, the limits' defaults, and an input for each feature.
     pub columns: Vec<ColumnFeature>,
+    /// Its features, where they are aggregates of the events of its source; None for every other view. An aggregate view has a source of events in files, no
+    /// component, no ttl, an input for each column of the events, and an `as_of` that follows from the bounds.
+    pub aggregates: Option<Arc<Aggregates>>,
     /// Parameters of the transform.
     pub parameters: Parameters,
     /// Inputs that do not come from the column of their own name. An input `as_of` is always [`InputSource::AsOf`].
@@ -505,9 +509,48 @@ impl FeatureView {
         !self.columns.is_empty()
     }
 
-    /// What stands for the declaration of a component, and for its digest, in a view of columns: their digest. None for a view with a component.
+    /// Whether its features are aggregates of events over windows.
+    pub fn is_aggregates(&self) -> bool {
+        self.aggregates.is_some()
+    }
+
+    /// Whether a component computes its features.
+    pub fn has_component(&self) -> bool {
+        !self.is_columns() && !self.is_aggregates()
+    }
+
+    /// What stands for the declaration of a component, and for its digest, in a view of columns or of aggregates: the digest of what the view says of them.
+    /// None for a view with a component.
     pub fn declared(&self) -> Option<(Signature, Digest)> {
+        if let Some(aggregates) = &self.aggregates {
+            return Some((aggregates.signature(), aggregates_digest(aggregates)));
+        }
         self.is_columns().then(|| (ColumnFeature::signature(&self.columns), columns_digest(&self.columns)))
+    }
+
+    /// The events of an aggregate view as the rows of a view of columns, with a feature for each column, or, where there is none, one with the event time.
+    /// None for every other view.
+    pub fn events(&self) -> Option<FeatureView> {
+        let aggregates = self.aggregates.as_ref()?;
+        let source = self.source.files()?;
+        let feature = |column: &EventColumn| ColumnFeature {
+            name: column.name.clone(),
+            column: column.column.clone(),
+            data_type: column.data_type,
+            description: String::new(),
+        };
+        let mut columns: Vec<ColumnFeature> = aggregates.columns.iter().map(feature).collect();
+        if columns.is_empty() {
+            columns.push(ColumnFeature {
+                name: crate::types::EVENT_TIME.to_owned(),
+                column: source.event_time.clone(),
+                data_type: DataType::Timestamp,
+                description: String::new(),
+            });
+        }
+        let inputs = columns.iter().map(|feature| (feature.name.clone(), InputSource::Column(feature.column.clone())));
+        let inputs = inputs.collect();
+        Some(FeatureView { columns, inputs, aggregates: None, defaults: BTreeMap::new(), ..self.clone() })
     }
 
     /// The views that it reads, each once: the one whose rows are its source, then those of its inputs in the order of the inputs' names.
@@ -562,6 +605,22 @@ pub struct BoundView {
 }
 
 impl BoundView {
+    /// The events of an aggregate view, bound as the view of columns that [`FeatureView::events`] makes of them.
+    pub fn events(&self) -> Option<BoundView> {
+        let view = self.view.events()?;
+        let (signature, _) = view.declared()?;
+        // What is read for a view is named as the view is.
+        let BoundView { digest, definition_hash, .. } = *self;
+        Some(BoundView {
+            view,
+            signature,
+            digest,
+            definition_hash,
+            defaults: Defaults::default(),
+            upstream: Vec::new(),
+        })
+    }
+
     /// The values of a stored row: its features, and behind them the end of its validity where its source tells one.
     pub fn stored_fields(&self) -> Vec<Field> {
         let mut fields = self.signature.outputs.clone();

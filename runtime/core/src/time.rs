@@ -10,7 +10,7 @@ mod zone;
 
 pub use day::{Day, DayRange};
 pub use duration::Duration;
-pub use zone::{LocalTime, Zone, local_to_utc};
+pub use zone::{CalendarUnit, LocalTime, Zone, local_to_utc};
 
 use std::fmt;
 use std::str::FromStr;

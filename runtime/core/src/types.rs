@@ -242,7 +242,7 @@ pub enum SignatureError {
     AsOf(String),
     /// An output with a reserved name.
     #[error(
-        "output `{0}` has a name that is reserved for the time columns of a feature row (event_time, created_time, published_time, sequence, as_of)"
+        "output `{0}` has a name that is reserved for the time columns of a feature row (event_time, created_time, published_time, sequence, corrected_time, retracted_time, superseded_time, superseded_published_time, as_of)"
     )]
     ReservedOutput(String),
     /// A vector that is empty or too wide.

@@ -99,7 +99,7 @@ pub(crate) fn version_columns(source: &Source) -> Option<Vec<NeededColumn>> {
 
 /// What a column is that is neither key nor time: an input of the transform, or the feature itself.
 pub(crate) fn input_noun(view: &BoundView) -> &'static str {
-    if view.view.is_columns() { "feature" } else { "input" }
+    if view.view.has_component() { "input" } else { "feature" }
 }
 
 /// A column that a source's files must have.

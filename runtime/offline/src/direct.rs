@@ -177,6 +177,17 @@ impl DirectFile {
         Ok(start.transpose()?.map(|(start, _)| Timestamp(start)))
     }
 
+    /// The first instants of the file's day and of the next, where the source has partitions.
+    pub(crate) fn day(&self) -> Result<Option<(Timestamp, Timestamp)>, OfflineError> {
+        let day = self.place.day.map(|day| local_day(day, self.source.timezone.as_deref()));
+        Ok(day.transpose()?.map(|(start, end)| (Timestamp(start), Timestamp(end))))
+    }
+
+    /// The source's folder.
+    pub(crate) fn source_path(&self) -> &Path {
+        &self.source.path
+    }
+
     /// Which columns of the feature rows are to be read to know which rows count: where a row is set aside for any value of it, all. Those of the source's
     /// contract are read beside them.
     pub(crate) fn deciding_columns(&self) -> Vec<usize> {

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::future::Future;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -79,11 +80,11 @@ pub(crate) fn run(
     let written = block_on(async {
         let context = context(&folder, tables)?;
         let planned = planned(&context, source, query).await?;
-        let fail = |error: DataFusionError| failed(source, &error);
+        let fail = |error: DataFusionError| no_room(&folder, &error).unwrap_or_else(|| failed(source, &error));
         let mut batches = planned.execute_stream().await.map_err(fail)?;
         let schema = batches.schema();
         let created = File::create(&file).map_err(OfflineError::io("create", &file))?;
-        let parquet = |error: parquet::errors::ParquetError| failed(source, &error.into());
+        let parquet = |source| OfflineError::Write { path: file.clone(), source };
         let mut writer = ArrowWriter::try_new(created, schema, None).map_err(parquet)?;
         while let Some(batch) = batches.next().await {
             writer.write(&batch.map_err(fail)?).map_err(parquet)?;
@@ -157,6 +158,14 @@ async fn planned(context: &SessionContext, source: &Source, query: &SourceQuery)
         return Err(OfflineError::ImpureQuery { source_name: source.name.clone(), function });
     }
     Ok(planned)
+}
+
+/// What a query says that spills where there is no room: of the disk, and not of the query.
+fn no_room(folder: &Path, error: &DataFusionError) -> Option<OfflineError> {
+    let first: &(dyn std::error::Error + 'static) = error;
+    let mut causes = std::iter::successors(Some(first), |cause| cause.source());
+    let code = causes.find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error())?;
+    Some(OfflineError::io("write", folder)(io::Error::from_raw_os_error(code)))
 }
 
 fn failed(source: &Source, error: &DataFusionError) -> OfflineError {

@@ -22,7 +22,7 @@ use crate::publish::OutputLock;
 const WRITE_ROWS: usize = 8_192;
 
 /// What all files say of their writer; changes only with the bytes that the same rows give.
-const CREATED_BY: &str = "tandem version 1";
+pub(crate) const CREATED_BY: &str = "tandem version 1";
 
 const ZSTD_LEVEL: i32 = 3;
 
@@ -84,17 +84,7 @@ impl StagedWriter {
         metadata: Vec<KeyValue>,
         row_group_rows: usize,
     ) -> Result<Self, OfflineError> {
-        let folder = &target.folder;
-        fs::create_dir_all(folder).map_err(OfflineError::io("create", folder))?;
-        let path = folder.join(staged_name(target.file, target.run_id));
-        let file = File::create(&path).map_err(OfflineError::io("create", &path))?;
-        let staged = Staged {
-            path,
-            target: folder.join(target.file),
-            root: target.root.to_owned(),
-            published: false,
-            _lock: target.lock,
-        };
+        let (staged, file) = Staged::begin(target)?;
         let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|source| staged.error(source))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
@@ -111,11 +101,6 @@ impl StagedWriter {
     pub(crate) fn write(&mut self, batch: RecordBatch) -> Result<(), OfflineError> {
         self.chunks.push_batch(batch).map_err(|error| self.staged.error(error.into()))?;
         self.write_chunks()
-    }
-
-    /// Adds to the file's metadata, which is written at its end.
-    pub(crate) fn append_metadata(&mut self, key: &str, value: &str) {
-        self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value.to_owned()));
     }
 
     fn write_chunks(&mut self) -> Result<(), OfflineError> {
@@ -141,6 +126,16 @@ impl StagedWriter {
 }
 
 impl Staged {
+    /// The empty file beside its target. Blocking.
+    pub(crate) fn begin(target: Target<'_>) -> Result<(Self, File), OfflineError> {
+        let folder = &target.folder;
+        fs::create_dir_all(folder).map_err(OfflineError::io("create", folder))?;
+        let path = folder.join(staged_name(target.file, target.run_id));
+        let file = File::create(&path).map_err(OfflineError::io("create", &path))?;
+        let (target, root, lock) = (folder.join(target.file), target.root.to_owned(), target.lock);
+        Ok((Staged { path, target, root, published: false, _lock: lock }, file))
+    }
+
     /// Where it is until it is published.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -168,7 +163,7 @@ impl Staged {
         fs::metadata(&self.target).map(|found| found.len()).map_err(OfflineError::io("read", &self.target))
     }
 
-    fn error(&self, source: ParquetError) -> OfflineError {
+    pub(crate) fn error(&self, source: ParquetError) -> OfflineError {
         OfflineError::Write { path: self.path.clone(), source }
     }
 }

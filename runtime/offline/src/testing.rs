@@ -66,6 +66,7 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
             entities: vec![Arc::new(entity)],
             component: PathBuf::from("spend.wasm"),
             columns: Vec::new(),
+            aggregates: None,
             parameters: BTreeMap::new(),
             inputs: BTreeMap::new(),
             key_columns: BTreeMap::from([("user_id".to_owned(), "user".to_owned())]),

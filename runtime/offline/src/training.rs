@@ -9,13 +9,15 @@
 //! - `labels`: the labels' file, and their instants; `groups`: their distinct keys, numbered
 //! - `history`: the published files of a view as one sequence of numbered rows
 //! - `joined`: one view's answers for the labels of a part; `part`: those of all views
+//! - `windows`: the same for views of aggregates, whose events are swept
 //! - `computed`: on-demand views over them
-//! - `output`: the columns of the training set; `write`: them into a file
+//! - `output`: the columns of the training set; `write`: them into a file; `encode`: the columns of a row group side by side
 //! - `explain`: why a label got what it got
 //! - `report`: what came of it; `leakage`: what in it is suspicious
 //! - `memory`: how many labels are joined at once
 
 mod computed;
+mod encode;
 mod error;
 pub mod explain;
 mod groups;
@@ -29,6 +31,7 @@ mod part;
 mod report;
 #[cfg(test)]
 pub(crate) mod tests;
+mod windows;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +61,7 @@ use computed::Computing;
 use history::History;
 use joined::JoinedView;
 use part::Part;
+use windows::Superseded;
 
 /// What a training set is made of.
 pub struct TrainingRequest {
@@ -117,6 +121,8 @@ struct Shared {
     schema: SchemaRef,
     times: Vec<Timestamp>,
     histories: Vec<History>,
+    /// For each history of an aggregate view: events that later versions supersede.
+    superseded: Vec<Superseded>,
     computing: Computing,
     parts: Vec<Range<usize>>,
     report: Mutex<TrainingReport>,
@@ -202,14 +208,20 @@ impl TrainingSet {
         let none = BTreeSet::new();
         let histories = prepared.plan.stored.iter().map(|step| {
             let only = request.only_files.as_ref().map(|files| files.get(&step.view.view.id()));
+            let events = windows::events_of(&step.view);
             History::open(
-                &step.view,
+                events.as_ref().unwrap_or(&step.view),
                 &request.offline_root,
                 only.map(|files| files.unwrap_or(&none)),
                 prepared.options.threads,
             )
         });
         let histories = histories.collect::<Result<Vec<_>, _>>()?;
+        let superseded = prepared.plan.stored.iter().zip(&histories).map(|(step, history)| {
+            let of_aggregates = step.view.view.is_aggregates();
+            if of_aggregates { Superseded::read(&step.view, history) } else { Ok(Superseded::default()) }
+        });
+        let superseded = superseded.collect::<Result<Vec<_>, _>>()?;
         let computing = Computing::new(&prepared.plan, functions)?;
         let parts = memory::parts(times.len(), &prepared);
         let names = output::names(&prepared.labels, &prepared.plan).features;
@@ -223,7 +235,8 @@ impl TrainingSet {
         };
         let checkers = Mutex::new(prepared.plan.stored.iter().map(checker).collect());
         let report = Mutex::new(report);
-        let shared = Shared { request: prepared, schema, times, histories, computing, parts, report, checkers };
+        let shared =
+            Shared { request: prepared, schema, times, histories, superseded, computing, parts, report, checkers };
         Ok(TrainingSet { shared: Arc::new(shared) })
     }
 

@@ -62,15 +62,18 @@ pub(crate) enum Table {
     Log,
     /// What is kept of views beside their rows. Not in stores of format 1.
     State,
+    /// Events of views of aggregates, and tiles over them. Not in stores of format 1.
+    Windows,
 }
 
 impl Table {
-    const ALL: [(Table, &'static str); 5] = [
+    const ALL: [(Table, &'static str); 6] = [
         (Table::Meta, "meta"),
         (Table::Views, "views"),
         (Table::Records, "records"),
         (Table::Log, "log"),
         (Table::State, "state"),
+        (Table::Windows, "windows"),
     ];
 
     /// Whether stores of every format have it.

@@ -9,6 +9,12 @@ use tandem_core::hash::Digest;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OnlineError {
+    /// Events or tiles of a view of aggregates that cannot be read.
+    #[error("the window state cannot be read: {reason}")]
+    Windows {
+        /// Why not.
+        reason: String,
+    },
     /// This process has the store open already.
     #[error("the online store {path} is already open in this process", path = .path.display())]
     AlreadyOpen {

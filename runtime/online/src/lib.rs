@@ -11,6 +11,7 @@
 //! - [`record`]: a stored value and its bytes
 //! - [`view`]: the views in a store and their numbers
 //! - [`store`]: open, `get_many`, `put_if_newer`
+//! - [`windows`]: events of views of aggregates, and tiles over them
 //! - [`log`](mod@log): rows that were pushed, on their way into the offline history
 //! - [`taken`]: which files of the offline history were materialized
 //! - [`writer`], [`ticket`]: one thread that commits many batches at once, and what its callers hold
@@ -26,6 +27,7 @@ pub mod store;
 pub mod taken;
 pub mod ticket;
 pub mod view;
+pub mod windows;
 pub mod writer;
 
 mod environment;
@@ -42,4 +44,5 @@ pub use store::{Lookup, PushReport, PushTo, PutReport, PutRow, RowOutcome, Stats
 pub use taken::{Taken, TakenFile};
 pub use ticket::Ticket;
 pub use view::{View, ViewId, ViewIdentity};
+pub use windows::{Equals, WindowView};
 pub use writer::{Row, Writer};

@@ -3,12 +3,14 @@
 mod copy;
 mod push;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tandem_core::hash::Digest;
+use tandem_core::model::BoundView;
 use tandem_core::time::Timestamp;
 use tandem_core::types::{FIELD_NAME_BYTES_MAX, is_name};
 
@@ -19,6 +21,7 @@ use crate::key::{KeyHash, RecordKey};
 use crate::options::StoreOptions;
 use crate::record::{Corruption, Record, RecordRef, Stored};
 use crate::view::{View, ViewId, ViewIdentity, entry_key};
+use crate::windows::WindowView;
 
 pub use copy::{AGE_BOUNDS_SECONDS, CopyReport, ViewStats};
 pub(crate) use push::{Batch, Kind};
@@ -35,6 +38,8 @@ struct Inner {
     environment: Environment,
     options: StoreOptions,
     hash: KeyHash,
+    /// How events of views of aggregates are kept, made once for each definition.
+    windows: Mutex<HashMap<Digest, Arc<WindowView>>>,
 }
 
 /// What a lookup of one entity found.
@@ -126,12 +131,16 @@ impl Store {
 
     fn open_as(path: &Path, access: Access, options: StoreOptions, hash: KeyHash) -> Result<Store, OnlineError> {
         let environment = Environment::open(path, access, &options)?;
-        Ok(Store { inner: Arc::new(Inner { environment, options, hash }) })
+        Ok(Store { inner: Arc::new(Inner { environment, options, hash, windows: Mutex::default() }) })
     }
 
     /// Its folder, canonical.
     pub fn path(&self) -> &Path {
         self.inner.environment.path()
+    }
+
+    pub(crate) fn hash(&self) -> KeyHash {
+        self.inner.hash
     }
 
     pub(crate) fn environment(&self) -> &Environment {
@@ -232,8 +241,40 @@ impl Store {
     /// Nothing of the batch is written.
     pub fn put_if_newer(&self, view: ViewId, rows: &[PutRow<'_>]) -> Result<PutReport, OnlineError> {
         self.check_batch(rows)?;
-        let batch = Batch { view, rows: rows.to_vec(), kind: Kind::Materialized };
+        let batch = Batch { view, rows: rows.to_vec(), kind: Kind::Materialized, windows: None };
         Ok(self.commit(&[batch], now)?.remove(0).put)
+    }
+
+    /// How the events of a view of aggregates are kept; None for every other view.
+    pub fn window_view(&self, view: &BoundView) -> Option<Arc<WindowView>> {
+        if !view.view.is_aggregates() {
+            return None;
+        }
+        let mut known = self.inner.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(windows) = known.get(&view.definition_hash) {
+            return Some(Arc::clone(windows));
+        }
+        let windows = WindowView::new(view)?;
+        known.insert(view.definition_hash, Arc::clone(&windows));
+        Some(windows)
+    }
+
+    /// Writes, in one transaction, the events of a view of aggregates that are not there yet, as they are in the offline history. `equals` is of each which of
+    /// the equal ones it is. When it returns, they are on disk. Gives how many were new.
+    ///
+    /// # Errors
+    /// Nothing of the batch is written.
+    pub fn put_events(
+        &self,
+        view: ViewId,
+        windows: &WindowView,
+        rows: &[PutRow<'_>],
+        equals: &[u16],
+    ) -> Result<usize, OnlineError> {
+        self.check_batch(rows)?;
+        let fates =
+            self.inner.environment.write(|txn| windows.put_in(txn, view, rows, equals, (self.hash(), true, now())))?;
+        Ok(fates.iter().filter(|fate| fate.is_new).count())
     }
 
     /// Puts, in one transaction, other rows in the place of stored ones, also smaller ones or none. An entity whose stored row is not the one that is

@@ -16,6 +16,7 @@ use crate::record::Record;
 use crate::store::{self, Kind, PushTo, PutReport, PutRow, Store, now};
 use crate::ticket::{Answer, Ticket, ticket};
 use crate::view::ViewId;
+use crate::windows::WindowView;
 
 /// Name of the writer's thread.
 pub const WRITER_THREAD: &str = "online-writer";
@@ -52,13 +53,15 @@ struct Batch {
     view: ViewId,
     rows: Vec<Row>,
     kind: Kind,
+    windows: Option<Arc<WindowView>>,
     bytes: usize,
     answer: Answer,
 }
 
 impl Batch {
     fn borrow(&self) -> store::Batch<'_> {
-        store::Batch { view: self.view, rows: self.rows.iter().map(Row::borrow).collect(), kind: self.kind }
+        let rows = self.rows.iter().map(Row::borrow).collect();
+        store::Batch { view: self.view, rows, kind: self.kind, windows: self.windows.clone() }
     }
 }
 
@@ -106,7 +109,7 @@ impl Writer {
     /// # Errors
     /// The batch is too large.
     pub fn submit(&self, view: ViewId, rows: Vec<Row>) -> Result<Ticket, OnlineError> {
-        let (batch, ticket) = self.batch(view, rows, Kind::Materialized)?;
+        let (batch, ticket) = self.batch(view, rows, Kind::Materialized, None)?;
         self.sender()?.send(batch).map_err(|_| OnlineError::WriterStopped)?;
         Ok(ticket)
     }
@@ -116,7 +119,7 @@ impl Writer {
     /// # Errors
     /// The batch is too large; [`OnlineError::QueueFull`].
     pub fn try_submit(&self, view: ViewId, rows: Vec<Row>) -> Result<Ticket, OnlineError> {
-        self.offer(self.batch(view, rows, Kind::Materialized)?)
+        self.offer(self.batch(view, rows, Kind::Materialized, None)?)
     }
 
     /// Hands pushed rows to the writer ([`Store::push`]), without ever blocking.
@@ -124,7 +127,21 @@ impl Writer {
     /// # Errors
     /// The batch is too large; [`OnlineError::QueueFull`].
     pub fn try_push(&self, view: ViewId, rows: Vec<Row>, to: PushTo) -> Result<Ticket, OnlineError> {
-        self.offer(self.batch(view, rows, Kind::Pushed(to))?)
+        self.offer(self.batch(view, rows, Kind::Pushed(to), None)?)
+    }
+
+    /// Hands pushed events of a view of aggregates to the writer, without ever blocking. An event that is there already changes nothing.
+    ///
+    /// # Errors
+    /// The batch is too large; [`OnlineError::QueueFull`].
+    pub fn try_push_events(
+        &self,
+        view: ViewId,
+        windows: &Arc<WindowView>,
+        rows: Vec<Row>,
+        to: PushTo,
+    ) -> Result<Ticket, OnlineError> {
+        self.offer(self.batch(view, rows, Kind::Pushed(to), Some(Arc::clone(windows)))?)
     }
 
     fn offer(&self, (batch, ticket): (Batch, Ticket)) -> Result<Ticket, OnlineError> {
@@ -141,10 +158,16 @@ impl Writer {
         self.inner.sender.as_ref().ok_or(OnlineError::WriterStopped)
     }
 
-    fn batch(&self, view: ViewId, rows: Vec<Row>, kind: Kind) -> Result<(Batch, Ticket), OnlineError> {
+    fn batch(
+        &self,
+        view: ViewId,
+        rows: Vec<Row>,
+        kind: Kind,
+        windows: Option<Arc<WindowView>>,
+    ) -> Result<(Batch, Ticket), OnlineError> {
         let bytes = self.inner.store.check_batch(&rows.iter().map(Row::borrow).collect::<Vec<_>>())?;
         let (ticket, answer) = ticket();
-        Ok((Batch { view, rows, kind, bytes, answer }, ticket))
+        Ok((Batch { view, rows, kind, windows, bytes, answer }, ticket))
     }
 }
 

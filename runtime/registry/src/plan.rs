@@ -405,10 +405,11 @@ fn next_version(name: &str, both: [&Definitions; 2], taken: &BTreeMap<ViewVersio
     known.filter(|id| id.name == name).map(|id| id.version).max().unwrap_or(0).saturating_add(1)
 }
 
-/// Stored views that were not registered before, after those that they read.
+/// Stored views that were not registered before, after those that they read; not those of columns, whose rows are there already.
 fn backfills(registered: &Definitions, desired: &Definitions) -> Vec<Backfill> {
     let views: Vec<FeatureView> = desired.views.values().map(|bound| bound.view.clone()).collect();
-    let missing = |view: &&FeatureView| view.is_stored() && !registered.views.contains_key(&view.id());
+    let is_computed = |view: &FeatureView| view.is_stored() && !view.is_columns();
+    let missing = |view: &&FeatureView| is_computed(view) && !registered.views.contains_key(&view.id());
     upstream_first(&views).into_iter().filter(missing).map(|view| Backfill { view: view.id(), ttl: view.ttl }).collect()
 }
 

@@ -88,6 +88,8 @@ enum Command {
     Get(commands::get::Arguments),
     /// Serve features over HTTP
     Serve(commands::serve::Arguments),
+    /// Make, list and revoke tokens for clients of the server
+    Token(commands::token::Arguments),
     /// Ask a server for rows of a batch and compare bits
     Parity(commands::parity::Arguments),
     /// Compile a component from stdin for the process that called this one
@@ -223,6 +225,7 @@ pub fn main() -> ExitCode {
         Command::Online(arguments) => commands::online::run(&context, &arguments),
         Command::Get(arguments) => commands::get::run(&context, &arguments),
         Command::Serve(arguments) => commands::serve::run(&context, &arguments),
+        Command::Token(arguments) => commands::token::run(&context, &arguments),
         Command::Parity(arguments) => commands::parity::run(&context, &arguments),
         Command::Compile { arguments } => context.output.compile(&arguments).map_err(Error::from),
     };

@@ -22,5 +22,6 @@ pub mod rollback;
 pub mod serve;
 pub mod show;
 pub mod test;
+pub mod token;
 pub mod training_set;
 pub mod verify;

@@ -193,6 +193,31 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// A file of tokens that is none.
+    #[error("{} is no file of tokens: {reason}", .path.display())]
+    Tokens {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// No file of tokens, where one is needed.
+    #[error("tandem.toml names no file of tokens")]
+    NoTokensFile,
+    /// A server that anybody could ask.
+    #[error("{address} can be reached from other machines, and clients need no token")]
+    Unauthenticated {
+        /// Where it should listen.
+        address: std::net::SocketAddr,
+    },
+    /// A certificate or key that cannot be used.
+    #[error("{}: {reason}", .path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The server's address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -213,13 +238,21 @@ pub enum Error {
     },
     /// A view of columns, where a transform is needed.
     #[error(
-        "feature view `{view}` has no component: its features are columns of its source, and there is nothing to be {what}"
+        "feature view `{view}` has no component: its features are columns or aggregates of its source's rows, and there is nothing to be {what}"
     )]
     NoTransform {
         /// The view.
         view: ViewVersion,
         /// What was to be done with the transform: "computed in batch".
         what: &'static str,
+    },
+    /// A view of aggregates whose events have ids, of which the online store keeps no versions yet.
+    #[error(
+        "feature view `{view}` cannot be materialized: its source has event ids, and the online store keeps no versions of events"
+    )]
+    EventIds {
+        /// The view.
+        view: ViewVersion,
     },
     /// A view that the online store does not have, as it is defined now.
     #[error("the online store in {} has nothing of `{view}` as it is defined now", .store.display())]
@@ -371,6 +404,20 @@ impl Error {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 Some(format!("build it: tandem build {}", folder.map_or(".".into(), |folder| folder.display().to_string())))
             }
+            Error::Tokens { .. } => {
+                Some("`tandem token new` and `tandem token revoke` write it; a removed line is a revoked token".to_owned())
+            }
+            Error::Tls { .. } => Some(
+                "`[server.tls]` of tandem.toml names PEM files: the certificate with those that lead to its authority, and its private key".to_owned(),
+            ),
+            Error::NoTokensFile => Some("add `tokens = \"tokens\"` under `[server]`".to_owned()),
+            Error::Unauthenticated { .. } => Some(
+                "name a file of tokens under `[server]` and make one with `tandem token new`, listen on 127.0.0.1, or allow it on purpose: --allow-unauthenticated"
+                    .to_owned(),
+            ),
+            Error::Io { action: "read the tokens", source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Some("make the first token: tandem token new --role read --name NAME".to_owned())
+            }
             Error::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another program has the port; choose one with --listen".to_owned())
             }
@@ -387,6 +434,7 @@ impl Error {
             Error::NoTransform { view, .. } => Some(format!(
                 "training sets and `tandem materialize {view}` read its source's files themselves"
             )),
+            Error::EventIds { .. } => Some("training sets count versions of events; for serving, take `event_id` out of the source, or read another one".to_owned()),
             Error::NotMaterialized { view, .. } => Some(format!("tandem materialize {view}")),
             Error::Parity { .. } => Some(
                 "has the definition, the component or the source changed since the batch? re-run `tandem batch`, and restart the server"
@@ -419,6 +467,7 @@ impl Error {
         match self {
             Error::NoProject { .. }
             | Error::NoTransform { .. }
+            | Error::EventIds { .. }
             | Error::Definitions(_)
             | Error::UnknownView { .. }
             | Error::UnknownSource { .. }
@@ -435,6 +484,8 @@ impl Error {
             | Error::SourceUnread { .. }
             | Error::TwoTypes { .. }
             | Error::Argument { .. }
+            | Error::NoTokensFile
+            | Error::Unauthenticated { .. }
             | Error::Compile(_)
             | Error::TransformName { .. }
             | Error::FolderTaken { .. }

@@ -72,7 +72,7 @@ impl Loader {
     fn load_components(&mut self, views: &[&Arc<BoundView>], threads: usize) -> Result<(), Error> {
         let mut missing: BTreeMap<(Digest, bool), &Arc<BoundView>> = BTreeMap::new();
         let mut used = HashMap::new();
-        for bound in views.iter().filter(|bound| !bound.view.is_columns()) {
+        for bound in views.iter().filter(|bound| bound.view.has_component()) {
             let key = (bound.digest, bound.view.nan);
             match self.components.get(&key) {
                 Some(component) => drop(used.insert(key, component.clone())),
@@ -99,7 +99,7 @@ impl Loader {
     }
 
     fn bind(&self, bound: &Arc<BoundView>) -> Result<(Arc<BoundView>, Option<OnDemand>), Error> {
-        if bound.view.is_columns() {
+        if !bound.view.has_component() {
             return Ok((Arc::clone(bound), None));
         }
         if let Some((hash, instance, on_demand)) = self.on_demand.get(&bound.view.id())

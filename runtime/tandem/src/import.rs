@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tandem_core::model::{Source, ViewSource};
+use tandem_core::types::DataType;
 use tandem_offline::{Imported, ImportedFile, SourceColumn, import_rows, source_columns};
 
 use crate::error::Error;
@@ -91,6 +92,11 @@ fn columns(opened: &Opened, source: &Source) -> Result<Vec<SourceColumn>, Error>
     for column in source.contract.columns.iter().filter(|column| Some(&column.name) != source.partition.as_ref()) {
         let (name, needed_by) = (column.name.clone(), format!("the contract of source `{}`", source.name));
         add(&mut columns, SourceColumn { name, data_type: column.data_type, needed_by })?;
+    }
+    // Ids are told apart by their text where nothing gives them a type.
+    if let Some(name) = source.event_id.as_ref().filter(|id| columns.iter().all(|column| column.name != **id)) {
+        let needed_by = "the event id".to_owned();
+        columns.push(SourceColumn { name: name.clone(), data_type: DataType::String, needed_by });
     }
     Ok(columns)
 }

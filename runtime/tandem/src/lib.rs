@@ -15,6 +15,7 @@
 //! - [`lookup`]: what the online store has for entities, as statuses and columns
 //! - [`server`]: the HTTP server
 //! - [`following`]: a server's views, replaced when another registration is there
+//! - [`tokens`]: the file of clients' tokens; [`watched`]: files that may be replaced meanwhile
 //! - [`notify`]: what the service manager is told
 //! - [`parity`]: asks a server for rows of a batch and compares bits
 //! - [`cli`], [`commands`], [`output`]: the command line; `output` alone prints
@@ -39,7 +40,9 @@ pub mod roll;
 pub mod rows;
 pub mod scaffold;
 pub mod server;
+pub mod tokens;
 pub mod training;
 pub mod verify;
+pub mod watched;
 
 pub use error::Error;

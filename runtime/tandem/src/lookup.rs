@@ -1,6 +1,7 @@
 //! What the online store has for entities, as statuses and columns: the same for the server and for `tandem get`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
@@ -12,7 +13,7 @@ use tandem_core::model::{BoundView, JoinKey};
 use tandem_core::status::{FeatureStatus, Qualification, Status, has_ended, is_known, qualifies};
 use tandem_core::time::Timestamp;
 use tandem_core::types::Field;
-use tandem_online::{Lookup, OnlineError, Record, Store, ViewId};
+use tandem_online::{Lookup, OnlineError, Record, Store, ViewId, WindowView};
 
 /// Why a lookup as a whole failed.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,14 @@ pub fn lookup_all(store: &Store, asks: &[Ask<'_>], as_of: Timestamp) -> Result<V
     let probes: Vec<(ViewId, &[u8])> = std::iter::zip(asks, &distinct)
         .flat_map(|(ask, distinct)| distinct.keys.iter().flatten().map(|key| (ask.id, key.0.as_slice())))
         .collect();
+    let of_aggregates: Vec<Option<Arc<WindowView>>> = asks.iter().map(|ask| store.window_view(ask.view)).collect();
+    if of_aggregates.iter().any(Option::is_some) {
+        let each = std::iter::zip(asks, distinct).map(|(ask, Distinct { keys, places })| {
+            let found = look_up(store, ask.id, ask.view, &keys, as_of)?;
+            Ok(LookedUp { found, places })
+        });
+        return each.collect();
+    }
     let mut lookups = store.get_many_of(&probes)?.into_iter();
     let found = std::iter::zip(asks, distinct).map(|(ask, Distinct { keys, places })| {
         let of = |key: &Option<EntityKey>| key.as_ref().and_then(|_| lookups.next()).unwrap_or(Lookup::NotFound);
@@ -134,11 +143,28 @@ pub fn lookup(
     let join_keys: Vec<JoinKey> = view.view.join_keys().cloned().collect();
     let encoder = KeyEncoder::new(&join_keys, keys)?;
     let encoded: Vec<_> = (0..encoder.rows()).map(|row| encoder.encode(row)).collect();
-    let asked: Vec<_> = encoded.iter().flatten().collect();
-    let mut lookups = store.get_many(id, &asked)?.into_iter();
-    let lookups =
-        encoded.iter().map(|key| key.as_ref().and_then(|_| lookups.next()).unwrap_or(Lookup::NotFound)).collect();
-    Ok(found(view, lookups, as_of))
+    look_up(store, id, view, &encoded, as_of)
+}
+
+/// The same of keys, of which None is what has a null or NaN.
+fn look_up(
+    store: &Store,
+    id: ViewId,
+    view: &BoundView,
+    keys: &[Option<EntityKey>],
+    as_of: Timestamp,
+) -> Result<Found, LookupError> {
+    let asked: Vec<&EntityKey> = keys.iter().flatten().collect();
+    let lookups = match store.window_view(view) {
+        Some(windows) => {
+            let features = (&view.signature.outputs[..], view.digest);
+            store.windows_of(id, &windows, features, &asked, as_of)?
+        }
+        None => store.get_many(id, &asked)?,
+    };
+    let mut lookups = lookups.into_iter();
+    let lookups = keys.iter().map(|key| key.as_ref().and_then(|_| lookups.next()).unwrap_or(Lookup::NotFound));
+    Ok(found(view, lookups.collect(), as_of))
 }
 
 /// What lookups mean for a view at an instant.

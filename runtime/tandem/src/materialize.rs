@@ -1,5 +1,7 @@
 //! Published feature rows into the online store: the newest of each entity, never back in time.
 
+mod windows;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -119,6 +121,9 @@ pub async fn run(
         let (store, view) = (store.clone(), Arc::clone(&view));
         workers.run(move || store_view(&store, &view)).await.map_err(worker_error)??
     };
+    if let Some(windows) = store.window_view(&view) {
+        return windows::run(request, store, id, &windows, workers, progress).await;
+    }
     let checked = check(&request, workers).await?;
     let rejected: HashSet<PartitionId> = checked
         .iter()

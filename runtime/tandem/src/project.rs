@@ -385,7 +385,7 @@ impl Opened {
 /// A component that is not the one that was registered, or that this engine cannot load.
 pub fn load_recorded(engine: &Engine, bound: &Arc<BoundView>) -> Result<ViewTransform, Error> {
     let BoundView { view, signature, .. } = &**bound;
-    if view.is_columns() {
+    if !view.has_component() {
         return Ok(ViewTransform { bound: Arc::clone(bound), transform: None });
     }
     let fail = |source| Error::Component { component: view.component.clone(), source };

@@ -218,7 +218,11 @@ impl Pusher {
         let (mut positions, mut rows): (Vec<usize>, Vec<Row>) = (Vec::new(), Vec::new());
         let mut send = |positions: Vec<usize>, rows: Vec<Row>| -> Result<(), OnlineError> {
             if !rows.is_empty() {
-                tickets.push((positions, self.writer.try_push(push.id, rows, push.to)?));
+                let ticket = match push.plan.windows() {
+                    Some(windows) => self.writer.try_push_events(push.id, windows, rows, push.to),
+                    None => self.writer.try_push(push.id, rows, push.to),
+                };
+                tickets.push((positions, ticket?));
             }
             Ok(())
         };

@@ -151,8 +151,8 @@ impl Opening {
         let mut proofs = BTreeMap::new();
         let mut prover = prove::Prover::new(opened, self);
         for (id, bound) in &wanted.definitions.views {
-            // Of columns there is nothing to prove.
-            if !self.state.content.views.contains_key(id) && !bound.view.is_columns() {
+            // Of columns and aggregates there is nothing to prove.
+            if !self.state.content.views.contains_key(id) && bound.view.has_component() {
                 tracing::debug!(view = %id, "verifying");
                 proofs.insert(id.clone(), prover.prove(bound, &wanted.component(self, bound.digest)?)?);
             }

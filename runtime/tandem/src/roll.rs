@@ -61,6 +61,9 @@ pub fn roll(
     provenance: &Provenance,
     options: PushSettings,
 ) -> Result<Rolled, Error> {
+    // Of a view of aggregates the events were pushed.
+    let events = view.events().map(Arc::new);
+    let view = events.as_ref().unwrap_or(view);
     let mut files = PushedFiles::open(Arc::clone(view), offline_root)?;
     let mut rolled = Rolled::default();
     let mut from = 0;

@@ -2,17 +2,20 @@
 //!
 //! The only module that names axum and HTTP. `docs/reference/http.md` describes every route. In the order in which a request travels:
 //!
-//! - `connections`: accepts, bounds and drains connections
+//! - `connections`: accepts, bounds and drains connections; `tls`: encrypts them
 //! - `guard`: what holds for every request: its id, its slot, its deadline, its line in the log, the body of its problem
+//! - `access`: who may ask for what
 //! - `body`: the body within its limits, media types
 //! - `limits`: how much may be asked for, and how much may wait
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
 //! - `deadline`, `coding`: until when a client waits, and how bodies are compressed
-//! - `transforms`, `features`, `services`, `push`, `views`: the routes; `feast`: those of Feast's clients
+//! - `transforms`, `features`, `services`, `views`, `push`: the routes; `feast`: those of Feast's clients
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
+//! - `openapi`: all of it as a document for programs
 //! - `metrics`: what is counted and measured on the way; `ready`: whether requests should be sent here
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
 
+mod access;
 mod arrow;
 mod as_of;
 mod body;
@@ -26,8 +29,10 @@ mod guard;
 mod json;
 mod limits;
 mod live;
+mod materialize;
 mod metrics;
 mod names;
+mod openapi;
 mod problem;
 mod push;
 mod ready;
@@ -37,10 +42,12 @@ mod state;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transforms;
 mod views;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,12 +61,14 @@ use tandem_online::{Store, ViewId};
 
 use crate::push::Pusher;
 
+pub use access::Access;
 pub use deprecated::DEPRECATED_LOG_SECONDS;
 pub use live::{Behind, Live};
 pub use metrics::{SERVICES_MAX, VIEWS_MAX};
 use problem::{Kind, Problem};
 pub use ready::READY_SECONDS_MAX;
 use state::Server;
+pub use tls::Tls;
 
 /// Work on bodies up to this size, in bytes, is done where the request is; larger ones go to a worker, so that parsing
 /// never holds up other requests.
@@ -84,12 +93,23 @@ pub struct ServerState {
     pub store: Option<Arc<Store>>,
     /// What takes pushes; None where nothing may be written.
     pub pusher: Option<Pusher>,
+    /// Where views' rows are published, for materialization on request; None where there is none.
+    pub offline_root: Option<PathBuf>,
     /// Limits and rights.
     pub settings: ServerSettings,
     /// The clock that `as_of` is read from.
     pub clock: fn() -> Timestamp,
     /// Threads for lookups and large bodies; calls of transforms have others ([`OnDemand`]).
     pub workers: Workers,
+}
+
+/// What stands before all routes.
+#[derive(Default)]
+pub struct Front {
+    /// The tokens that clients need; None: they need none.
+    pub access: Option<Arc<Access>>,
+    /// With what connections are encrypted; None: they are not.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// All routes.
@@ -102,10 +122,13 @@ fn routes(server: Arc<Server>) -> Router {
         .route("/v1/transforms/{name}", post(transforms::transform))
         .route("/v1/features", post(features::features))
         .route("/v1/services/{name}", post(services::service))
-        .route("/v1/push/{name}", post(push::push))
-        .route(push::PUSH, post(push::feast_push))
-        .route(push::WRITE_TO_ONLINE_STORE, post(push::feast_write))
         .route(feast::GET_ONLINE_FEATURES, post(feast::get_online_features))
+        .route("/v1/push/{name}", post(push::push))
+        .route(feast::PUSH, post(push::feast_push))
+        .route(feast::WRITE_TO_ONLINE_STORE, post(push::feast_write))
+        .route(feast::MATERIALIZE, post(materialize::materialize))
+        .route(feast::MATERIALIZE_INCREMENTAL, post(materialize::materialize))
+        .route(openapi::OPENAPI, get(openapi::openapi))
         .route("/v1/views", get(views::list))
         .route("/v1/views/{name}", get(views::one))
         .route(guard::HEALTH, get(views::health))
@@ -128,22 +151,36 @@ pub async fn serve(
     state: ServerState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
+    serve_behind(listener, state, Front::default(), shutdown).await
+}
+
+/// As [`serve`], behind this.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_behind(
+    listener: tokio::net::TcpListener,
+    state: ServerState,
+    front: Front,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
     let limits = connections::Limits::of(&state.settings);
     tracing::debug!(address = %listener.local_addr()?, "listening");
-    let server = Arc::new(Server::new(state));
+    let tls = front.tls.clone();
+    let server = Arc::new(Server::behind(state, front));
     let draining = Arc::clone(&server);
     let shutdown = async move {
         shutdown.await;
         draining.readiness.drain();
         tokio::time::sleep(Duration::from_secs(draining.settings.shutdown_notice_seconds)).await;
     };
-    connections::serve(listener, routes(server), limits, shutdown).await;
+    connections::serve(listener, routes(server), limits, tls, shutdown).await;
     Ok(())
 }
 
 async fn no_route(method: axum::http::Method) -> Problem {
     Problem::new(Kind::RouteNotFound, format!("no route takes {method} here"))
-        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /v1/push/{name}, POST /get-online-features, POST /push, POST /write-to-online-store, GET /v1/views, GET /v1/views/{name}, GET /health, GET /ready and GET /metrics")
+        .hint("the routes are POST /v1/transforms/{name}, POST /v1/features, POST /v1/services/{name}, POST /v1/push/{name}, POST /get-online-features, POST /push, POST /write-to-online-store, POST /materialize, POST /materialize-incremental, GET /v1/views, GET /v1/views/{name}, GET /openapi.json, GET /health, GET /ready and GET /metrics")
 }
 
 async fn no_method(method: axum::http::Method) -> Problem {

@@ -217,6 +217,65 @@ fn a_batch_without_any_room() {
     });
 }
 
+/// A view of columns over the rows of a query, which are written before they are read.
+const QUERY: &str = r#"[[source]]
+name = "amounts"
+query = "select user_id, at, max(amount) over (partition by user_id order by at) as most from events"
+tables = { events = "data/events" }
+kind = "state"
+event_time = "at"
+
+[[feature_view]]
+name = "most"
+version = 1
+source = "amounts"
+entities = ["user"]
+features = [{ name = "most", type = "int64" }]
+"#;
+
+#[test]
+fn a_training_set_without_room() {
+    Disk::each(128 << 10, |project, mut disk| {
+        let labels = |users: i64| {
+            let rows: Vec<String> = (0..users).map(|user| format!("{},2024-03-09T00:00:00Z\n", 10 + user)).collect();
+            let text = format!("user_id,event_time\n{}", rows.concat());
+            fs::write(project.root().join("labels.csv"), text).unwrap();
+        };
+        project.day(DAYS[1], &many_rows(DAYS[1]));
+        project.told(&["batch", "doubles"], 0);
+        let set = ["training-set", "--labels", "labels.csv", "--features", "doubles", "--out", "small/train.parquet"];
+        labels(10);
+        disk.told(project.root(), &set, 0);
+        let before = files(&disk.seen());
+        assert_eq!(before.len(), 2, "a set and its manifest");
+
+        labels(20_000);
+        let (_, notes) = disk.told(project.root(), &set, 1);
+        let end =
+            format!("{}\nhint: make room on the disk, and run it again; nothing half-written is left\n", disk.reason());
+        assert!(notes.contains("error: cannot write small/.train.parquet.") && notes.ends_with(&end), "{notes}");
+        assert!(files(&disk.seen()) == before, "the set is as it was, with its manifest, and nothing is staged");
+        disk.empty();
+        disk.told(project.root(), &set, 0);
+
+        // The rows of a query have no room either.
+        if let Room::Tmpfs(_) = disk.room {
+            return; // there is plenty by now
+        }
+        disk.room = Room::FileBytes(128 << 10);
+        fs::write(project.root().join("features/query.toml"), QUERY).unwrap();
+        let set = ["training-set", "--labels", "labels.csv", "--features", "most", "--out", "most.parquet"];
+        let (_, notes) = disk.told(project.root(), &set, 1);
+        assert!(notes.contains("error: cannot write ") && notes.ends_with(&end), "{notes}");
+        let left = |name: &String| name.contains("quer") || name.contains("most.parquet");
+        let names: Vec<String> = files(project.root()).into_iter().map(|(name, _)| name).filter(left).collect();
+        assert_eq!(names, ["features/query.toml"], "nothing is left of it");
+        disk.empty();
+        let (data, _) = disk.told(project.root(), &set, 0);
+        assert!(data.contains("20,000 rows"), "{data}");
+    });
+}
+
 #[test]
 fn an_online_store_without_room() {
     Disk::each(512 << 10, |project, mut disk| {

@@ -29,7 +29,8 @@ fn addresses_and_stores() {
     let quiet = ["--log", "error"];
 
     said.note("an address of another machine (192.0.2.0/24 is nobody's)");
-    said.run(&[&["serve", "--listen", "192.0.2.1:8080"][..], &quiet].concat(), 1);
+    said.run(&[&["serve", "--listen", "192.0.2.1:8080"][..], &quiet].concat(), 2);
+    said.run(&[&["serve", "--listen", "192.0.2.1:8080", "--allow-unauthenticated"][..], &quiet].concat(), 1);
     said.note("no address");
     said.run(&["serve", "--listen", "localhost"], 2);
 

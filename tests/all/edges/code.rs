@@ -18,7 +18,7 @@ fn is_test(path: &str) -> bool {
 }
 
 /// A crate's name, and the places that may say it.
-const CRATES: [(&str, &[&str]); 17] = [
+const CRATES: [(&str, &[&str]); 18] = [
     ("wasmtime", &["runtime/engine/"]),
     ("lmdb", &["runtime/online/src/environment.rs", "runtime/online/src/environment/"]),
     ("lmdb_sys", &["runtime/online/src/environment.rs", "runtime/online/src/environment/"]),
@@ -26,6 +26,7 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("axum", &["runtime/tandem/src/server.rs", "runtime/tandem/src/server/"]),
     ("hyper", &["runtime/tandem/src/server.rs", "runtime/tandem/src/server/"]),
     ("hyper_util", &["runtime/tandem/src/server.rs", "runtime/tandem/src/server/"]),
+    ("tokio_rustls", &["runtime/tandem/src/server/tls.rs"]),
     ("prometheus_client", &["runtime/tandem/src/server/metrics.rs", "runtime/tandem/src/server/metrics/"]),
     (
         "clap",

@@ -43,6 +43,7 @@ const RULES: [Rule; 9] = [
             "arrow-array",
             "arrow-buffer",
             "arrow-cast",
+            "arrow-ipc",
             "arrow-schema",
             "arrow-select",
             "datafusion",
@@ -52,7 +53,11 @@ const RULES: [Rule; 9] = [
             "tokio",
         ],
     },
-    Rule { path: "runtime/online/Cargo.toml", workspace: &["tandem-core"], guarded: &["lmdb-rkv", "lmdb-rkv-sys"] },
+    Rule {
+        path: "runtime/online/Cargo.toml",
+        workspace: &["tandem-core"],
+        guarded: &["arrow-array", "lmdb-rkv", "lmdb-rkv-sys"],
+    },
     Rule { path: "runtime/registry/Cargo.toml", workspace: &["tandem-core"], guarded: &[] },
     Rule {
         path: "runtime/tandem/Cargo.toml",
@@ -80,6 +85,7 @@ const RULES: [Rule; 9] = [
             "jiff",
             "prometheus-client",
             "tokio",
+            "tokio-rustls",
             "ureq",
         ],
     },
@@ -88,7 +94,7 @@ const RULES: [Rule; 9] = [
 ];
 
 /// Beginnings of the names of crates that a rule must name.
-const GUARDED: [&str; 21] = [
+const GUARDED: [&str; 22] = [
     "arrow",
     "axum",
     "clap",
@@ -104,6 +110,7 @@ const GUARDED: [&str; 21] = [
     "parquet",
     "prometheus",
     "reqwest",
+    "rustls",
     "tokio",
     "tower",
     "ureq",

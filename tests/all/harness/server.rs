@@ -39,6 +39,7 @@ impl Server {
             ),
             store: store.map(Arc::new),
             pusher: None,
+            offline_root: None,
             settings,
             clock: || NOW,
             workers: opened.workers.clone(),

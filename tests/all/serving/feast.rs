@@ -43,6 +43,16 @@ fn feasts_sdk_reads_values_statuses_and_errors() {
     assert_eq!(answers["expired"]["statuses"]["risk"], json!(["OUTSIDE_MAX_AGE"]));
     assert_eq!(answers["expired"]["values"]["risk"], json!([null]));
 
+    // What the SDK writes is served, the newest row of each user alone: with `write_to_online_store`, `push` and `materialize`.
+    for (step, ceilings) in [
+        ("write", json!([10.0, 20.5, null])),
+        ("late", json!([10.0, 20.5, null])),
+        ("push", json!([10.0, 21.0, 30.0])),
+        ("materialize", json!([11.0, 21.0, 30.0])),
+    ] {
+        assert_eq!(answers[step]["values"]["ceiling"], ceilings, "{step}: {}", answers[step]);
+    }
+
     for (question, class, words) in [
         ("no_request_data", "RequestDataNotFoundInEntityRowsException", "the input `amount` (float64) is missing"),
         ("no_entity", "RequestDataNotFoundInEntityRowsException", "the join key `user_id`"),
@@ -95,4 +105,46 @@ fn the_wire_is_feasts() {
     };
     assert_eq!(status, 405);
     assert!(serde_json::from_str::<Value>(&of_get).expect("JSON").is_string(), "{of_get}");
+}
+
+#[test]
+fn what_is_published_later_is_materialized_on_request() {
+    let shop = Shop::new();
+    let client = shop.serve();
+    let risk = || {
+        let body = json!({"features": ["usual:risk"], "entities": {"user_id": [500, 501]}});
+        client.post("/get-online-features", &body).ok()["results"][1]["statuses"].clone()
+    };
+    let later = |user: u32, day: u32| {
+        let text = format!(
+            "user_id,at,known_at,amount,country\n{user},2026-01-{day:02}T01:00:00Z,2026-01-{day:02}T02:00:00Z,5.0,DE\n"
+        );
+        std::fs::write(shop.root().join("later.csv"), text).expect("a file");
+        shop.run(&["import", "spendings", "later.csv"]);
+        shop.run(&["batch", "usual"]);
+    };
+    later(500, 3);
+    let body = json!({"start_ts": "2026-01-04T00:00:00", "end_ts": "2026-01-05T00:00:00", "feature_views": ["usual"]});
+    assert_eq!(client.post("/materialize", &body).ok(), json!(null));
+    assert_eq!(risk(), json!(["NOT_FOUND", "NOT_FOUND"]), "its day is not in the range");
+    let body = json!({"start_ts": "2026-01-03T00:00:00+00:00", "end_ts": "2026-01-03T12:00:00+00:00"});
+    assert_eq!(client.post("/materialize", &body).ok(), json!(null));
+    assert_eq!(risk(), json!(["PRESENT", "NOT_FOUND"]));
+    later(501, 5);
+    let body = json!({"end_ts": "2026-01-01T00:00:00", "feature_views": ["usual"]});
+    assert_eq!(client.post("/materialize-incremental", &body).ok(), json!(null));
+    assert_eq!(risk(), json!(["PRESENT", "PRESENT"]), "what is new is taken, whatever its event time");
+
+    for (body, status, class) in [
+        (json!({"feature_views": ["usul"]}), 404, "FeatureViewNotFoundException"),
+        (json!({"feature_views": ["ratio"]}), 422, "FeastError"),
+        (json!({"start_ts": "yesterday", "end_ts": "2026-01-01T00:00:00"}), 422, "FeastError"),
+        (json!({"start_ts": "2026-01-03T00:00:00", "end_ts": "2026-01-01T00:00:00"}), 422, "FeastError"),
+        (json!([]), 422, "FeastError"),
+    ] {
+        let answer = client.post("/materialize", &body);
+        let Value::String(detail) = answer.json() else { panic!("{body}: {}", answer.json()) };
+        let detail: Value = serde_json::from_str(&detail).expect("JSON");
+        assert_eq!((answer.status, detail["class"].as_str()), (status, Some(class)), "{body}: {detail}");
+    }
 }

@@ -9,10 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pandas
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, RequestSource, ValueType
+from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, PushSource, RequestSource, ValueType
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
-from feast.types import Bool, Float64
+from feast.types import Bool, Float64, Int64
 
 folder, url = Path(sys.argv[1]), sys.argv[2]
 folder.mkdir(parents=True, exist_ok=True)
@@ -41,6 +41,13 @@ usual = FeatureView(
 aged = FeatureView(
     name="aged", entities=[user], ttl=timedelta(days=3650), schema=[Field(name="risk", dtype=Float64)], source=source
 )
+ceilings = FileSource(
+    name="ceilings", path=str(folder / "ceilings.parquet"), timestamp_field="event_timestamp", created_timestamp_column="created"
+)
+pushed = PushSource(name="ceilings_push", batch_source=ceilings)
+ceiling = FeatureView(
+    name="ceiling", entities=[user], ttl=timedelta(days=3650), schema=[Field(name="user_id", dtype=Int64), Field(name="ceiling", dtype=Float64)], source=pushed
+)
 request = RequestSource(name="checkout_request", schema=[Field(name="amount", dtype=Float64)])
 
 
@@ -57,7 +64,8 @@ checkout = FeatureService(name="checkout", features=[usual, ratio])
 store = FeatureStore(repo_path=str(folder))
 # The source's file need not exist: nothing is read offline.
 store.registry.apply_entity(user, "shop")
-for view in (usual, aged, ratio):
+store.registry.apply_data_source(pushed, "shop")
+for view in (usual, aged, ceiling, ratio):
     store.registry.apply_feature_view(view, "shop")
 store.registry.apply_feature_service(checkout, "shop")
 
@@ -93,4 +101,26 @@ ask("unknown_feature", features=["usual:risky"], entity_rows=users)
 ask("unknown_view", features=["unusual:risk"], entity_rows=users)
 ask("unknown_service", features=FeatureService(name="checkin", features=[usual]), entity_rows=users)
 ask("malformed", features=["usual:risk"], entity_rows=[{"user_id": "four"}])
+
+
+def rows(users, values, at):
+    times = [pandas.Timestamp(at, tz="UTC")] * len(users)
+    return pandas.DataFrame({"user_id": users, "ceiling": values, "event_timestamp": times, "created": times})
+
+
+def do(name, action):
+    try:
+        action()
+        ask(name, features=["ceiling:ceiling"], entity_rows=[{"user_id": user} for user in (1, 2, 3)])
+    except Exception as error:
+        answers[name] = {"error": type(error).__name__, "message": str(error)}
+
+
+do("write", lambda: store.write_to_online_store("ceiling", rows([1, 2], [10.0, 20.5], "2026-01-02T10:00:00")))
+# An older row never takes the place of a newer one.
+do("late", lambda: store.write_to_online_store("ceiling", rows([1], [1.0], "2026-01-01T10:00:00")))
+do("push", lambda: store.push("ceilings_push", rows([2, 3], [21.0, 30.0], "2026-01-03T10:00:00")))
+rows([1, 3], [11.0, 29.0], "2026-01-02T12:00:00").to_parquet(folder / "ceilings.parquet")
+period = [pandas.Timestamp(day, tz="UTC").to_pydatetime() for day in ("2026-01-01", "2026-01-05")]
+do("materialize", lambda: store.materialize(*period, feature_views=["ceiling"]))
 print(json.dumps(answers, default=str))

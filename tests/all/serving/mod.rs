@@ -2,11 +2,13 @@
 //!
 //! - `feast`: Feast's SDK as a client
 //! - `forms`: the same values, however they are asked for
+//! - `openapi`: requests that are generated of the document
 //! - `late`: deadlines, required features, views that are slow or keep failing
 
 mod feast;
 mod forms;
 mod late;
+mod openapi;
 
 use std::fmt::Write;
 use std::fs;
@@ -129,6 +131,22 @@ event_time = "at"
 created_time = "known_at"
 timezone = "UTC"
 partition = "date"
+
+# What clients of Feast write.
+[[source]]
+name = "ceilings"
+path = "data/ceilings"
+kind = "state"
+event_time = "event_timestamp"
+created_time = "created"
+timezone = "UTC"
+
+[[feature_view]]
+name = "ceiling"
+version = 1
+source = "ceilings"
+entities = ["user"]
+features = [{{ name = "ceiling", type = "float64" }}]
 
 [[feature_view]]
 name = "usual"

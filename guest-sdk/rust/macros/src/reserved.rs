@@ -8,8 +8,18 @@ use crate::{fields::Role, types};
 /// The input that the runtime binds to the instant for which a value is asked.
 pub(crate) const AS_OF: &str = "as_of";
 
-/// Columns that stand beside the features in a feature row; the runtime refuses outputs of these names (its `TIME_COLUMNS`).
-const BESIDE_FEATURES: [&str; 5] = [AS_OF, "event_time", "created_time", "published_time", "sequence"];
+/// Columns that stand beside the features in a feature row; the runtime refuses outputs of these names (its `TIME_COLUMNS` and `HISTORY_COLUMNS`).
+const BESIDE_FEATURES: [&str; 9] = [
+    AS_OF,
+    "event_time",
+    "created_time",
+    "published_time",
+    "sequence",
+    "corrected_time",
+    "retracted_time",
+    "superseded_time",
+    "superseded_published_time",
+];
 
 /// Refuses an output that is called as a column of the runtime, and an `as_of` that is certainly no `Timestamp`. Of types that
 /// only the compiler knows, `AsOf` of `tandem-sdk` decides.

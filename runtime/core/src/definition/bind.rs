@@ -562,7 +562,7 @@ component = "card.wasm"
         let said: Vec<_> = said.iter().map(|(message, hint)| (message.as_str(), *hint)).collect();
         let timestamp = Some("such an input must be a timestamp that is not nullable");
         let both = Some("a row has both, so rename one of them");
-        let refused = "the component of feature view `card_risk` declares a signature that is refused: output `event_time` has a name that is reserved for the time columns of a feature row (event_time, created_time, published_time, sequence, as_of)";
+        let refused = "the component of feature view `card_risk` declares a signature that is refused: output `event_time` has a name that is reserved for the time columns of a feature row (event_time, created_time, published_time, sequence, corrected_time, retracted_time, superseded_time, superseded_published_time, as_of)";
         assert_eq!(
             said,
             [

@@ -96,14 +96,19 @@ fn read_column<'a>(source: &Table<'a>, item: &'a Value<'a>, others: &[ColumnCont
 
 /// The type that a column has by its definition.
 pub(super) fn data_type<'a>(table: &Table<'a>, value: &'a Value<'a>) -> Option<DataType> {
-    let text = table.text("type", value)?;
+    data_type_of(table, "type", value, &table.what)
+}
+
+/// The same under another key; `what` has the type.
+pub(super) fn data_type_of<'a>(table: &Table<'a>, key: &str, value: &'a Value<'a>, what: &str) -> Option<DataType> {
+    let text = table.text(key, value)?;
     let found = text.parse::<DataType>().ok();
     if found.is_none() {
         let names = ["boolean", "int64", "float64", "timestamp", "string", "binary"];
         let names =
             [&names[..], &["float32_vector[N]", "sequence[int64]", "sequence[float64]", "sequence[string]"]].concat();
         let hint = suggest::hint(text, "types", &names);
-        table.error(value, format!("{} cannot be of type `{text}`", table.what), hint);
+        table.error(value, format!("{what} cannot be of type `{text}`"), hint);
     }
     found
 }

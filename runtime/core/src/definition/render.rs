@@ -14,6 +14,7 @@ use crate::model::{
 use crate::parameter::ParameterValue;
 use crate::time::Timestamp;
 use crate::types::is_name;
+use crate::window::{AggregateFeature, Aggregates, EventColumn, Function, Precision, Window};
 
 /// A view with its entities and its source: all that it needs but the views that it reads. Paths below `root`, the folder of
 /// `tandem.toml`, are written relative to it.
@@ -27,6 +28,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         entities,
         component,
         columns,
+        aggregates,
         parameters,
         inputs,
         key_columns,
@@ -68,22 +70,26 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         ViewSource::Request => {}
     }
     out.line("entities", list(entities, |entity| quoted(&entity.name)));
-    if view.is_columns() {
+    if let Some(aggregates) = aggregates {
+        out.aggregates(aggregates);
+    } else if view.is_columns() {
         out.line("features", list(columns, column_text));
     } else {
         out.line("component", path(component, root));
     }
     out.optional("ttl", ttl.map(|ttl| quoted(&ttl.to_string())));
     if view.is_stored() {
-        out.line("as_of", quoted(as_of.as_str()));
+        if !view.is_aggregates() {
+            out.line("as_of", quoted(as_of.as_str()));
+        }
         out.line("known_by", quoted(known_by.as_str()));
-        if !view.is_columns() {
+        if view.has_component() {
             out.line("history", quoted(history.as_str()));
         }
         out.optional("publish_delay", publish_delay.map(|delay| quoted(&delay.to_string())));
     }
     out.line("on_error", quoted(on_error.as_str()));
-    if !view.is_columns() {
+    if view.has_component() {
         out.line("nan", quoted(nan.as_str()));
         out.line("instance", quoted(instance.as_str()));
     }
@@ -93,7 +99,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
     out.prose("owner", owner);
     out.prose("description", description);
     out.texts("[feature_view.tags]", tags);
-    if !inputs.is_empty() && !view.is_columns() {
+    if !inputs.is_empty() && view.has_component() {
         out.table("[feature_view.inputs]");
         inputs.iter().for_each(|(name, input)| out.line(name, input_text(input)));
     }
@@ -106,7 +112,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         out.table("[feature_view.parameters]");
         parameters.iter().for_each(|(name, parameter)| out.line(name, parameter_text(parameter)));
     }
-    if !view.is_columns() {
+    if view.has_component() {
         out.limits(limits);
     }
     out.0
@@ -247,6 +253,30 @@ impl Text {
         self.prose("description", description);
     }
 
+    fn aggregates(&mut self, aggregates: &Aggregates) {
+        let Aggregates { columns, filter, bounds, precision, zone, retention, features } = aggregates;
+        if !columns.is_empty() {
+            let column = |EventColumn { name, column, data_type }: &EventColumn| {
+                let (column, data_type) = (quoted(column), quoted(&data_type.to_string()));
+                format!("{name} = {{ column = {column}, type = {data_type} }}")
+            };
+            let columns: Vec<String> = columns.iter().map(column).collect();
+            self.line("columns", format_args!("{{ {} }}", columns.join(", ")));
+        }
+        self.optional("where", filter.as_ref().map(|filter| quoted(&filter.to_string())));
+        self.line("bounds", quoted(bounds.as_str()));
+        match precision {
+            Precision::Exact => self.line("precision", quoted("exact")),
+            Precision::Tiled { hop } => {
+                self.line("precision", quoted("tiled"));
+                self.line("hop", quoted(&hop.to_string()));
+            }
+        }
+        self.line("timezone", quoted(zone.name()));
+        self.optional("retention", retention.map(|retention| quoted(&retention.to_string())));
+        self.line("aggregates", list(features, |feature| aggregate_text(feature, columns)));
+    }
+
     fn limits(&mut self, limits: &TransformLimits) {
         let TransformLimits {
             fuel_base,
@@ -379,6 +409,33 @@ fn column_text(feature: &ColumnFeature) -> String {
         false => format!(", description = {}", quoted(description)),
     };
     format!("{{ name = {name}, column = {column}, type = {data_type}{description} }}")
+}
+
+fn aggregate_text(feature: &AggregateFeature, columns: &[EventColumn]) -> String {
+    let AggregateFeature { name, function, column, filter, window, description } = feature;
+    let mut keys = vec![("function", quoted(function.as_str()))];
+    keys.extend(column.map(|column| ("column", quoted(&columns[column].name))));
+    match function {
+        Function::LastN { n } => keys.push(("n", n.to_string())),
+        Function::DistinctCount { exact_max } => keys.push(("exact_max", exact_max.to_string())),
+        Function::TopK { k, counted_max } => {
+            keys.extend([("k", k.to_string()), ("counted_max", counted_max.to_string())]);
+        }
+        Function::Quantile { q } => keys.push(("q", float_text(*q))),
+        _ => {}
+    }
+    let text = match window {
+        Window::Session(gap) => format!("{{ session = {} }}", quoted(&gap.to_string())),
+        other => quoted(&other.to_string()),
+    };
+    keys.push(("windows", format!("[{text}]")));
+    // The window is added to every name.
+    let name = name.strip_suffix(&format!("_{window}")).unwrap_or(name);
+    keys.push(("name", quoted(name)));
+    keys.extend(filter.as_ref().map(|filter| ("where", quoted(&filter.to_string()))));
+    keys.extend((!description.is_empty()).then(|| ("description", quoted(description))));
+    let keys: Vec<String> = keys.into_iter().map(|(key, value)| format!("{key} = {value}")).collect();
+    format!("{{ {} }}", keys.join(", "))
 }
 
 /// A value that has a form in TOML: definitions have no others.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::reader::{Place, Table};
+use super::reader::{Place, Table, Value};
 use crate::suggest;
 use crate::time::Duration;
 
@@ -97,6 +97,12 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// `allow_replay`: whether callers may give `as_of` themselves. Default false.
     pub allow_replay: bool,
+    /// `tokens`: file of the tokens that clients need. Default: none, and clients need no token.
+    pub tokens: Option<PathBuf>,
+    /// `allow_unauthenticated`: whether other machines than this one may connect though clients need no token. Default false.
+    pub allow_unauthenticated: bool,
+    /// `[server.tls]`: certificate and key. Default: none, and connections are not encrypted.
+    pub tls: Option<TlsSettings>,
     /// `body_bytes_max`: body of one request, in bytes. Default 16 MiB.
     pub body_bytes_max: u64,
     /// `rows_max`: rows in one request. Default 100,000.
@@ -123,6 +129,15 @@ pub struct ServerSettings {
     pub breaker_failures: u32,
     /// `breaker_seconds`: how long it is left alone then, in seconds. Default 5.
     pub breaker_seconds: u64,
+}
+
+/// `[server.tls]`: with what connections are encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// `certificate`: PEM file of the certificate and those that lead to its authority.
+    pub certificate: PathBuf,
+    /// `key`: PEM file of its private key.
+    pub key: PathBuf,
 }
 
 /// `[engine]`: the WebAssembly engine and its limits. Limits of one transform are part of its view, not of these.
@@ -175,6 +190,9 @@ impl Default for ServerSettings {
         ServerSettings {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             allow_replay: false,
+            tokens: None,
+            allow_unauthenticated: false,
+            tls: None,
             body_bytes_max: 16 << 20,
             rows_max: 100_000,
             entities_max: 10_000,
@@ -223,6 +241,9 @@ pub(super) const STORAGE_KEYS: &[&str] = &["offline", "online", "registry", "cac
 pub(super) const SERVER_KEYS: &[&str] = &[
     "listen",
     "allow_replay",
+    "tokens",
+    "allow_unauthenticated",
+    "tls",
     "body_bytes_max",
     "rows_max",
     "entities_max",
@@ -237,6 +258,7 @@ pub(super) const SERVER_KEYS: &[&str] = &[
     "breaker_seconds",
     "concurrent_requests_max",
 ];
+pub(super) const TLS_KEYS: &[&str] = &["certificate", "key"];
 pub(super) const ENGINE_KEYS: &[&str] = &[
     "workers",
     "component_bytes_max",
@@ -287,7 +309,7 @@ pub(super) fn read<'a>(place: Place<'a>, tree: &'a DeTable<'a>, root: &Path) -> 
         storage: section(place, tree, "storage", STORAGE_KEYS)
             .map_or_else(|| StorageSettings::defaults(root), |table| storage(&table, root)),
         server: section(place, tree, "server", SERVER_KEYS)
-            .map_or_else(ServerSettings::default, |table| server(&table)),
+            .map_or_else(ServerSettings::default, |table| server(&table, root)),
         engine: section(place, tree, "engine", ENGINE_KEYS)
             .map_or_else(EngineSettings::default, |table| engine(&table)),
         batch: section(place, tree, "batch", BATCH_KEYS).map_or_else(BatchSettings::default, |table| batch(&table)),
@@ -349,7 +371,7 @@ fn push(table: &Table<'_>) -> PushSettings {
     }
 }
 
-fn server(table: &Table<'_>) -> ServerSettings {
+fn server(table: &Table<'_>, root: &Path) -> ServerSettings {
     let defaults = ServerSettings::default();
     let listen = table.get("listen").and_then(|value| {
         let text = table.text("listen", value)?;
@@ -363,6 +385,9 @@ fn server(table: &Table<'_>) -> ServerSettings {
     ServerSettings {
         listen: listen.unwrap_or(defaults.listen),
         allow_replay: table.boolean_or("allow_replay", defaults.allow_replay),
+        tokens: table.get("tokens").and_then(|value| table.path("tokens", value, root)),
+        allow_unauthenticated: table.boolean_or("allow_unauthenticated", defaults.allow_unauthenticated),
+        tls: table.get("tls").and_then(|value| tls(table, value, root)),
         body_bytes_max: table.integer_or("body_bytes_max", defaults.body_bytes_max, 1, BYTES_MAX),
         rows_max: table.count_or("rows_max", defaults.rows_max, 1, u32::MAX),
         entities_max: table.count_or("entities_max", defaults.entities_max, 1, u32::MAX),
@@ -387,6 +412,17 @@ fn server(table: &Table<'_>) -> ServerSettings {
             1 << 20,
         ),
     }
+}
+
+fn tls(server: &Table<'_>, value: &Value<'_>, root: &Path) -> Option<TlsSettings> {
+    let DeValue::Table(entries) = value.get_ref() else {
+        server.wrong_type("tls", value, "a table", "write `[server.tls]` with `certificate` and `key`".to_owned());
+        return None;
+    };
+    let table = Table::open(server.place, "`[server.tls]`".to_owned(), value.span(), entries, TLS_KEYS);
+    let file = |key: &'static str, hint: &str| table.path(key, table.required(key, hint)?, root);
+    let (certificate, key) = (file("certificate", "`certificate = \"....pem\"`"), file("key", "`key = \"....pem\"`"));
+    Some(TlsSettings { certificate: certificate?, key: key? })
 }
 
 fn engine(table: &Table<'_>) -> EngineSettings {

@@ -161,7 +161,7 @@ pub(super) fn column<'a>(table: &Table<'a>, key: &str, value: &'a super::reader:
 }
 
 /// The zone under its canonical name, so that `utc` and `UTC` are one definition.
-fn timezone(table: &Table<'_>) -> Option<String> {
+pub(super) fn timezone(table: &Table<'_>) -> Option<String> {
     let value = table.get("timezone")?;
     let text = table.text("timezone", value)?;
     // The bundled database and never the system's: a definition must mean the same on every machine.

@@ -233,6 +233,73 @@ fn defaults_follow_the_source() {
 }
 
 #[test]
+fn aggregates_have_a_feature_for_each_window() {
+    let text = r#"
+[[feature_view]]
+name = "activity"
+version = 1
+source = "transactions"
+entities = ["card"]
+columns = { amount = "float64", fee = { column = "Fee", type = "int64" } }
+where = "fee>0 AND (amount > 1)"
+timezone = "europe/vienna"
+aggregates = [
+    { function = "count", windows = ["1h", "lifetime"] },
+    { function = "mean", column = "fee", name = "fees", windows = ["today", { session = "90m" }], where = "amount < 5" },
+    { function = "quantile", column = "amount", q = 0.99, windows = ["1d12h"] },
+]
+"#;
+    let project = parse(&[CARD, TRANSACTIONS, text]).unwrap_or_else(|error| panic!("{error}"));
+    let view = &project.views[0];
+    assert!(view.is_aggregates() && view.is_stored() && !view.has_component() && !view.is_columns());
+    assert_eq!((view.as_of, view.known_by), (AsOf::Before, KnownBy::Event));
+    assert_eq!(view.input_source("fee"), InputSource::Column("Fee".to_owned()));
+    let (signature, _) = view.declared().unwrap();
+    let fields = |fields: &[Field]| -> Vec<String> {
+        let null = |field: &Field| if field.nullable { "?" } else { "" };
+        fields.iter().map(|field| format!("{}: {}{}", field.name, field.data_type, null(field))).collect()
+    };
+    assert_eq!(fields(&signature.inputs), ["amount: float64?", "fee: int64?"]);
+    assert_eq!(
+        fields(&signature.outputs),
+        [
+            "count_1h: int64",
+            "count_lifetime: int64",
+            "fees_today: float64?",
+            "fees_session_1h30m: float64?",
+            "amount_p99_1d12h: float64?"
+        ]
+    );
+    // The text of a filter is not its meaning, and the digest is of the meaning.
+    let hash = |text: &str| {
+        let view = parse(&[CARD, TRANSACTIONS, text]).unwrap_or_else(|error| panic!("{error}")).views.remove(0);
+        let (signature, digest) = view.declared().unwrap();
+        bind(view, signature, digest, &BTreeMap::new()).unwrap().definition_hash
+    };
+    assert_eq!(hash(text), hash(&text.replace("fee>0 AND (amount > 1)", "fee > 0 and amount > 1.0")));
+    assert_eq!(hash(text), hash(&text.replace("where = \"fee", "retention = \"30d\"\nwhere = \"fee")));
+    for (from, to) in [
+        ("1h", "2h"),
+        ("fee>0", "fee>1"),
+        ("0.99", "0.9"),
+        ("\"mean\"", "\"sum\""),
+        ("90m", "80m"),
+        ("vienna", "berlin"),
+        ("amount < 5", "amount < 6"),
+        ("column = \"Fee\"", "column = \"fee\""),
+        ("where = \"fee", "bounds = \"(]\"\nwhere = \"fee"),
+        ("where = \"fee", "precision = \"tiled\"\nhop = \"1h\"\nwhere = \"fee"),
+        ("\"fees\"", "\"charges\""),
+    ] {
+        assert_ne!(hash(text), hash(&text.replace(from, to)), "{from}");
+    }
+    // The events are a view of columns.
+    let events = view.events().unwrap();
+    assert!(events.is_columns() && !events.is_aggregates());
+    assert_eq!(events.columns.iter().map(|feature| feature.column.as_str()).collect::<Vec<_>>(), ["amount", "Fee"]);
+}
+
+#[test]
 fn time_zones_are_named_one_way() {
     for (written, meant) in [("utc", "UTC"), ("europe/vienna", "Europe/Vienna"), ("Etc/UTC", "Etc/UTC")] {
         let project = parse(&[&format!("{TRANSACTIONS}timezone = \"{written}\"\n")]).unwrap();
@@ -319,9 +386,12 @@ fn the_examples_of_the_reference_are_read() {
     let project = parse_project(&sources, Path::new("")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(parse_settings(&settings_file, Path::new("")), Ok(project.settings.clone()));
 
-    // The example writes every default out; so the defaults of the reference are those of the code.
+    // The example writes every default out; so the defaults of the reference are those of the code. Tokens and TLS have none.
     let name_only = file("tandem.toml", "[project]\nname = \"quickstart\"");
-    assert_eq!(Ok(&project.settings), parse_settings(&name_only, Path::new("")).as_ref());
+    let mut expected = parse_settings(&name_only, Path::new("")).unwrap_or_else(|error| panic!("{error}"));
+    expected.server.tokens = Some("tokens".into());
+    expected.server.tls = Some(TlsSettings { certificate: "certificate.pem".into(), key: "key.pem".into() });
+    assert_eq!(project.settings, expected);
     assert_eq!(
         project.entities[0].join_keys.iter().map(|key| &key.name).collect::<Vec<_>>(),
         ["origin", "destination"]
@@ -355,6 +425,7 @@ fn every_key_is_in_the_reference_and_in_its_examples() {
         settings::PROJECT_KEYS,
         settings::STORAGE_KEYS,
         settings::SERVER_KEYS,
+        settings::TLS_KEYS,
         settings::ENGINE_KEYS,
         settings::BATCH_KEYS,
         entity::ENTITY_KEYS,
@@ -364,6 +435,9 @@ fn every_key_is_in_the_reference_and_in_its_examples() {
         view::DEPRECATED_KEYS,
         view::SOURCE_VIEW_KEYS,
         view::INPUT_KEYS,
+        aggregates::AGGREGATE_KEYS,
+        aggregates::EVENT_COLUMN_KEYS,
+        aggregates::SESSION_KEYS,
         checks::CHECK_KEYS,
         service::SERVICE_KEYS,
         service::ALIAS_KEYS,
@@ -372,7 +446,7 @@ fn every_key_is_in_the_reference_and_in_its_examples() {
     let examples = reference_blocks().concat();
     for key in tables.into_iter().flatten() {
         assert!(REFERENCE.contains(&format!("| `{key}` |")), "{key} has no row in a table of the reference");
-        let written = [format!("{key} = "), format!("[feature_view.{key}]")];
+        let written = [format!("{key} = "), format!("[feature_view.{key}]"), format!("[server.{key}]")];
         assert!(written.iter().any(|form| examples.contains(form)), "{key} is not in the examples of the reference");
     }
 }

@@ -89,6 +89,15 @@ pub(super) fn read_source(
         inner.error(at, message, format!("name its own source, {source}"));
         return None;
     }
+    if upstream.is_aggregates() {
+        let message =
+            format!("feature view `{id}`, the source of {}, is of aggregates and publishes no rows", table.what);
+        let hint = format!(
+            "leave `source` out and read its features: `inputs = {{ x = {{ view = \"{id}\", feature = \"...\" }} }}`"
+        );
+        inner.error(at, message, hint);
+        return None;
+    }
     let rows = PublishedRows::of(upstream);
     if rows.is_none() {
         let message =
@@ -207,9 +216,10 @@ fn read_input<'a>(
         (Some((_, feature)), None) => Some(InputSource::Feature { view: view?.1, feature: feature?.to_owned() }),
         (None, Some((at, truth))) => {
             let (_, view) = view?;
-            if views.get(&view).is_some_and(|upstream| !upstream.is_stored()) {
-                let message =
-                    format!("feature view `{view}` is computed on demand: it has no rows, and so no event time");
+            let of_aggregates = views.get(&view).is_some_and(|upstream| upstream.is_aggregates());
+            if of_aggregates || views.get(&view).is_some_and(|upstream| !upstream.is_stored()) {
+                let made = if of_aggregates { "is of aggregates" } else { "is computed on demand" };
+                let message = format!("feature view `{view}` {made}: it has no rows, and so no event time");
                 inner.error(at, message, "an input bound to \"as_of\" is the time that is asked for".to_owned());
                 return None;
             }

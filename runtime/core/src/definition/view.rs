@@ -10,14 +10,15 @@ use toml::de::DeValue;
 use super::names::{Names, read_name};
 use super::reader::Table;
 use super::references::Views;
-use super::{checks, columns, defaults, parameters, source, upstream};
+use super::{aggregates, checks, columns, defaults, parameters, source, upstream};
 use crate::limits::TransformLimits;
 use crate::model::{
-    AsOf, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, KnownBy, NanMode, OnError, Source,
-    SourceKind, Stage, ViewSource, ViewVersion,
+    AsOf, ColumnFeature, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, KnownBy, NanMode,
+    OnError, Source, SourceKind, Stage, ViewSource, ViewVersion,
 };
 use crate::suggest;
 use crate::time::{Day, Duration};
+use crate::window::Bounds;
 
 pub(super) const VIEW_KEYS: &[&str] = &[
     "name",
@@ -28,6 +29,14 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "entities",
     "component",
     "features",
+    "aggregates",
+    "columns",
+    "where",
+    "bounds",
+    "precision",
+    "hop",
+    "timezone",
+    "retention",
     "ttl",
     "as_of",
     "known_by",
@@ -90,15 +99,28 @@ pub(super) fn read(
     if let (true, Some(entities)) = (on_demand, &entities) {
         upstream::check_entities(table, &inputs, entities, views);
     }
-    let columns = table.get("features").map(|value| columns::read(table, value, source.as_ref(), entities.as_deref()));
+    let aggregates = match table.get("aggregates") {
+        Some(value) => Some(aggregates::read(table, value, source.as_ref(), entities.as_deref())),
+        None => {
+            if !table.has_or_means("aggregates") {
+                aggregates::refuse_own_keys(table);
+            }
+            None
+        }
+    };
+    // Where there are aggregates too, that was reported.
+    let columns = table.get("features").filter(|_| aggregates.is_none());
+    let columns = columns.map(|value| columns::read(table, value, source.as_ref(), entities.as_deref()));
     let component = match &columns {
+        _ if aggregates.is_some() => None,
         None => table
             .required("component", "`component = \"....wasm\"`, the file that `tandem build` makes")
             .and_then(|value| table.path("component", value, root)),
         Some(_) => None,
     };
     let columns = columns.flatten().unwrap_or_default();
-    let own_names = columns.iter().filter(|feature| feature.column != feature.name);
+    let events: Vec<ColumnFeature> = aggregates.iter().flatten().flat_map(aggregates::inputs).collect();
+    let own_names = columns.iter().chain(&events).filter(|feature| feature.column != feature.name);
     let columns_inputs: Vec<(String, InputSource)> =
         own_names.map(|feature| (feature.name.clone(), InputSource::Column(feature.column.clone()))).collect();
     if on_demand {
@@ -113,7 +135,14 @@ pub(super) fn read(
         Some(ttl)
     });
     let key_columns = if on_demand { BTreeMap::new() } else { read_key_columns(table, entities.as_deref()) };
-    let as_of = if on_demand { Some(AsOf::AtOrBefore) } else { read_as_of(table, source.as_ref()) };
+    let as_of = match &aggregates {
+        _ if on_demand => Some(AsOf::AtOrBefore),
+        Some(aggregates) => aggregates.as_ref().map(|aggregates| match aggregates.bounds {
+            Bounds::StartIncluded => AsOf::Before,
+            Bounds::EndIncluded => AsOf::AtOrBefore,
+        }),
+        None => read_as_of(table, source.as_ref()),
+    };
     let known_by = if on_demand { Some(KnownBy::Event) } else { read_known_by(table, source.as_ref()) };
     let history = table.get("history").filter(|_| !on_demand);
     let history = history.and_then(|value| table.choice("history", value, &History::ALL, History::as_str));
@@ -148,6 +177,10 @@ pub(super) fn read(
         // Everything was read before a missing part ends it, so that all mistakes are reported.
         inputs: inputs.into_iter().map(|(name, input)| (name, input.source)).chain(columns_inputs).collect(),
         columns,
+        aggregates: match aggregates {
+            Some(aggregates) => Some(Arc::new(aggregates?)),
+            None => None,
+        },
         stage: stage?,
         deprecation,
         source: source?,

@@ -10,6 +10,7 @@ use crate::model::{
 };
 use crate::parameter::{ParameterValue, Parameters};
 use crate::types::Signature;
+use crate::window::{AggregateFeature, Aggregates, EventColumn, Filter, Function, Precision, STATE_VERSION, Window};
 
 /// Name and version of the encoding; it opens the hashed bytes.
 pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
@@ -52,6 +53,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         entities,
         component: _,
         columns,
+        aggregates,
         parameters,
         inputs: _,      // resolved per input of the signature
         key_columns: _, // resolved per join key
@@ -72,7 +74,9 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
     } = view;
     let Signature { inputs, outputs: _, doc: _ } = signature;
     // No field of one is a field of the other, so that no view of columns has the hash of one with a component.
-    let mut fields = if view.is_columns() {
+    let mut fields = if let Some(aggregates) = aggregates {
+        Item::fields([("aggregates", aggregates_item(aggregates))])
+    } else if view.is_columns() {
         Item::fields([("columns", Item::list(columns, column_item))])
     } else {
         Item::fields([
@@ -88,7 +92,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         ("known_by", Item::text(known_by.as_str())),
         ("ttl_us", Item::optional(*ttl, |ttl| Item::Unsigned(ttl.as_micros()))),
     ]));
-    if !view.is_columns() {
+    if view.has_component() {
         fields.extend(Item::fields([("limits", limits_item(limits)), ("nan", Item::text(nan.as_str()))]));
     }
     fields.push(("on_error".to_owned(), Item::text(on_error.as_str())));
@@ -112,6 +116,76 @@ pub fn columns_digest(columns: &[ColumnFeature]) -> Digest {
     Item::text("tandem-columns/1").encode(&mut bytes);
     Item::list(columns, column_item).encode(&mut bytes);
     Digest::of(&bytes)
+}
+
+/// SHA-256 over what an aggregate view computes: what stands for a component's digest.
+pub fn aggregates_digest(aggregates: &Aggregates) -> Digest {
+    let mut bytes = Vec::new();
+    Item::text("tandem-aggregates/1").encode(&mut bytes);
+    aggregates_item(aggregates).encode(&mut bytes);
+    Digest::of(&bytes)
+}
+
+/// How long events are kept changes no value, and is not in it. The version of the states is: what they are finished to must not change under a definition.
+fn aggregates_item(aggregates: &Aggregates) -> Item {
+    let Aggregates { columns, filter, bounds, precision, zone, retention: _, features } = aggregates;
+    let text = |filter: &Option<Filter>| Item::optional(filter.as_ref(), |filter| Item::text(filter.to_string()));
+    let column = |column: &EventColumn| {
+        let EventColumn { name, column, data_type } = column;
+        Item::record([
+            ("name", Item::text(name)),
+            ("column", Item::text(column)),
+            ("type", Item::text(data_type.to_string())),
+        ])
+    };
+    let hop = match precision {
+        Precision::Exact => None,
+        Precision::Tiled { hop } => Some(*hop),
+    };
+    let feature = |feature: &AggregateFeature| {
+        let AggregateFeature { name, function, column, filter, window, description: _ } = feature;
+        Item::record([
+            ("name", Item::text(name)),
+            ("function", function_item(*function)),
+            ("column", Item::optional(*column, |column| Item::text(&columns[column].name))),
+            ("where", text(filter)),
+            ("window", window_item(*window)),
+        ])
+    };
+    let is_calendar = |feature: &AggregateFeature| matches!(feature.window, Window::Calendar(_));
+    let zone = features.iter().any(is_calendar).then(|| zone.name());
+    Item::record([
+        ("states", Item::Unsigned(u64::from(STATE_VERSION))),
+        ("columns", Item::list(columns, column)),
+        ("where", text(filter)),
+        ("bounds", Item::text(bounds.as_str())),
+        ("hop_us", Item::optional(hop, |hop| Item::Unsigned(hop.as_micros()))),
+        ("timezone", Item::optional(zone, Item::text)),
+        ("features", Item::list(features, feature)),
+    ])
+}
+
+fn function_item(function: Function) -> Item {
+    let number = |name, number: u32| (name, Item::Unsigned(u64::from(number)));
+    let mut fields = Item::fields([("function", Item::text(function.as_str()))]);
+    let arguments = match function {
+        Function::LastN { n } => vec![number("n", n)],
+        Function::DistinctCount { exact_max } => vec![number("exact_max", exact_max)],
+        Function::TopK { k, counted_max } => vec![number("k", k), number("counted_max", counted_max)],
+        Function::Quantile { q } => vec![("q", Item::Float(q))],
+        _ => Vec::new(),
+    };
+    fields.extend(arguments.into_iter().map(|(name, item)| (name.to_owned(), item)));
+    Item::Record(fields)
+}
+
+fn window_item(window: Window) -> Item {
+    match window {
+        Window::Sliding(length) => Item::record([("sliding_us", Item::Unsigned(length.as_micros()))]),
+        Window::Session(gap) => Item::record([("session_us", Item::Unsigned(gap.as_micros()))]),
+        Window::Lifetime => Item::text("lifetime"),
+        Window::Calendar(unit) => Item::text(unit.as_str()),
+    }
 }
 
 fn column_item(feature: &ColumnFeature) -> Item {

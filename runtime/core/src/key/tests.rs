@@ -165,3 +165,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_key_of_eight_bytes_is_their_number() {
+    use arrow_array::TimestampMicrosecondArray;
+    let numbers = [i64::MIN, -1, 0, 7, i64::MAX];
+    let floats = [f64::NEG_INFINITY, -0.0, 0.0, 1.5, f64::NAN];
+    let columns: [(DataType, ArrayRef); 3] = [
+        (DataType::Int64, Arc::new(numbers.map(Some).into_iter().chain([None]).collect::<Int64Array>())),
+        (DataType::Float64, Arc::new(floats.map(Some).into_iter().chain([None]).collect::<Float64Array>())),
+        (
+            DataType::Timestamp,
+            Arc::new(
+                numbers.map(Some).into_iter().chain([None]).collect::<TimestampMicrosecondArray>().with_timezone("UTC"),
+            ),
+        ),
+    ];
+    for (data_type, array) in columns {
+        let encoder = KeyEncoder::new(&[JoinKey { name: "k".to_owned(), data_type }], &[array]).unwrap();
+        for row in 0..encoder.rows() {
+            let bytes = encoder.encode(row).map(|key| u64::from_be_bytes(key.0.try_into().unwrap()));
+            assert_eq!(encoder.eight(row), bytes, "{data_type}, row {row}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+use super::slots::Slots;
 use super::spans::Spans;
 use super::ties::{NONE, Ties};
 use super::{Instants, Rules};
@@ -56,12 +57,12 @@ pub struct Winner {
 /// The greatest row of a slot.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Best {
-    event_time: Timestamp,
-    created_time: Option<Timestamp>,
-    sequence: Option<i64>,
-    row: u64,
+    pub(super) event_time: Timestamp,
+    pub(super) created_time: Option<Timestamp>,
+    pub(super) sequence: Option<i64>,
+    pub(super) row: u64,
     /// A list of rows that tie with it.
-    ties: u32,
+    pub(super) ties: u32,
 }
 
 impl Best {
@@ -78,19 +79,17 @@ impl Best {
 }
 
 /// Rows for which a step is taken before the next.
-const CHUNK: usize = 64;
+pub(super) const CHUNK: usize = 64;
 
 /// Where a row is offered.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Place {
-    /// The slots of its group.
-    slots: (usize, usize),
-    /// The first of them at which it has happened; their end, if there is none.
+    /// The end of the slots of its group.
+    end: usize,
+    /// The first of them at which it has happened; the end, if there is none.
     happened: usize,
     /// The first of them at which it is there.
     there: usize,
-    /// An event time that the slot has already: what is earlier does not win there.
-    beats: Option<Timestamp>,
 }
 
 /// Slots for the labels' instants, for the rows of one view to be offered to.
@@ -98,7 +97,7 @@ struct Place {
 pub struct Contest<'a> {
     instants: &'a Instants,
     rules: Rules,
-    slots: Vec<Option<Best>>,
+    slots: Slots,
     /// The latest event that had happened, known or not; empty where all that happened is known.
     happened: Vec<Option<Timestamp>>,
     /// Rows that end before the last instant of their group, by group.
@@ -113,7 +112,7 @@ impl<'a> Contest<'a> {
         Contest {
             instants,
             rules,
-            slots: vec![None; instants.slots()],
+            slots: Slots::new(instants.slots()),
             happened: vec![None; watched],
             spans: HashMap::new(),
             ties: Ties::default(),
@@ -128,37 +127,44 @@ impl<'a> Contest<'a> {
     /// Offers rows, each of a group. What they touch lies far apart in memory, so each step is taken for many rows before the next: their waits
     /// overlap.
     pub fn offer_all(&mut self, rows: &[(u32, JoinRow)]) {
-        let mut places = [Place::default(); CHUNK];
+        let mut bounds = [(0, 0); CHUNK];
+        let mut from = [None; CHUNK];
+        let mut places = [Place { end: 0, happened: 0, there: 0 }; CHUNK];
         for rows in rows.chunks(CHUNK) {
-            for (place, (group, _)) in places.iter_mut().zip(rows) {
-                place.slots = self.instants.bounds(*group);
+            for ((bounds, place), (group, _)) in bounds.iter_mut().zip(&mut places).zip(rows) {
+                *bounds = self.instants.bounds(*group);
+                place.end = bounds.1;
             }
-            for (place, (_, row)) in places.iter_mut().zip(rows) {
-                self.find(place, row);
+            let bounds = &bounds[..rows.len()];
+            for (from, (_, row)) in from.iter_mut().zip(rows) {
+                let there = self.rules.there_from(row.event_time, row.created_time, row.published_time);
+                *from = there.map(|there| there.max(row.corrected_time.unwrap_or(Timestamp::MIN)));
             }
-            for place in places.iter_mut().take(rows.len()) {
-                place.beats = self.slots.get(place.there).and_then(|best| best.map(|best| best.event_time));
+            let found = self.instants.first_of(bounds, &from);
+            places.iter_mut().zip(found).for_each(|(place, found)| place.there = found);
+            // Where only the event decides, what has happened is there.
+            if !self.happened.is_empty() {
+                for (from, (_, row)) in from.iter_mut().zip(rows) {
+                    let happened = self.rules.happened_from(row.event_time);
+                    *from = happened.map(|happened| happened.max(row.corrected_time.unwrap_or(Timestamp::MIN)));
+                }
+                let found = self.instants.first_of(bounds, &from);
+                places.iter_mut().zip(found).for_each(|(place, found)| place.happened = found);
             }
-            for (place, (group, row)) in places.iter().zip(rows) {
-                self.put(place, *group, row);
+            let mut beaten = [false; CHUNK];
+            for ((beaten, place), (_, row)) in beaten.iter_mut().zip(&places).zip(rows) {
+                *beaten = row.event_time < self.slots.beats(place.there);
+            }
+            for ((place, beaten), (group, row)) in places.iter().zip(beaten).zip(rows) {
+                self.put(place, beaten, *group, row);
             }
         }
     }
 
-    /// Finds the first slots at which a row has happened and is there.
-    fn find(&self, place: &mut Place, row: &JoinRow) {
-        let (start, end) = place.slots;
-        let instants = self.instants.between(start, end);
-        let corrected = row.corrected_time.unwrap_or(Timestamp::MIN);
-        let first = |from: Timestamp| start + instants.partition_point(|instant| *instant < from.max(corrected));
-        place.happened = self.rules.happened_from(row.event_time).map_or(end, first);
-        let there = self.rules.there_from(row.event_time, row.created_time, row.published_time);
-        place.there = there.map_or(end, first);
-    }
-
-    fn put(&mut self, place: &Place, group: u32, row: &JoinRow) {
+    /// `beaten`: the slot at which it is there has a later event already.
+    fn put(&mut self, place: &Place, beaten: bool, group: u32, row: &JoinRow) {
         let JoinRow { event_time, created_time, published_time, sequence, corrected_time, until, row } = *row;
-        let Place { slots: (_, end), happened, there, .. } = *place;
+        let Place { end, happened, there } = *place;
         let offered = Best { event_time, created_time, sequence, row, ties: NONE };
         if let Some(until) = until
             && let Some(end) = self.instants.first_from(group, until)
@@ -170,11 +176,16 @@ impl<'a> Contest<'a> {
             return self.offer_until(group, happened.max(corrected), there, end, offered);
         }
         // Where a row is there as soon as it has happened, the winner is no earlier event.
-        if happened < there && !self.happened.is_empty() {
+        if !self.happened.is_empty() && happened < there {
             self.happened[happened] = self.happened[happened].max(Some(event_time));
         }
-        if there < end && Some(event_time) >= place.beats {
-            self.slots[there] = greater(self.slots[there], Some(offered), &mut self.ties);
+        if there < end && !beaten {
+            // A later event wins whatever is there, so that is not read.
+            let best = match event_time > self.slots.beats(there) {
+                true => Some(offered),
+                false => greater(self.slots.get(there), Some(offered), &mut self.ties),
+            };
+            self.slots.set(there, best);
         }
     }
 
@@ -203,9 +214,11 @@ impl<'a> Contest<'a> {
     pub fn join(&mut self, other: Contest<'_>) {
         assert_eq!(self.slots.len(), other.slots.len(), "both are for the same labels");
         let moved = self.ties.absorb(other.ties);
-        for (mine, theirs) in self.slots.iter_mut().zip(other.slots) {
-            let theirs = theirs.map(|best| best.moved(&moved));
-            *mine = greater(*mine, theirs, &mut self.ties);
+        for slot in 0..self.slots.len() {
+            if let Some(theirs) = other.slots.get(slot) {
+                let best = greater(self.slots.get(slot), Some(theirs.moved(&moved)), &mut self.ties);
+                self.slots.set(slot, best);
+            }
         }
         for (mine, theirs) in self.happened.iter_mut().zip(other.happened) {
             *mine = (*mine).max(theirs);
@@ -222,7 +235,8 @@ impl<'a> Contest<'a> {
     pub fn decide(mut self) -> Decided<'a> {
         for group in 0..self.instants.groups() {
             for slot in self.instants.of_group(group as u32).skip(1) {
-                self.slots[slot] = greater(self.slots[slot - 1], self.slots[slot], &mut self.ties);
+                let best = greater(self.slots.get(slot - 1), self.slots.get(slot), &mut self.ties);
+                self.slots.set(slot, best);
                 if !self.happened.is_empty() {
                     self.happened[slot] = self.happened[slot].max(self.happened[slot - 1]);
                 }
@@ -231,7 +245,8 @@ impl<'a> Contest<'a> {
         for (group, spans) in std::mem::take(&mut self.spans) {
             let seen = spans.decide(&mut self.ties);
             for (slot, (best, happened)) in self.instants.of_group(group).zip(seen) {
-                self.slots[slot] = greater(self.slots[slot], best, &mut self.ties);
+                let best = greater(self.slots.get(slot), best, &mut self.ties);
+                self.slots.set(slot, best);
                 if !self.happened.is_empty() {
                     self.happened[slot] = self.happened[slot].max(happened);
                 }
@@ -258,7 +273,7 @@ pub(super) fn greater(first: Option<Best>, second: Option<Best>, ties: &mut Ties
 pub struct Decided<'a> {
     instants: &'a Instants,
     rules: Rules,
-    slots: Vec<Option<Best>>,
+    slots: Slots,
     happened: Vec<Option<Timestamp>>,
     pub(super) ties: Ties,
 }
@@ -266,7 +281,7 @@ pub struct Decided<'a> {
 impl Decided<'_> {
     /// What the labels of a slot get.
     pub fn answer(&self, slot: usize) -> Answer {
-        let winner = self.slots[slot].map(|best| {
+        let winner = self.slots.get(slot).map(|best| {
             let mut tied = self.ties.rows(best.ties);
             if !tied.is_empty() {
                 tied.push(best.row);

@@ -74,6 +74,76 @@ impl Zone {
     }
 }
 
+/// A stretch of a calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CalendarUnit {
+    /// From midnight on.
+    Day,
+    /// From Monday on.
+    Week,
+    /// From the first day of a month on.
+    Month,
+    /// From the first of January on.
+    Year,
+}
+
+impl CalendarUnit {
+    /// Every variant.
+    pub const ALL: [CalendarUnit; 4] = [CalendarUnit::Day, CalendarUnit::Week, CalendarUnit::Month, CalendarUnit::Year];
+
+    /// Its word as a window in definition files; part of the definition hash.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CalendarUnit::Day => "today",
+            CalendarUnit::Week => "this_week",
+            CalendarUnit::Month => "this_month",
+            CalendarUnit::Year => "this_year",
+        }
+    }
+}
+
+impl Zone {
+    /// The instant at which the day, week, month or year began in which clocks of this zone are at `at`. Where clocks skipped midnight, the first instant
+    /// of the day. In years outside -9999 to 9999 by UTC.
+    pub fn start_of(&self, unit: CalendarUnit, at: Timestamp) -> Timestamp {
+        self.local_start_of(unit, at).unwrap_or_else(|| {
+            let first = first_day(unit, at.0.div_euclid(super::MICROS_PER_DAY));
+            Timestamp(first.saturating_mul(super::MICROS_PER_DAY))
+        })
+    }
+
+    fn local_start_of(&self, unit: CalendarUnit, at: Timestamp) -> Option<Timestamp> {
+        let rules = self.rules.as_ref()?;
+        let clock = jiff::Timestamp::from_microsecond(at.0).ok()?;
+        let offset = i64::from(rules.to_offset(clock).seconds()) * super::MICROS_PER_SECOND;
+        let day = first_day(unit, at.0.checked_add(offset)?.div_euclid(super::MICROS_PER_DAY));
+        self.local_time(day.checked_mul(super::MICROS_PER_DAY)?).ok().map(|start| match start {
+            // With the offset before the change, the instant lies after it by as much as midnight after the clocks' last time: the day began at the change.
+            LocalTime::Skipped(start) => self.change_before(start).unwrap_or(start),
+            start => start.timestamp(),
+        })
+    }
+
+    /// The last change of clocks at or before an instant.
+    fn change_before(&self, at: Timestamp) -> Option<Timestamp> {
+        let after = jiff::Timestamp::from_microsecond(at.0.checked_add(1)?).ok()?;
+        let change = self.rules.as_ref()?.preceding(after).next()?;
+        Some(Timestamp(change.timestamp().as_microsecond()))
+    }
+}
+
+/// The first day of the stretch that a day lies in; both counted from 1970-01-01.
+fn first_day(unit: CalendarUnit, day: i64) -> i64 {
+    let date = || super::civil::Date::of_day(day);
+    match unit {
+        CalendarUnit::Day => day,
+        // 1970-01-01 was a Thursday.
+        CalendarUnit::Week => day - (day + 3).rem_euclid(7),
+        CalendarUnit::Month => super::civil::Date { day: 1, ..date() }.days(),
+        CalendarUnit::Year => super::civil::Date { day: 1, month: 1, ..date() }.days(),
+    }
+}
+
 /// The instant of a local time: [`Zone::local_time`] where skipped and repeated times need no counting.
 pub fn local_to_utc(micros_local: i64, zone: &Zone) -> Result<Timestamp, TimeError> {
     zone.local_time(micros_local).map(LocalTime::timestamp)
@@ -124,6 +194,26 @@ mod tests {
             let refused = TimeError::LocalRange { micros, zone: "Asia/Kathmandu".to_owned() };
             assert_eq!(zone.local_time(micros), Err(refused));
         }
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_or_where_clocks_skipped_it_at_the_change() {
+        // Clocks went from 24:00 to 01:00.
+        let zone = Zone::parse("America/Sao_Paulo").unwrap();
+        let day = |text| zone.start_of(CalendarUnit::Day, instant(text));
+        assert_eq!(day("2018-11-04T12:00:00-02:00"), instant("2018-11-04T01:00:00-02:00"));
+        assert_eq!(day("2018-11-04T01:00:00-02:00"), instant("2018-11-04T01:00:00-02:00"));
+        assert_eq!(day("2018-11-03T23:59:59-03:00"), instant("2018-11-03T00:00:00-03:00"));
+        assert_eq!(
+            Zone::utc().start_of(CalendarUnit::Week, instant("1970-01-01T05:00:00Z")),
+            instant("1969-12-29T00:00:00Z")
+        );
+        assert_eq!(
+            Zone::utc().start_of(CalendarUnit::Year, instant("1970-07-01T05:00:00Z")),
+            instant("1970-01-01T00:00:00Z")
+        );
+        assert!(Zone::utc().start_of(CalendarUnit::Year, Timestamp::MIN) <= Timestamp(i64::MIN + 366 * 86_400_000_000));
+        assert!(zone.start_of(CalendarUnit::Day, Timestamp::MAX) <= Timestamp::MAX);
     }
 
     proptest! {

@@ -65,6 +65,22 @@ pub enum TrainingError {
         /// The limit.
         max: u64,
     },
+    /// Aggregates with more bytes or items than an array can have.
+    #[error(
+        "feature view `{view}`: the values of a feature for all labels have more than 2147483647 bytes or items; hint: lower --memory, so that fewer labels are joined at once"
+    )]
+    TooLarge {
+        /// The view.
+        view: ViewVersion,
+    },
+    /// Events that memory does not hold could not be written to a temporary file, or read from it.
+    #[error(
+        "events that do not fit into memory cannot be kept in a temporary file: {source}; hint: TMPDIR names the folder for it"
+    )]
+    Spill {
+        /// Why.
+        source: std::io::Error,
+    },
     /// A join key that cannot be one.
     #[error("feature view `{view}`: {source}")]
     Key {

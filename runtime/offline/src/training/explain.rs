@@ -10,7 +10,7 @@ use tandem_core::time::{Duration, Timestamp};
 use super::history::{History, place};
 use super::joined::JoinedView;
 use super::part::Part;
-use super::{TrainingError, TrainingSet};
+use super::{TrainingError, TrainingSet, windows};
 
 /// What one label got of one stored view.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,8 +34,8 @@ pub struct ViewExplanation {
 /// A row of the label's entity.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// Its file.
-    pub file: PathBuf,
+    /// Where it is read.
+    pub origin: Origin,
     /// Its row there, from 0.
     pub row: u64,
     /// When it happened.
@@ -50,6 +50,15 @@ pub struct Candidate {
     pub until: Option<Timestamp>,
     /// What became of it.
     pub verdict: Verdict,
+}
+
+/// Where a row is read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A file of published rows, or of the source of a view of columns.
+    File(PathBuf),
+    /// What the query of this source gives: its file is gone with the run.
+    Query(String),
 }
 
 /// What became of a row.
@@ -69,6 +78,14 @@ pub enum Verdict {
     NotKnown(Timestamp),
     /// It counted until then.
     Ended(Timestamp),
+    /// An event that a window of the view takes in.
+    Counted,
+    /// An event before the start of every window.
+    OutsideWindows,
+    /// An event that the view's filter leaves out.
+    Filtered,
+    /// The row that takes an event back.
+    Retraction,
 }
 
 impl Verdict {
@@ -82,6 +99,10 @@ impl Verdict {
             Verdict::Future => "future",
             Verdict::NotKnown(_) => "not_known",
             Verdict::Ended(_) => "ended",
+            Verdict::Counted => "counted",
+            Verdict::OutsideWindows => "outside_windows",
+            Verdict::Filtered => "filtered",
+            Verdict::Retraction => "retraction",
         }
     }
 }
@@ -96,7 +117,10 @@ impl TrainingSet {
         let shared = &self.shared;
         let part = Part::join(shared, row..row + 1)?;
         let instant = shared.times[row];
-        let explain = |(history, joined): (&History, &JoinedView)| {
+        let explain = |(index, (history, joined)): (usize, (&History, &JoinedView))| {
+            if shared.request.plan.stored[index].view.view.is_aggregates() {
+                return windows::explain(index, shared, joined, instant);
+            }
             let view = &history.view().view;
             let (keys, rules) = (joined.keys(), shared.request.rules(view));
             let mut rows: Vec<JoinRow> = Vec::new();
@@ -127,7 +151,7 @@ impl TrainingSet {
                 };
                 let (file, at) = place(row.row);
                 Candidate {
-                    file: history.path(file).to_owned(),
+                    origin: history.origin(file),
                     row: at,
                     event_time: row.event_time,
                     created_time: row.created_time,
@@ -147,7 +171,7 @@ impl TrainingSet {
                 rows: rows.iter().map(candidate).collect(),
             })
         };
-        shared.histories.iter().zip(&part.views).map(explain).collect()
+        shared.histories.iter().zip(&part.views).enumerate().map(explain).collect()
     }
 }
 

@@ -48,40 +48,38 @@ impl Groups {
 
     /// The group of a row's key, a new one if it has none yet; None where the key has a null or NaN.
     pub(super) fn add(&mut self, encoder: &KeyEncoder, row: usize, bytes: &mut Vec<u8>) -> Option<u32> {
-        bytes.clear();
-        if !encoder.encode_into(row, bytes) {
-            return None;
-        }
         let next = self.len() as u32;
-        Some(match self {
-            Groups::Eight(groups) => *groups.entry(eight(bytes)).or_insert(next),
-            Groups::Bytes(groups) => match groups.get(&bytes[..]) {
-                Some(group) => *group,
-                None => *groups.entry(bytes.as_slice().into()).or_insert(next),
-            },
-        })
+        match self {
+            Groups::Eight(groups) => encoder.eight(row).map(|key| *groups.entry(key).or_insert(next)),
+            Groups::Bytes(groups) => {
+                bytes.clear();
+                encoder.encode_into(row, bytes).then(|| match groups.get(&bytes[..]) {
+                    Some(group) => *group,
+                    None => *groups.entry(bytes.as_slice().into()).or_insert(next),
+                })
+            }
+        }
     }
 
     /// The groups of all rows of a batch.
     pub(super) fn find(&self, encoder: &KeyEncoder, found: &mut Found) {
         let Found { groups: out, null_keys, bytes } = found;
         out.clear();
-        for row in 0..encoder.rows() {
-            bytes.clear();
-            if !encoder.encode_into(row, bytes) {
-                *null_keys += 1;
-                out.push(NONE);
-                continue;
-            }
-            let group = match self {
-                Groups::Eight(groups) => groups.get(&eight(bytes)),
-                Groups::Bytes(groups) => groups.get(&bytes[..]),
-            };
-            out.push(group.copied().unwrap_or(NONE));
+        let mut group = |there: bool, group: Option<&u32>| {
+            *null_keys += u64::from(!there);
+            group.copied().unwrap_or(NONE)
+        };
+        let rows = 0..encoder.rows();
+        match self {
+            Groups::Eight(groups) => out.extend(rows.map(|row| match encoder.eight(row) {
+                Some(key) => group(true, groups.get(&key)),
+                None => group(false, None),
+            })),
+            Groups::Bytes(groups) => out.extend(rows.map(|row| {
+                bytes.clear();
+                let there = encoder.encode_into(row, bytes);
+                group(there, if there { groups.get(&bytes[..]) } else { None })
+            })),
         }
     }
-}
-
-fn eight(bytes: &[u8]) -> u64 {
-    u64::from_be_bytes(bytes.try_into().expect("such a key has eight bytes"))
 }

@@ -28,6 +28,7 @@ use tandem_core::time::Timestamp;
 use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
 
 use super::TrainingError;
+use super::explain::Origin;
 use super::groups::{Found, NONE};
 use super::labels::LabelKeys;
 use crate::columns::{RowColumns, feature_schema};
@@ -41,6 +42,9 @@ use crate::pushed::list_pushed;
 
 /// Bits of a row's number that count within its file.
 const ROW_BITS: u32 = 40;
+
+/// Rows that are offered at a time: what they take stays near the processor.
+const OFFER_ROWS: usize = 512;
 
 /// Row groups that are read at a time.
 const UNIT_ROW_GROUPS: usize = 4;
@@ -123,9 +127,76 @@ impl std::ops::AddAssign for Offered {
 }
 
 impl Offered {
+    /// Makes room for so many groups.
+    pub(super) fn see_groups(&mut self, groups: usize) {
+        self.seen.resize(self.seen.len().max(groups), false);
+    }
+
+    /// A row of this group was read.
+    pub(super) fn see(&mut self, group: u32) {
+        self.seen[group as usize] = true;
+    }
+
     /// Whether a row of this group was read.
     pub(super) fn seen(&self, group: u32) -> bool {
         self.seen.get(group as usize).copied().unwrap_or(false)
+    }
+}
+
+impl Unit {
+    /// Its row groups.
+    pub(super) fn row_groups(&self) -> Range<usize> {
+        self.groups.clone()
+    }
+}
+
+// Of the files of a source, for views of aggregates.
+impl History {
+    /// The folder of the source that is read; None without files.
+    pub(super) fn source_path(&self) -> Option<PathBuf> {
+        Some(self.files.first()?.direct.as_ref()?.source_path().to_owned())
+    }
+
+    /// The first instants of a unit's day and of the next, where the source has partitions.
+    pub(super) fn day(&self, unit: &Unit) -> Result<Option<(Timestamp, Timestamp)>, OfflineError> {
+        self.files[unit.file].direct.as_ref().map_or(Ok(None), DirectFile::day)
+    }
+
+    /// A unit's file.
+    pub(super) fn path_of(&self, unit: &Unit) -> &Path {
+        &self.files[unit.file].entry.path
+    }
+
+    /// Where a unit's rows are from.
+    pub(super) fn origin_of(&self, unit: &Unit) -> Origin {
+        self.origin(unit.file)
+    }
+
+    /// When a unit's file was written.
+    pub(super) fn written(&self, unit: &Unit) -> Timestamp {
+        micros(self.files[unit.file].entry.modified)
+    }
+
+    /// The number, in its file, of the first row of a row group of a unit.
+    pub(super) fn first_row(&self, unit: &Unit, group: usize) -> u64 {
+        let groups = &self.files[unit.file].footer.metadata().row_groups()[unit.groups.start..group];
+        unit.rows.start + groups.iter().map(|group| group.num_rows().max(0) as u64).sum::<u64>()
+    }
+
+    /// The rows of a row group of a unit, with these columns of the feature rows.
+    pub(super) fn read_group(
+        &self,
+        unit: &Unit,
+        group: usize,
+        columns: &[usize],
+        batch_rows: usize,
+    ) -> Result<FileRows<'_>, TrainingError> {
+        self.read(unit.file, columns, Which::RowGroup(group), batch_rows)
+    }
+
+    /// A unit's file must be what it was when its footer was read.
+    pub(super) fn check_unit(&self, unit: &Unit) -> Result<(), TrainingError> {
+        self.check_unchanged(unit.file)
     }
 }
 
@@ -185,9 +256,13 @@ impl History {
         &self.view
     }
 
-    /// A file's path.
-    pub(super) fn path(&self, file: usize) -> &Path {
-        &self.files[file].entry.path
+    /// Where the rows of a file are from.
+    pub(super) fn origin(&self, file: usize) -> Origin {
+        let of_query = self.files[file].direct.as_ref().is_some_and(|direct| direct.tables().is_some());
+        match self.view.view.source.files().filter(|_| of_query) {
+            Some(source) => Origin::Query(source.name.clone()),
+            None => Origin::File(self.files[file].entry.path.clone()),
+        }
     }
 
     /// Row groups of all files.
@@ -225,7 +300,7 @@ impl History {
         let mut offered = Offered::default();
         let file = unit.file;
         let HistoryFile { entry, footer, direct, .. } = &self.files[file];
-        let Some((_, last)) = labels.instants.span() else { return Ok(offered) };
+        let Some((_, last)) = labels.span else { return Ok(offered) };
         if let Some(start) = direct.as_ref().map(DirectFile::day_start).transpose()?.flatten()
             && start > last
         {
@@ -276,7 +351,6 @@ impl History {
                     offered.null_created += created.null_count() as u64;
                 }
                 labels.groups.find(&encoder, &mut found);
-                rows.clear();
                 let with_group = found.groups.iter().enumerate().filter(|(_, group)| **group != NONE);
                 for (index, group) in with_group {
                     let end = ends.and_then(|ends| value(ends, index)).map(Timestamp);
@@ -306,8 +380,13 @@ impl History {
                         row: row_number(file, row + index as u64),
                     };
                     rows.push((*group, offer));
+                    if rows.len() == OFFER_ROWS {
+                        to(&rows);
+                        rows.clear();
+                    }
                 }
                 to(&rows);
+                rows.clear();
                 row += batch.num_rows() as u64;
                 offered.rows += batch.num_rows() as u64;
             }
@@ -474,14 +553,14 @@ impl History {
 }
 
 /// Rows of one file.
-enum FileRows<'a> {
+pub(super) enum FileRows<'a> {
     Direct { history: &'a History, file: usize, rows: Box<DirectRows> },
     Published { history: &'a History, file: usize, rows: Box<ParquetRecordBatchReader> },
 }
 
 impl FileRows<'_> {
     /// Rows so far that break the contract of the view's source.
-    fn broken(&self) -> u64 {
+    pub(super) fn broken(&self) -> u64 {
         match self {
             FileRows::Direct { rows, .. } => rows.broken(),
             FileRows::Published { .. } => 0,

@@ -9,16 +9,17 @@ use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, RecordBatch};
 use tandem_core::canonical::RowEncoder;
 use tandem_core::checks::{JoinedChecker, JoinedRows};
-use tandem_core::feature_plan::Step;
+use tandem_core::feature_plan::{FeaturePlan, Step};
 use tandem_core::model::{FeatureView, KnownBy};
 use tandem_core::point_in_time::{Contest, Decided, Rules};
 use tandem_core::status::{Status, has_ended};
 use tandem_core::time::Timestamp;
+use tandem_core::window::Aggregates;
 
 use super::history::{History, Offered, on_threads};
 use super::labels::LabelKeys;
 use super::report::TrainingReport;
-use super::{Shared, TrainingError, TrainingOptions};
+use super::{Shared, TrainingError, TrainingOptions, windows};
 
 /// What a label gets: a row of the values, or why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,9 @@ impl JoinedView {
     pub(super) fn decide(index: usize, shared: &Shared, keys: Arc<LabelKeys>) -> Result<Self, TrainingError> {
         let (history, request) = (&shared.histories[index], &shared.request);
         let step = &request.plan.stored[index];
+        if let Some(aggregates) = windows::needed(step) {
+            return Self::aggregates(index, shared, keys, &aggregates);
+        }
         let rules = request.rules(&step.view.view);
         let started = Instant::now();
         let (contest, offered) = offer_all(history, &keys, rules, &request.options)?;
@@ -91,12 +95,7 @@ impl JoinedView {
             report.views[index].slots += slots as u64;
             report.views[index].rows_fetched += rows.len() as u64;
         });
-        let columns = request.plan.columns.iter().map(|column| column.from);
-        let asked = columns.filter(|from| from.step == Step::Stored(index));
-        let mut asked: Vec<usize> = asked.filter_map(|from| step.outputs.binary_search(&from.output).ok()).collect();
-        if asked.is_empty() {
-            asked = (0..step.outputs.len()).collect();
-        }
+        let asked = asked(index, &request.plan);
         let Winners { event_times, ties, newer_unknown, known_later, .. } = winners;
         let mut tied = vec![false; slots];
         winners.tied.iter().for_each(|(slot, _)| tied[*slot] = true);
@@ -114,6 +113,32 @@ impl JoinedView {
             ties,
             newer_unknown,
             known_later,
+        })
+    }
+
+    /// The aggregates of the stored step at `index`, of which there are some for every key. Blocking.
+    fn aggregates(
+        index: usize,
+        shared: &Shared,
+        keys: Arc<LabelKeys>,
+        aggregates: &Aggregates,
+    ) -> Result<Self, TrainingError> {
+        let (values, offered) = windows::answer(index, aggregates, shared, &keys)?;
+        let slots = keys.instants.slots();
+        Ok(JoinedView {
+            index,
+            given: (0..slots as u32).map(Given::Row).collect(),
+            keys,
+            event_times: vec![None; slots],
+            winners: vec![None; slots],
+            values,
+            asked: asked(index, &shared.request.plan),
+            offered,
+            ties: vec![false; slots],
+            rows: (0..slots as u64).collect(),
+            tied: vec![false; slots],
+            newer_unknown: vec![false; slots],
+            known_later: vec![false; slots],
         })
     }
 
@@ -216,6 +241,14 @@ impl JoinedView {
             report.only_later += u64::from(self.given[slot] == Given::NotFound && has_rows());
         }
     }
+}
+
+/// Positions of the features that are asked for among those that the stored step at `index` gives; all, if none is.
+fn asked(index: usize, plan: &FeaturePlan) -> Vec<usize> {
+    let outputs = &plan.stored[index].outputs;
+    let asked = plan.columns.iter().map(|column| column.from).filter(|from| from.step == Step::Stored(index));
+    let asked: Vec<usize> = asked.filter_map(|from| outputs.binary_search(&from.output).ok()).collect();
+    if asked.is_empty() { (0..outputs.len()).collect() } else { asked }
 }
 
 /// Offers all rows, several units at a time.

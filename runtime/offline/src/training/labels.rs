@@ -285,6 +285,8 @@ pub(super) struct LabelKeys {
     join_keys: Vec<JoinKey>,
     pub(super) groups: Groups,
     pub(super) instants: Instants,
+    /// The first and the last of them; None without labels.
+    pub(super) span: Option<(Timestamp, Timestamp)>,
     /// The slot of each label of the part; None where its key has a null or NaN.
     pub(super) slots: Vec<Option<u32>>,
 }
@@ -329,7 +331,8 @@ impl LabelKeys {
         let (instants, found) = Instants::of(groups.len(), &asked);
         let mut found = found.into_iter();
         let slots = has_key.into_iter().map(|complete| complete.then(|| found.next()).flatten()).collect();
-        Ok(LabelKeys { keys: keys.to_vec(), join_keys, groups, instants, slots })
+        let span = instants.span();
+        Ok(LabelKeys { keys: keys.to_vec(), join_keys, groups, instants, span, slots })
     }
 
     /// The group of a slot.

@@ -12,8 +12,8 @@ const TIME: u64 = 8;
 /// Bytes for each label and set of keys: its slot and instant, the order of sorting, and its share of the table of keys where all differ.
 const KEYS: u64 = 8 + 16 + 16 + 96;
 
-/// Bytes for each label, view and reading thread: the greatest row so far, what happened, and a tie.
-const SLOT: u64 = 72 + 16 + 16;
+/// Bytes for each label, view and reading thread: the greatest row so far with all of its times, what happened, and a tie.
+const SLOT: u64 = 24 + 32 + 16 + 16;
 
 /// Bytes for each label and view: what it gets, with the numbers of rows to fetch.
 const GIVEN: u64 = 8 + 16 + 16 + 2 + 16;

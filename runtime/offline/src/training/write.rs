@@ -9,16 +9,17 @@ use arrow_schema::SchemaRef;
 use tandem_core::hash::{Digest, Hasher};
 
 use super::TrainingError;
+use super::encode::Encoder;
 use crate::error::OfflineError;
 use crate::footers;
-use crate::staged::{Staged, StagedWriter, Target, sync_folders};
+use crate::staged::{Staged, Target, sync_folders};
 
 /// Folder beside a training set for one that breaks checks.
 const REJECTED: &str = "_rejected";
 
 /// A file being written, beside its target. Dropped before [`TrainingFile::finish`], it is removed.
 pub struct TrainingFile {
-    writer: StagedWriter,
+    writer: Encoder,
     rows: u64,
 }
 
@@ -44,7 +45,7 @@ impl TrainingFile {
         remove_left_behind(&folder, &file);
         let run_id = std::process::id().to_string();
         let target = Target { folder: folder.clone(), file: &file, root: &folder, run_id: &run_id, lock: None };
-        let writer = StagedWriter::create(target, schema, Vec::new(), row_group_rows)?;
+        let writer = Encoder::create(target, schema, row_group_rows)?;
         Ok(TrainingFile { writer, rows: 0 })
     }
 
@@ -55,7 +56,7 @@ impl TrainingFile {
     /// A disk that is full.
     pub fn write(&mut self, rows: RecordBatch) -> Result<(), TrainingError> {
         self.rows += rows.num_rows() as u64;
-        Ok(self.writer.write(rows)?)
+        self.writer.write(rows)
     }
 
     /// Ends the file, with these keys and values in its metadata, and syncs it. Blocking.

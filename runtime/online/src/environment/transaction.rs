@@ -85,6 +85,16 @@ impl<'a, 'env> WriteTransaction<'a, 'env> {
         }
     }
 
+    /// Gives the keys from `from` on, and their values, to `visit`, in the order of keys, until it breaks.
+    pub(crate) fn scan(
+        &self,
+        table: Table,
+        from: &[u8],
+        visit: impl FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, Fault>,
+    ) -> Result<(), Fault> {
+        scan(self.environment, self.txn, self.tables, table, from, visit)
+    }
+
     fn table(&self, table: Table) -> Database {
         self.tables[table as usize].expect("an environment that is open for writing has every table")
     }

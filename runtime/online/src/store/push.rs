@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use tandem_core::order::RowOrder;
 use tandem_core::time::Timestamp;
@@ -13,6 +14,7 @@ use crate::key::{RecordKey, log_key};
 use crate::log::LogState;
 use crate::record::Stored;
 use crate::view::ViewId;
+use crate::windows::{Equals, EventFate, WindowView};
 
 /// Where pushed rows go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,8 @@ pub(crate) struct Batch<'a> {
     pub(crate) view: ViewId,
     pub(crate) rows: Vec<PutRow<'a>>,
     pub(crate) kind: Kind,
+    /// Of a view of aggregates, how its events are kept: the rows are events.
+    pub(crate) windows: Option<Arc<WindowView>>,
 }
 
 /// What is done with the rows of a batch.
@@ -107,7 +111,7 @@ impl Store {
         clock: fn() -> Timestamp,
     ) -> Result<PushReport, OnlineError> {
         self.check_batch(rows)?;
-        let batch = Batch { view, rows: rows.to_vec(), kind: Kind::Pushed(to) };
+        let batch = Batch { view, rows: rows.to_vec(), kind: Kind::Pushed(to), windows: None };
         self.inner.environment.write(|txn| self.write_in(txn, &batch, clock()))
     }
 
@@ -140,13 +144,18 @@ impl Store {
         let published_time = now.max(log.published_time);
         let mut rows = batch.rows.clone();
         rows.iter_mut().for_each(|row| row.record.published_time = published_time);
-        let (put, fates) = self.put_in(txn, view, &rows, Mode { online: to.online, history: to.offline })?;
+        let (put, fates) = match &batch.windows {
+            Some(windows) => self.put_events_in(txn, view, &rows, windows, to, published_time)?,
+            None => self.put_in(txn, view, &rows, Mode { online: to.online, history: to.offline })?,
+        };
         let first = log.next;
         if to.offline {
             let mut seen: HashSet<(&[u8], RowOrder<'_>)> = HashSet::with_capacity(rows.len());
             let mut bytes = Vec::new();
             for (PutRow { key, record }, fate) in rows.iter().zip(&fates) {
-                if fate.in_history || !seen.insert((key, record.order())) {
+                // Equal events that come together count each.
+                let again = batch.windows.is_none() && !seen.insert((key, record.order()));
+                if fate.in_history || again {
                     continue;
                 }
                 Stored { record: *record, full_key: Some(key), in_history: true }.encode(&mut bytes);
@@ -162,6 +171,32 @@ impl Store {
         let sequences = (logged > 0).then(|| (first, log.next - 1));
         let outcomes = fates.into_iter().map(|fate| fate.outcome).collect();
         Ok(PushReport { put, outcomes, sequences, logged, published_time })
+    }
+
+    /// Writes events of a view of aggregates.
+    fn put_events_in(
+        &self,
+        txn: &mut WriteTransaction<'_, '_>,
+        view: ViewId,
+        rows: &[PutRow<'_>],
+        windows: &WindowView,
+        to: PushTo,
+        now: Timestamp,
+    ) -> Result<(PutReport, Vec<Fate>), Fault> {
+        if !to.online {
+            let fates = vec![Fate { outcome: RowOutcome::Logged, in_history: false }; rows.len()];
+            return Ok((PutReport { kept: rows.len(), ..PutReport::default() }, fates));
+        }
+        let mut equals = Equals::default();
+        let places: Vec<u16> = rows.iter().map(|row| equals.next(row.key, &row.record)).collect();
+        let fates = windows.put_in(txn, view, rows, &places, (self.inner.hash, to.offline, now))?;
+        let written = fates.iter().filter(|fate| fate.is_new).count();
+        let fate = |EventFate { is_new, in_history }: EventFate| Fate {
+            outcome: if is_new { RowOutcome::Written } else { RowOutcome::Unchanged },
+            in_history,
+        };
+        let report = PutReport { written, kept: rows.len() - written, repaired: 0 };
+        Ok((report, fates.into_iter().map(fate).collect()))
     }
 
     /// Writes those rows that are newer than what is stored, and than the others of the batch.

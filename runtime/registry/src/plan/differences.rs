@@ -6,6 +6,7 @@ use tandem_core::model::{
     SourceQuery, ViewSource,
 };
 use tandem_core::types::Signature;
+use tandem_core::window::{AggregateFeature, Aggregates};
 
 use super::What;
 
@@ -46,6 +47,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         entities,
         component: _, // its digest says what it is; the file lies in the registry
         columns,
+        aggregates,
         parameters,
         inputs: _,      // resolved for each input of the signature
         key_columns: _, // resolved for each join key
@@ -72,6 +74,8 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         let differs = meant(&old.columns) != meant(columns);
         found.meaning(differs, "features");
         found.documentation(!differs && old.columns != *columns, "features");
+    } else if let (Some(old), Some(new)) = (&old.aggregates, aggregates) {
+        of_aggregates(old, new, &mut found);
     } else {
         found.meaning(before.digest != after.digest, "component");
     }
@@ -84,7 +88,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
     };
     let names = before.signature.inputs.iter().chain(&after.signature.inputs).map(|input| &input.name);
     // Those of columns are their features'.
-    for name in sorted(names).into_iter().filter(|_| !after.view.is_columns()) {
+    for name in sorted(names).into_iter().filter(|_| after.view.has_component()) {
         found.meaning(input(before, name) != input(after, name), format!("inputs.{name}"));
     }
     let keys = |view: &FeatureView| -> Vec<(JoinKey, String)> {
@@ -122,6 +126,22 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         entities.iter().map(|entity| (entity.name.clone(), entity.description.clone())).collect();
     found.documentation(documented(old) != new, "entities");
     found
+}
+
+fn of_aggregates(before: &Aggregates, after: &Aggregates, found: &mut Differences) {
+    let Aggregates { columns, filter, bounds, precision, zone, retention, features } = after;
+    let meant = |features: &[AggregateFeature]| -> Vec<AggregateFeature> {
+        features.iter().map(|feature| AggregateFeature { description: String::new(), ..feature.clone() }).collect()
+    };
+    let differs = meant(&before.features) != meant(features) || before.columns != *columns;
+    found.meaning(differs, "aggregates");
+    found.documentation(!differs && before.features != *features, "aggregates");
+    found.meaning(before.filter != *filter, "where");
+    found.meaning(before.bounds != *bounds, "bounds");
+    found.meaning(before.precision != *precision, "precision");
+    // Without calendar windows the hash leaves it out.
+    found.meaning(before.zone != *zone, "timezone");
+    found.documentation(before.retention != *retention, "retention");
 }
 
 fn of_sources(before: &ViewSource, after: &ViewSource, found: &mut Differences) {

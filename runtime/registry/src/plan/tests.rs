@@ -57,6 +57,7 @@ fn view(name: &str, version: u32, reads: &[ViewVersion]) -> FeatureView {
         entities: vec![Arc::new(entity)],
         component: PathBuf::from("a.wasm"),
         columns: Vec::new(),
+        aggregates: None,
         parameters: BTreeMap::new(),
         inputs: reads.iter().enumerate().map(input).collect(),
         key_columns: BTreeMap::new(),

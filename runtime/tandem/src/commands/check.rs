@@ -24,7 +24,7 @@ pub fn run(context: &Context, _: &Arguments) -> Result<(), Error> {
                     view.version,
                     bound.signature.inputs.len(),
                     bound.signature.outputs.len(),
-                    if view.is_columns() { "columns" } else { "component" },
+                    super::show::made_by(view),
                     bound.digest.short(),
                     bound.definition_hash.short(),
                 ));

@@ -14,7 +14,7 @@ use tandem_core::model::BoundView;
 use tandem_core::suggest;
 use tandem_core::time::Timestamp;
 use tandem_core::types::{DataType, Field};
-use tandem_offline::training::explain::{Candidate, Verdict, ViewExplanation};
+use tandem_offline::training::explain::{Candidate, Origin, Verdict, ViewExplanation};
 use tandem_offline::training::{Labels, TrainingError, TrainingOptions, TrainingRequest, TrainingSet};
 
 use super::get::key_value;
@@ -229,7 +229,9 @@ impl Explained<'_> {
 }
 
 fn made_by(bound: &BoundView) -> String {
-    if bound.view.is_columns() {
+    if bound.view.is_aggregates() {
+        "aggregates of the events of its source".to_owned()
+    } else if bound.view.is_columns() {
         "columns of its source".to_owned()
     } else {
         format!("component {}", bound.digest.short())
@@ -245,11 +247,19 @@ fn line(row: &Candidate) -> String {
         Verdict::Future => "had not happened".to_owned(),
         Verdict::NotKnown(from) => format!("was not known before {from}"),
         Verdict::Ended(until) => format!("counted until {until}"),
+        Verdict::Counted => "counted".to_owned(),
+        Verdict::OutsideWindows => "older than every window".to_owned(),
+        Verdict::Filtered => "left out by the filter".to_owned(),
+        Verdict::Retraction => "takes an event back".to_owned(),
     };
     let created = row.created_time.map(|time| format!(", created {time}")).unwrap_or_default();
     let sequence = row.sequence.map(|sequence| format!(", sequence {sequence}")).unwrap_or_default();
-    let (file, at, event) = (row.file.display(), row.row, row.event_time);
-    format!("{what}: event {event}{created}{sequence}, {file} row {at}")
+    let (at, event) = (row.row, row.event_time);
+    let origin = match &row.origin {
+        Origin::File(file) => file.display().to_string(),
+        Origin::Query(source) => format!("query of source `{source}`"),
+    };
+    format!("{what}: event {event}{created}{sequence}, {origin} row {at}")
 }
 
 fn counts(rows: &[Candidate]) -> String {
@@ -265,10 +275,15 @@ fn row_json(row: &Candidate) -> Value {
         Verdict::NotKnown(from) => Some(from.to_string()),
         _ => None,
     };
+    let (file, query) = match &row.origin {
+        Origin::File(file) => (Some(file.display().to_string()), None),
+        Origin::Query(source) => (None, Some(source)),
+    };
     json!({
         "verdict": row.verdict.as_str(),
         "known_from": since,
-        "file": row.file.display().to_string(),
+        "file": file,
+        "query": query,
         "row": row.row,
         "event_time": row.event_time.to_string(),
         "created_time": row.created_time.map(|time| time.to_string()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::Either;
+use tandem_core::definition::ServerSettings;
 use tandem_engine::{BreakerOptions, OnDemandOptions, TrialOptions, Workers};
 use tandem_online::{Store, StoreOptions, Writer};
 use tokio::net::TcpSocket;
@@ -19,7 +20,8 @@ use crate::project::Opened;
 use crate::push::Pusher;
 use crate::registry::Opening;
 use crate::roll::{Provenance, Roll, Roller};
-use crate::server::{Live, ServerState, serve};
+use crate::server::{Access, Front, Live, ServerState, Tls, serve_behind};
+use crate::watched::FILES_POLL_SECONDS;
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -30,6 +32,9 @@ pub struct Arguments {
     /// Allow callers to give `as_of` themselves, to replay the past [default: server.allow_replay]
     #[arg(long)]
     allow_replay: bool,
+    /// Let other machines connect though clients need no token [default: server.allow_unauthenticated]
+    #[arg(long)]
+    allow_unauthenticated: bool,
     #[command(flatten)]
     run: RunArguments,
 }
@@ -48,6 +53,20 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
     Ok(socket)
 }
 
+/// The tokens that clients need. Without them only this machine may connect, unless that is allowed on purpose.
+fn access(settings: &ServerSettings, allow_unauthenticated: bool) -> Result<Option<Arc<Access>>, Error> {
+    let address = settings.listen;
+    match &settings.tokens {
+        Some(path) => Ok(Some(Arc::new(Access::open(path)?))),
+        None if address.ip().is_loopback() => Ok(None),
+        None if allow_unauthenticated || settings.allow_unauthenticated => {
+            tracing::warn!(%address, "other machines may connect, and clients need no token");
+            Ok(None)
+        }
+        None => Err(Error::Unauthenticated { address }),
+    }
+}
+
 /// Serves until SIGINT or SIGTERM, then finishes what is under way.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let registered = if arguments.run.dev { None } else { Some(context.registered()?) };
@@ -62,6 +81,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     settings.listen = arguments.listen.unwrap_or(settings.listen);
     settings.allow_replay |= arguments.allow_replay;
     let listen = settings.listen;
+    let access = access(&settings, arguments.allow_unauthenticated)?;
+    let tls = settings.tls.as_ref().map(Tls::open).transpose()?.map(Arc::new);
+    if access.is_some() && tls.is_none() && !listen.ip().is_loopback() {
+        tracing::warn!(address = %listen, "tokens travel unencrypted: `[server.tls]` is not set");
+    }
     let fail = |source| Error::Listen { address: listen, source };
     // Taken before anything is made or compiled, and heard only once all of it is there: until then clients are refused.
     let socket = bind(listen).map_err(fail)?;
@@ -103,7 +127,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let rolled = live.clone();
     let roll = Roll {
         store: store.clone(),
-        offline_root: storage.offline,
+        offline_root: storage.offline.clone(),
         views: Box::new(move || rolled.bound()),
         provenance,
         options: roll_options,
@@ -114,6 +138,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         live,
         store: Some(Arc::new(store)),
         pusher: Some(pusher),
+        offline_root: Some(storage.offline),
         settings,
         clock: now,
         workers: lookups,
@@ -135,10 +160,27 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             tracing::info!("shutting down: finishing what is under way");
             told.stopping();
         };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let files = (access.clone(), tls.clone());
+        let front = Front { access, tls };
         let reload = async {
             while hang_up.recv().await.is_some() {
-                tracing::info!("SIGHUP: looking for another registration");
+                tracing::info!("SIGHUP: reading tokens and certificate again, looking for another registration");
+                let (access, tls) = &files;
+                access.iter().for_each(|access| access.reload());
+                tls.iter().for_each(|tls| tls.reload());
                 follower.iter().for_each(Follower::look_again);
+            }
+        };
+        let changed = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(FILES_POLL_SECONDS)).await;
+                let (access, tls) = files.clone();
+                let look = move || {
+                    access.iter().for_each(|access| access.follow());
+                    tls.iter().for_each(|tls| tls.follow());
+                };
+                let _ = tokio::task::spawn_blocking(look).await; // a panic is told by itself
             }
         };
         let watched = async {
@@ -149,10 +191,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             }
         };
         tracing::info!(%address, "listening");
-        context.output.note(format!("tandem listens on http://{address}"));
-        manager.ready(&format!("listening on http://{address}"));
-        let serving = serve(listener, state, shutdown);
-        let beside = futures::future::join(reload, watched);
+        context.output.note(format!("tandem listens on {scheme}://{address}"));
+        manager.ready(&format!("listening on {scheme}://{address}"));
+        let serving = serve_behind(listener, state, front, shutdown);
+        let beside = futures::future::join3(reload, changed, watched);
         match futures::future::select(std::pin::pin!(serving), std::pin::pin!(beside)).await {
             Either::Left((ended, _)) => ended.map_err(|source| Error::Listen { address, source }),
             Either::Right((_, serving)) => serving.await.map_err(|source| Error::Listen { address, source }),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use tandem_core::definition::{ServiceColumn, bind_service};
-use tandem_core::model::{BoundView, FeatureService};
+use tandem_core::model::{BoundView, FeatureService, FeatureView};
 use tandem_registry::ViewRecord;
 use tandem_registry::plan::{Consumer, consumers};
 
@@ -60,7 +60,7 @@ fn view_text(bound: &BoundView, record: Option<&ViewRecord>, users: &[Consumer],
     line("rows from", view.source.what().replace('`', ""));
     let entities: Vec<&str> = view.entities.iter().map(|entity| entity.name.as_str()).collect();
     line("entities", entities.join(", "));
-    line(if view.is_columns() { "columns" } else { "component" }, bound.digest.to_string());
+    line(made_by(view), bound.digest.to_string());
     line("definition", bound.definition_hash.to_string());
     if let Some(record) = record {
         line("runtime", record.runtime_fingerprint.clone());
@@ -131,4 +131,15 @@ fn service_json(service: &FeatureService, columns: &[ServiceColumn]) -> Value {
         "tags": service.tags,
         "features": columns.iter().map(column).collect::<Vec<_>>(),
     })
+}
+
+/// What a view's digest is of.
+pub(super) fn made_by(view: &FeatureView) -> &'static str {
+    if view.is_aggregates() {
+        "aggregates"
+    } else if view.is_columns() {
+        "columns"
+    } else {
+        "component"
+    }
 }

@@ -73,7 +73,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let named = arguments.view.as_deref().map(|reference| named_view(context, reference)).transpose()?;
     let transform = match (&arguments.transform, &named) {
         (Some(transform), _) => transform.clone(),
-        (None, Some(view)) if view.is_columns() => {
+        (None, Some(view)) if !view.has_component() => {
             return Err(Error::NoTransform { view: view.id(), what: "verified" });
         }
         (None, Some(view)) => view.component.clone(),
@@ -168,11 +168,11 @@ fn registered(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let registry = registry::open(&context.root()?)?;
     let views = match &arguments.view {
         Some(name) => match &registry.view(name)?.view {
-            view if view.is_columns() => return Err(Error::NoTransform { view: view.id(), what: "verified" }),
+            view if !view.has_component() => return Err(Error::NoTransform { view: view.id(), what: "verified" }),
             view => vec![view.id()],
         },
         None => {
-            let computed = registry.registered.bound.values().filter(|bound| !bound.view.is_columns());
+            let computed = registry.registered.bound.values().filter(|bound| bound.view.has_component());
             computed.map(|bound| bound.view.id()).collect()
         }
     };

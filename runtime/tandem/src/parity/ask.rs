@@ -29,6 +29,7 @@ pub struct Server {
     url: String,
     format: Format,
     agent: ureq::Agent,
+    token: Option<String>,
 }
 
 /// Features of the rows asked for, and which of them failed, by increasing row.
@@ -65,13 +66,18 @@ impl Server {
         let parsed: ureq::http::Uri =
             url.parse().map_err(|error| refuse(format!("{error}; write it as http://127.0.0.1:8080")))?;
         if parsed.scheme_str() != Some("http") {
-            return Err(refuse("write it as http://127.0.0.1:8080; Tandem itself speaks no TLS".to_owned()));
+            return Err(refuse("write it as http://127.0.0.1:8080; parity speaks no TLS: ask a server without `[server.tls]`, on this machine".to_owned()));
         }
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(ANSWER_SECONDS_MAX)))
             .build();
-        Ok(Server { url: url.trim_end_matches('/').to_owned(), format, agent: config.into() })
+        Ok(Server { url: url.trim_end_matches('/').to_owned(), format, agent: config.into(), token: None })
+    }
+
+    /// Sends this token with each request.
+    pub fn with_token(self, token: Option<String>) -> Server {
+        Server { token, ..self }
     }
 
     /// Asks for the rows of `inputs`, each as of its event time. Blocking.
@@ -92,11 +98,15 @@ impl Server {
             Format::Arrow => ("application/vnd.apache.arrow.stream", arrow_body(&columns)),
         };
         let body = body.map_err(&broken)?;
-        let mut response =
-            self.agent.post(&url).header("content-type", content_type).send(&body[..]).map_err(|error| {
-                let hint = if matches!(error, ureq::Error::Protocol(_)) { NOT_TANDEM } else { NO_SERVER };
-                fail(plain(&error), Some(hint))
-            })?;
+        let request = self.agent.post(&url).header("content-type", content_type);
+        let request = self
+            .token
+            .iter()
+            .fold(request, |request, token| request.header("authorization", format!("Bearer {token}")));
+        let mut response = request.send(&body[..]).map_err(|error| {
+            let hint = if matches!(error, ureq::Error::Protocol(_)) { NOT_TANDEM } else { NO_SERVER };
+            fail(plain(&error), Some(hint))
+        })?;
         let status = response.status();
         let answer = response
             .body_mut()

@@ -14,7 +14,7 @@ use tandem_core::status::{is_never_valid, too_far_in_future};
 use tandem_core::time::{Day, Duration, Timestamp, Zone};
 use tandem_core::types::{CREATED_TIME, DataType, EVENT_TIME, Field, SEQUENCE, VALID_TO};
 use tandem_offline::source_columns;
-use tandem_online::{Record, Row, StoreOptions};
+use tandem_online::{Record, Row, StoreOptions, WindowView};
 
 use super::{PushError, Reason, Refused};
 
@@ -35,6 +35,8 @@ pub struct PushPlan {
     valid_to: Option<usize>,
     inputs: Vec<Input>,
     required: Vec<bool>,
+    /// Of a view of aggregates, how the events are kept; what is pushed is events, as the view of columns that they are.
+    windows: Option<Arc<WindowView>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +75,9 @@ impl PushPlan {
     ///
     /// [`PushError::NotPushable`].
     pub fn new(view: &Arc<BoundView>) -> Result<PushPlan, PushError> {
+        let windows = WindowView::new(view);
+        let events = view.events().map(Arc::new);
+        let view = events.as_ref().unwrap_or(view);
         let definition = &view.view;
         let refuse = |reason: &str, hint: &'static str| {
             Err(PushError::NotPushable { view: definition.id(), reason: reason.to_owned(), hint })
@@ -169,10 +174,16 @@ impl PushPlan {
             required,
             aliases,
             columns,
+            windows,
         })
     }
 
-    /// The view.
+    /// Of a view of aggregates, how its events are kept.
+    pub fn windows(&self) -> Option<&Arc<WindowView>> {
+        self.windows.as_ref()
+    }
+
+    /// The view; of a view of aggregates that of its events.
     pub fn view(&self) -> &Arc<BoundView> {
         &self.view
     }

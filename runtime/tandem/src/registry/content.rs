@@ -29,7 +29,7 @@ pub(super) fn content(
                 let proof = proofs.get(id);
                 ViewRecord {
                     definition,
-                    component: (!bound.view.is_columns()).then_some(bound.digest),
+                    component: bound.view.has_component().then_some(bound.digest),
                     definition_hash: bound.definition_hash,
                     signature: bound.signature.clone(),
                     runtime_fingerprint: fingerprint.to_owned(),

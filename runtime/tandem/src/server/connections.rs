@@ -8,10 +8,13 @@ use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tandem_core::definition::ServerSettings;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+
+use super::tls::Tls;
 
 /// Connections that may be open for each of `concurrent_requests_max`: clients keep connections between requests.
 /// More wait in the system's queue.
@@ -43,7 +46,13 @@ impl Limits {
 }
 
 /// Serves until `shutdown`, then drains.
-pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: impl Future<Output = ()>) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
+    shutdown: impl Future<Output = ()>,
+) {
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let (draining, _) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -53,9 +62,17 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits,
             let stream = accept(&listener).await;
             // Finished connections are let go of; the others go on.
             while connections.try_join_next().is_some() {}
-            let (router, draining) = (router.clone(), draining.subscribe());
+            let (router, draining, tls) = (router.clone(), draining.subscribe(), tls.clone());
             connections.spawn(async move {
-                serve_connection(stream, router, limits.head_max, draining).await;
+                match tls {
+                    None => serve_connection(stream, router, limits.head_max, draining).await,
+                    Some(tls) => {
+                        // Who does not speak TLS, or too slowly, is nobody's loss but its own.
+                        if let Some(stream) = tls.accept(stream, limits.head_max).await {
+                            serve_connection(stream, router, limits.head_max, draining).await;
+                        }
+                    }
+                }
                 drop(slot);
             });
         }
@@ -93,7 +110,12 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, head_max: Duration, mut draining: watch::Receiver<bool>) {
+async fn serve_connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    router: Router,
+    head_max: Duration,
+    mut draining: watch::Receiver<bool>,
+) {
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_max)

@@ -14,9 +14,11 @@ mod request;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Extension;
 use axum::extract::{Request as HttpRequest, State};
+use axum::http::request::Parts;
 use axum::response::Response;
 
 pub(super) use error::{is_feast, response};
@@ -25,18 +27,24 @@ use super::body::{self, Bounds, JSON, Media};
 use super::deadline::Until;
 use super::guard::{self, Deadline};
 use super::problem::Problem;
+use super::services::Service;
 use super::services::vectors::gather;
 use super::state::Server;
 use request::{Asked, Named};
 
-/// The route.
+/// The routes of Feast's clients; those that write are in `push` and `materialize`.
 pub(super) const GET_ONLINE_FEATURES: &str = "/get-online-features";
+pub(super) const PUSH: &str = "/push";
+pub(super) const WRITE_TO_ONLINE_STORE: &str = "/write-to-online-store";
+pub(super) const MATERIALIZE: &str = "/materialize";
+pub(super) const MATERIALIZE_INCREMENTAL: &str = "/materialize-incremental";
 
 pub(super) async fn get_online_features(
     State(server): State<Arc<Server>>,
     Extension(deadline): Extension<Deadline>,
     request: HttpRequest,
 ) -> Result<Response, Problem> {
+    let begin = Instant::now();
     let (head, body) = request.into_parts();
     Media::of_body(&head.headers, &[Media::Json])?;
     // The service's own deadline is known once the body is read.
@@ -48,15 +56,28 @@ pub(super) async fn get_online_features(
         Named::Service(name) => server.service(name)?,
         Named::Features(features) => server.list(features.clone(), asked.full_feature_names)?,
     };
+    let answered = answer(&server, &service, asked, bytes, &head, deadline).await;
+    service.answered(&answered, begin.elapsed());
+    answered
+}
+
+async fn answer(
+    server: &Server,
+    service: &Arc<Service>,
+    asked: Asked,
+    bytes: usize,
+    head: &Parts,
+    deadline: Deadline,
+) -> Result<Response, Problem> {
     let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, service.deadline)?;
-    let (clock, bounds, shared) = (server.clock(), Bounds::of(&server.settings), Arc::clone(&service));
+    let (clock, bounds, shared) = (server.clock(&head.extensions), Bounds::of(&server.settings), Arc::clone(service));
     let decoded = until.run(async {
         server
             .compute(bytes, move || request::decode(&asked, &shared.plan, clock, bounds).map(|rows| (asked, rows)))
             .await?
     });
     let (asked, rows) = decoded.await?;
-    let vectors = gather(&server, &service, rows, &until).await?;
+    let vectors = gather(server, service, rows, &until).await?;
     let rows = vectors.rows;
     let encoded = server.compute(encode::estimate(&vectors), move || encode::json(&asked, &vectors)).await?;
     let encoded = encoded.map_err(|error| Problem::internal("features cannot be encoded", &error))?;

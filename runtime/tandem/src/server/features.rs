@@ -19,6 +19,7 @@ pub(super) use answer::write_timestamp;
 
 use request::{LIST_KEYS, Named};
 
+use super::as_of::Clock;
 use super::body::{self, Bounds, JSON, Media};
 use super::deadline::Until;
 use super::guard::{self, Deadline};
@@ -44,10 +45,14 @@ pub(super) async fn features(
             Err(Problem::new(Kind::NotAcceptable, "features of one view are given as JSON")
                 .hint(format!("accept {JSON}, or leave `view` out and name `features` as `view:feature`")))
         }
-        Named::View(view) => until.run(one_view(Arc::clone(&server), &view, body)).await,
+        Named::View(view) => {
+            let clock = server.clock(&head.extensions);
+            until.run(one_view(Arc::clone(&server), &view, clock, body)).await
+        }
         Named::List { features, prefix } => {
             let service = server.list(features, prefix)?;
-            let (clock, bounds, shared) = (server.clock(), Bounds::of(&server.settings), Arc::clone(&service));
+            let (clock, bounds, shared) =
+                (server.clock(&head.extensions), Bounds::of(&server.settings), Arc::clone(&service));
             let decode = move |body: &Bytes| services::request::decode(body, &shared.plan, clock, bounds, &LIST_KEYS);
             let decoded = until.run(async { server.compute(body.len(), move || decode(&body)).await? });
             let (rows, form) = decoded.await?;
@@ -56,8 +61,7 @@ pub(super) async fn features(
     }
 }
 
-async fn one_view(server: Arc<Server>, view: &str, body: Bytes) -> Result<Response, Problem> {
-    let clock = server.clock();
+async fn one_view(server: Arc<Server>, view: &str, clock: Clock, body: Bytes) -> Result<Response, Problem> {
     // The view decides which keys and features there are.
     let view = server.view(view)?;
     let (bound, rows_max) = (Arc::clone(&view.bound), server.settings.rows_max);

@@ -13,6 +13,7 @@ use futures::FutureExt;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::access::{self, Caller};
 use super::feast;
 use super::problem::{Kind, Problem};
 use super::state::Server;
@@ -21,6 +22,9 @@ use super::state::Server;
 pub(super) const HEALTH: &str = "/health";
 pub(super) const READY: &str = "/ready";
 pub(super) const METRICS: &str = "/metrics";
+
+/// What stands for the route of a path that no route takes.
+pub(super) const UNMATCHED: &str = "unmatched";
 
 /// Routes that take no slot.
 const WITHOUT_SLOT: [&str; 3] = [HEALTH, READY, METRICS];
@@ -44,18 +48,33 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
     let started = Instant::now();
     let id = given_id(request.headers()).map_or_else(|| server.request_id(), str::to_owned);
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", |path| path.as_str()).to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, |path| path.as_str()).to_owned();
 
     // What is logged on the way has the id from the span.
     let span = tracing::info_span!("request", id);
-    let mut response = answer(&server, &route, started, request, next).instrument(span).await;
+    let caller = match &server.access {
+        Some(access) => access.check(&method, &route, request.headers()),
+        None => Ok(Caller::default()),
+    };
+    let name = match &caller {
+        Ok(caller) => caller.name.clone(),
+        Err(problem) => problem.text(access::TOKEN).map(str::to_owned),
+    };
+    let answered = async {
+        match caller {
+            Ok(caller) => answer(&server, &route, started, caller, request, next).await,
+            Err(problem) => problem.into_response(),
+        }
+    };
+    let mut response = answered.instrument(span).await;
 
     let rows = response.extensions_mut().remove::<Rows>().map(|rows| rows.0);
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = &problem {
         // Headers that the router set (Allow) stay.
         let headers = std::mem::take(response.headers_mut());
-        response = if feast::is_feast(&route) { feast::response(problem, &id) } else { problem.to_response(&id) };
+        response =
+            if feast::is_feast(&route) { feast::response(&route, problem, &id) } else { problem.to_response(&id) };
         for (name, value) in &headers {
             response.headers_mut().entry(name).or_insert_with(|| value.clone());
         }
@@ -70,7 +89,7 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
     let problem = problem.map(|problem| problem.kind.slug());
     macro_rules! log {
         ($level:ident) => {
-            tracing::$level!(%method, route, status = status.as_u16(), rows, micros, request_id = id, problem, "request")
+            tracing::$level!(%method, route, status = status.as_u16(), rows, micros, token = name, request_id = id, problem, "request")
         };
     }
     if status.is_server_error() {
@@ -83,7 +102,14 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
 }
 
 /// The route's answer, if there is a slot for it.
-async fn answer(server: &Server, route: &str, started: Instant, mut request: Request, next: Next) -> Response {
+async fn answer(
+    server: &Server,
+    route: &str,
+    started: Instant,
+    caller: Caller,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let max = server.settings.concurrent_requests_max;
     let slot = (!WITHOUT_SLOT.contains(&route)).then(|| Arc::clone(&server.slots).try_acquire_owned());
     if let Some(Err(_)) = slot {
@@ -93,6 +119,7 @@ async fn answer(server: &Server, route: &str, started: Instant, mut request: Req
             .hint("try again later, with growing pauses")
             .into_response();
     }
+    request.extensions_mut().insert(caller);
     request.extensions_mut().insert(Deadline(started + Duration::from_secs(server.settings.request_seconds_max)));
     // A panic is a defect of the server, and one request's alone.
     let outcome = AssertUnwindSafe(next.run(request)).catch_unwind().await;

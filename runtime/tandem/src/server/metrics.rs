@@ -26,8 +26,10 @@ use tandem_core::model::ViewVersion;
 use tandem_core::status::Status;
 use tandem_core::time::Timestamp;
 use tandem_engine::{EngineError, Outcome};
+use tandem_online::RowOutcome;
 
 use crate::lookup::Found;
+use crate::push::{PushError, Pushed};
 use families::{Families, RequestLabels, RouteLabels, ServiceLabels, ServiceStatusLabels, ViewLabels};
 use histogram::Histogram;
 
@@ -71,12 +73,23 @@ pub(super) struct ViewMetrics {
     computed: Option<ComputedMetrics>,
 }
 
+/// What became of a pushed row; the names of [`Pushed`]'s outcomes, and `refused` for what was set aside or refused the push.
+const PUSH_OUTCOMES: [(&str, Option<RowOutcome>); 5] = [
+    ("written", Some(RowOutcome::Written)),
+    ("older", Some(RowOutcome::Older)),
+    ("unchanged", Some(RowOutcome::Unchanged)),
+    ("logged", Some(RowOutcome::Logged)),
+    ("refused", None),
+];
+
 #[derive(Debug)]
 struct StoredMetrics {
     /// By status, in the order of [`Status::ALL`].
     rows: Vec<Counter>,
     values: Vec<Counter>,
     ages: Histogram,
+    /// By outcome, in the order of [`PUSH_OUTCOMES`].
+    pushed: Vec<Counter>,
 }
 
 #[derive(Debug)]
@@ -210,6 +223,11 @@ impl Metrics {
         self.families.requests.get_or_create(&labels).inc();
     }
 
+    /// A push was acknowledged: its rows are durable.
+    pub(super) fn pushed(&self, took: Duration) {
+        self.families.push_seconds.observe(took.as_secs_f64());
+    }
+
     /// The entities of one request were looked up, in all views together.
     pub(super) fn looked_up(&self, took: Duration) {
         self.families.lookup_seconds.observe(took.as_secs_f64());
@@ -239,6 +257,7 @@ impl ViewMetrics {
                 rows: families.by_status(&families.lookup_rows, labels),
                 values: families.by_status(&families.lookup_values, labels),
                 ages: families.ages.get_or_create_owned(labels),
+                pushed: families.by_outcome(labels),
             }),
             computed: computed.then(|| ComputedMetrics {
                 seconds: families.transform_seconds.get_or_create_owned(labels),
@@ -275,6 +294,20 @@ impl ViewMetrics {
             for (counter, counted) in counters.iter().zip(counted).filter(|(_, counted)| *counted > 0) {
                 counter.inc_by(counted);
             }
+        }
+    }
+
+    /// Rows were pushed into the view, or refused the push.
+    pub(super) fn pushed(&self, pushed: &Result<Pushed, PushError>) {
+        let Some(stored) = &self.stored else { return };
+        for ((_, outcome), counter) in PUSH_OUTCOMES.iter().zip(&stored.pushed) {
+            let rows = match (pushed, outcome) {
+                (Ok(pushed), Some(outcome)) => pushed.count(*outcome),
+                (Ok(pushed), None) => pushed.refused.len(),
+                (Err(PushError::Refused(refused)), None) => refused.len(),
+                (Err(_), _) => 0,
+            };
+            counter.inc_by(rows as u64);
         }
     }
 

@@ -5,6 +5,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
+use super::access;
+
 /// Media type of a problem.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -66,6 +68,12 @@ kinds! {
     RequiredFeature, "required-feature", UNPROCESSABLE_ENTITY, "A required feature is not known";
     /// Rows at fault beyond the view's limit.
     TooManyFailures, "too-many-failures", UNPROCESSABLE_ENTITY, "Too many rows failed";
+    /// No token, where one is needed.
+    Unauthenticated, "unauthenticated", UNAUTHORIZED, "A token is needed";
+    /// A token that nobody has.
+    InvalidToken, "invalid-token", UNAUTHORIZED, "The token is not valid";
+    /// A token without the role.
+    Forbidden, "forbidden", FORBIDDEN, "The token does not allow this";
     /// `as_of` from a caller without the right to it.
     ReplayNotAllowed, "replay-not-allowed", FORBIDDEN, "The caller may not set as_of";
     /// No such view or version.
@@ -139,6 +147,11 @@ impl Problem {
         self
     }
 
+    /// The text of a member.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.members.get(name).and_then(Value::as_str)
+    }
+
     /// Adds what to do.
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         self.with("hint", hint.into())
@@ -167,6 +180,20 @@ impl Problem {
         Value::Object(body)
     }
 
+    /// What a client needs to be let in (RFC 6750).
+    fn challenge(&self) -> Option<HeaderValue> {
+        let text = match self.kind {
+            Kind::Unauthenticated => "Bearer realm=\"tandem\"".to_owned(),
+            Kind::InvalidToken => "Bearer realm=\"tandem\", error=\"invalid_token\"".to_owned(),
+            Kind::Forbidden => {
+                let role = self.text(access::ROLE).unwrap_or_default();
+                format!("Bearer realm=\"tandem\", error=\"insufficient_scope\", scope=\"{role}\"")
+            }
+            _ => return None,
+        };
+        HeaderValue::from_str(&text).ok()
+    }
+
     /// The answer, for the request of this id.
     pub(super) fn to_response(&self, instance: &str) -> Response {
         let mut response = Response::new(Body::from(self.to_json(instance).to_string()));
@@ -176,6 +203,9 @@ impl Problem {
         if matches!(self.kind, Kind::Overloaded | Kind::CircuitOpen | Kind::NotReady) {
             let seconds = self.members.get(RETRY_AFTER_MEMBER).and_then(Value::as_u64);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.unwrap_or(RETRY_AFTER_SECONDS)));
+        }
+        if let Some(challenge) = self.challenge() {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         // What is left of the body is not read, so the connection cannot serve another request.
         if matches!(self.kind, Kind::RequestTimeout | Kind::BodyTooLarge | Kind::IncompleteBody) {

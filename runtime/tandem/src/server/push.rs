@@ -7,6 +7,7 @@ mod json;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow_array::{ArrayRef, new_null_array};
 use axum::Extension;
@@ -27,7 +28,7 @@ use super::transforms::engine_problem;
 use crate::materialize::store_view;
 use crate::push::{Given, Push, PushError, PushPlan, Pushed, Pusher, Refused};
 
-pub(super) use feast::{PUSH, WRITE_TO_ONLINE_STORE, push as feast_push, write_to_online_store as feast_write};
+pub(super) use feast::{push as feast_push, write_to_online_store as feast_write};
 
 /// Rows that a problem lists.
 const REFUSED_SHOWN_MAX: usize = 10;
@@ -158,7 +159,11 @@ async fn take(
         to: wanted.to.unwrap_or(PushTo::BOTH),
         on_error: wanted.on_error.unwrap_or(view.bound.view.on_error),
     };
-    let pushed = pusher.push(push, given).await.map_err(|error| push_problem(&error))?;
+    let begin = Instant::now();
+    let pushed = pusher.push(push, given).await;
+    view.metrics.pushed(&pushed);
+    let pushed = pushed.map_err(|error| push_problem(&error))?;
+    server.live.metrics().pushed(begin.elapsed());
     if !pushed.refused.is_empty() {
         let (name, version) = view.name_and_version();
         tracing::warn!(view = name, version, rows = pushed.refused.len(), "pushed rows were set aside");

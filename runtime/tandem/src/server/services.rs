@@ -56,7 +56,7 @@ async fn asked(
     let answer_media = Media::of_answer(&head.headers, media)?;
     let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, service.deadline)?;
     let body = body::read(server, &head.headers, body, until.instant).await?;
-    let (clock, bounds, shared) = (server.clock(), Bounds::of(&server.settings), Arc::clone(service));
+    let (clock, bounds, shared) = (server.clock(&head.extensions), Bounds::of(&server.settings), Arc::clone(service));
     let decoded = async {
         match media {
             Media::Json => {

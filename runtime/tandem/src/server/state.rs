@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::response::Response;
 use tandem_core::definition::ServerSettings;
 use tandem_core::model::BoundView;
@@ -15,6 +15,7 @@ use tandem_engine::{OnDemand, Workers};
 use tandem_online::{Store, ViewId};
 use tokio::sync::Semaphore;
 
+use super::access::{Access, Caller};
 use super::as_of::Clock;
 use super::deprecated::{Notice, Uses};
 use super::limits;
@@ -25,7 +26,7 @@ use super::problem::{Kind, Problem};
 use super::ready::Readiness;
 use super::services::{self, Service};
 use super::transforms::InputPlan;
-use super::{INLINE_BYTES_MAX, ServedView, ServerState};
+use super::{Front, INLINE_BYTES_MAX, ServedView, ServerState};
 use crate::push::{PushError, PushPlan, Pusher};
 
 /// Header of the registration that an answer is of.
@@ -54,11 +55,14 @@ pub(super) struct Server {
     pub(super) store: Option<Arc<Store>>,
     /// What takes pushes.
     pub(super) pusher: Option<Pusher>,
+    pub(super) offline_root: Option<std::path::PathBuf>,
     pub(super) settings: ServerSettings,
     pub(super) workers: Workers,
     /// One permit for each request under way.
     pub(super) slots: Arc<Semaphore>,
     pub(super) readiness: Readiness,
+    /// None: everybody may read and write.
+    pub(super) access: Option<Arc<Access>>,
     clock: fn() -> Timestamp,
     deprecated_uses: Uses,
     id_prefix: u64,
@@ -67,14 +71,20 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(state: ServerState) -> Self {
+        Server::behind(state, Front::default())
+    }
+
+    pub(super) fn behind(state: ServerState, front: Front) -> Self {
         let slots = state.settings.concurrent_requests_max.min(Semaphore::MAX_PERMITS);
         Server {
             live: state.live,
             deprecated_uses: Uses::default(),
             store: state.store,
             pusher: state.pusher,
+            offline_root: state.offline_root,
             slots: Arc::new(Semaphore::new(slots)),
             readiness: Readiness::new(),
+            access: front.access,
             settings: state.settings,
             workers: state.workers,
             clock: state.clock,
@@ -89,9 +99,10 @@ impl Server {
         format!("{:016x}-{:x}", self.id_prefix, self.ids.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The instant of this request, and whether the caller may set another.
-    pub(super) fn clock(&self) -> Clock {
-        Clock { now: (self.clock)(), allow_replay: self.settings.allow_replay }
+    /// The instant of the request with these extensions, and whether who asks may set another.
+    pub(super) fn clock(&self, request: &Extensions) -> Clock {
+        let is_admin = request.get::<Caller>().is_some_and(|caller| caller.is_admin);
+        Clock { now: (self.clock)(), allow_replay: self.settings.allow_replay || is_admin }
     }
 
     /// The view of `name`, `name@version` or `name@alias`; the greatest version where none is asked for. Asked once for a request: what is

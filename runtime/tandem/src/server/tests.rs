@@ -54,7 +54,15 @@ async fn start(settings: ServerSettings) -> Running {
 }
 
 fn state(settings: ServerSettings, workers: Workers) -> ServerState {
-    ServerState { live: Live::new(None, vec![], &[], &[]), store: None, pusher: None, settings, clock: || NOW, workers }
+    ServerState {
+        live: Live::new(None, vec![], &[], &[]),
+        store: None,
+        pusher: None,
+        offline_root: None,
+        settings,
+        clock: || NOW,
+        workers,
+    }
 }
 
 async fn start_on(settings: ServerSettings, workers: Workers) -> Running {
@@ -324,7 +332,7 @@ async fn a_panic_is_one_requests_alone_and_stays_inside() {
     let (shutdown, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(async move {
         let limits = connections::Limits::of(&quick());
-        connections::serve(listener, router, limits, async { stopped.await.unwrap() }).await;
+        connections::serve(listener, router, limits, None, async { stopped.await.unwrap() }).await;
         Ok(())
     });
     let running = Running { address, shutdown, task };

@@ -22,6 +22,7 @@ use tandem_core::time::Timestamp;
 use tandem_engine::{EngineError, RowFailure, Unknown};
 use tokio::time::sleep_until;
 
+use super::as_of::Clock;
 use super::body::{self, Bounds, Media};
 use super::deadline::Until;
 use super::guard::{self, Deadline};
@@ -71,7 +72,8 @@ pub(super) async fn transform(
     let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, None)?;
     let body = body::read(&server, &head.headers, body, until.instant).await?;
 
-    until.run(answer(&server, &view, media, answer_media, body, &until)).await
+    let clock = server.clock(&head.extensions);
+    until.run(answer(&server, &view, (media, answer_media), clock, body, &until)).await
 }
 
 /// The problem of a view of columns, of which nothing is computed.
@@ -84,12 +86,12 @@ pub(super) fn no_transform(view: &View) -> Problem {
 async fn answer(
     server: &Server,
     view: &View,
-    media: Media,
-    answer_media: Media,
+    (media, answer_media): (Media, Media),
+    clock: Clock,
     body: axum::body::Bytes,
     until: &Until,
 ) -> Result<Response, Problem> {
-    let (plan, clock) = (Arc::clone(&view.plan), server.clock());
+    let plan = Arc::clone(&view.plan);
     let bounds = Bounds::of(&server.settings);
     let Decoded { inputs, form, as_of } = match media {
         Media::Json => server.compute(body.len(), move || json::decode(&body, &plan, clock, bounds)).await??,

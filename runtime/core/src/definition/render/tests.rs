@@ -255,6 +255,7 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
                 entities,
                 component: Path::new(root).join(component),
                 columns: Vec::new(),
+                aggregates: None,
                 parameters,
                 inputs,
                 key_columns,
@@ -444,6 +445,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
         })],
         component: "/elsewhere/login_risk.wasm".into(),
         columns: Vec::new(),
+        aggregates: None,
         parameters: [
             ("edges".to_owned(), ParameterValue::Float64s(vec![0.0, 1e300, f64::NEG_INFINITY])),
             ("night".to_owned(), ParameterValue::Timestamps(vec![Timestamp(0)])),

@@ -123,7 +123,7 @@ fn a_stated_default_written_out_changes_nothing() {
         ("feature_view.limits", 9),
         ("project", 2),
         ("push", 3),
-        ("server", 15),
+        ("server", 16),
         ("source", 2),
         ("storage", 5),
     ];

@@ -1,3 +1,4 @@
+use crate::window::{AggregateFeature, Aggregates, Bounds, EventColumn, Function, Precision, Window};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -51,6 +52,30 @@ impl Case {
             description: String::new(),
         };
         self.view.columns = columns.iter().map(feature).collect();
+        (self.signature, self.digest) = self.view.declared().unwrap();
+    }
+
+    fn aggregates(&mut self, name: &str, function: Function) {
+        let window = Window::Lifetime;
+        let feature = AggregateFeature {
+            name: format!("{name}_lifetime"),
+            function,
+            column: Some(0),
+            filter: None,
+            window,
+            description: String::new(),
+        };
+        let column =
+            EventColumn { name: "amount".to_owned(), column: "amount".to_owned(), data_type: DataType::Float64 };
+        self.view.aggregates = Some(Arc::new(Aggregates {
+            columns: vec![column],
+            filter: None,
+            bounds: Bounds::StartIncluded,
+            precision: Precision::Exact,
+            zone: crate::time::Zone::utc(),
+            retention: None,
+            features: vec![feature],
+        }));
         (self.signature, self.digest) = self.view.declared().unwrap();
     }
 
@@ -113,6 +138,7 @@ fn case() -> Case {
         entities: vec![Arc::new(entity)],
         component: "transform.wasm".into(),
         columns: Vec::new(),
+        aggregates: None,
         parameters: parameters(),
         inputs: [("amount".to_owned(), InputSource::Column("amount_eur".to_owned()))].into(),
         key_columns: BTreeMap::new(),
@@ -197,6 +223,9 @@ const COVERED: &[Change] = &[
     ("FeatureView.columns", |c| c.columns(&[("risk", "risk_1", DataType::Float64)])),
     ("FeatureView.columns", |c| c.columns(&[("risk", "risk", DataType::Int64)])),
     ("FeatureView.columns", |c| c.columns(&[("risk", "risk", DataType::Float64), ("x", "x", DataType::Int64)])),
+    ("FeatureView.aggregates", |c| c.aggregates("amount", Function::Sum)),
+    ("FeatureView.aggregates", |c| c.aggregates("amount", Function::Mean)),
+    ("FeatureView.aggregates", |c| c.aggregates("total", Function::Sum)),
     ("FeatureView.publish_delay", |c| c.view.publish_delay = Some(Duration::from_micros(0))),
     ("FeatureView.publish_delay", |c| c.view.publish_delay = Some(Duration::from_micros(1))),
     ("FeatureView.defaults", |c| c.default(serde_json::json!(1.5))),
@@ -310,7 +339,7 @@ fn every_field_is_covered_or_left_out_on_purpose() {
     let case = case();
     let mut fields: BTreeSet<&str> = BTreeSet::new();
     fields.extend(fields!(FeatureView {
-        name, version, stage, deprecation, source, entities, component, columns, parameters, inputs, key_columns, ttl, as_of, known_by, history, publish_delay, defaults, checks, on_error,
+        name, version, stage, deprecation, source, entities, component, columns, aggregates, parameters, inputs, key_columns, ttl, as_of, known_by, history, publish_delay, defaults, checks, on_error,
         nan, instance, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {

@@ -5,26 +5,26 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::GET_ONLINE_FEATURES;
+use super::{GET_ONLINE_FEATURES, MATERIALIZE, MATERIALIZE_INCREMENTAL, PUSH, WRITE_TO_ONLINE_STORE};
 use crate::server::body::JSON;
 use crate::server::problem::{Kind, Problem};
-use crate::server::push::{PUSH, WRITE_TO_ONLINE_STORE};
 
 /// Whether who asks this route speaks Feast.
 pub(in crate::server) fn is_feast(route: &str) -> bool {
-    [GET_ONLINE_FEATURES, PUSH, WRITE_TO_ONLINE_STORE].contains(&route)
+    [GET_ONLINE_FEATURES, PUSH, WRITE_TO_ONLINE_STORE, MATERIALIZE, MATERIALIZE_INCREMENTAL].contains(&route)
 }
 
-/// The answer: 404 for what is not there, request data among it; 422 for what is malformed; other statuses as they are. Clients try again at
+/// The answer: 404 for what is not there, where features are asked for also request data; 422 for what is malformed; other statuses as they are. Clients try again at
 /// 429 and 5xx, so a client's mistake is neither.
-pub(in crate::server) fn response(problem: &Problem, request_id: &str) -> Response {
+pub(in crate::server) fn response(route: &str, problem: &Problem, request_id: &str) -> Response {
+    let asks = route == GET_ONLINE_FEATURES;
     let (status, class) = match problem.kind {
         Kind::ViewNotFound => (StatusCode::NOT_FOUND, "FeatureViewNotFoundException"),
-        Kind::SourceNotFound => (StatusCode::NOT_FOUND, "PushSourceNotFoundException"),
         Kind::ServiceNotFound => (StatusCode::NOT_FOUND, "FeatureServiceNotFoundException"),
-        Kind::UnknownName => (StatusCode::NOT_FOUND, "FeastObjectNotFoundException"),
-        Kind::MissingInput => (StatusCode::NOT_FOUND, "RequestDataNotFoundInEntityRowsException"),
-        Kind::NotMaterialized => (StatusCode::NOT_FOUND, "FeatureViewNotFoundException"),
+        Kind::SourceNotFound => (StatusCode::NOT_FOUND, "PushSourceNotFoundException"),
+        Kind::UnknownName if asks => (StatusCode::NOT_FOUND, "FeastObjectNotFoundException"),
+        Kind::MissingInput if asks => (StatusCode::NOT_FOUND, "RequestDataNotFoundInEntityRowsException"),
+        Kind::NotMaterialized if asks => (StatusCode::NOT_FOUND, "FeatureViewNotFoundException"),
         kind if kind.status() == StatusCode::BAD_REQUEST => (StatusCode::UNPROCESSABLE_ENTITY, "FeastError"),
         kind => (kind.status(), "FeastError"),
     };

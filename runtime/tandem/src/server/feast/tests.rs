@@ -62,7 +62,7 @@ fn statuses_are_feasts() {
 #[tokio::test]
 async fn errors_are_json_in_a_string_and_a_clients_mistake_is_never_tried_again() {
     for kind in Kind::ALL {
-        let answer = response(&Problem::new(*kind, "what \"happened\"").hint("do"), "r1");
+        let answer = response(GET_ONLINE_FEATURES, &Problem::new(*kind, "what \"happened\"").hint("do"), "r1");
         let code = answer.status().as_u16();
         assert_eq!(code >= 500 || code == 429, kind.status().is_server_error() || kind.status() == 429, "{kind:?}");
         let bytes = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
@@ -71,6 +71,7 @@ async fn errors_are_json_in_a_string_and_a_clients_mistake_is_never_tried_again(
         assert_eq!(inner["module"], "feast.errors");
         assert_eq!(inner["message"], json!("what \"happened\"; hint: do (request r1)"));
     }
-    assert_eq!(response(&Problem::new(Kind::InvalidJson, ""), "r").status(), 422);
-    assert_eq!(response(&Problem::new(Kind::MissingInput, ""), "r").status(), 404);
+    assert_eq!(response(GET_ONLINE_FEATURES, &Problem::new(Kind::InvalidJson, ""), "r").status(), 422);
+    assert_eq!(response(GET_ONLINE_FEATURES, &Problem::new(Kind::MissingInput, ""), "r").status(), 404);
+    assert_eq!(response(PUSH, &Problem::new(Kind::MissingInput, ""), "r").status(), 422);
 }

@@ -9,8 +9,8 @@ use prometheus_client::registry::{Registry, Unit};
 use tandem_core::model::ViewVersion;
 use tandem_core::status::Status;
 
-use super::NoOutcome;
 use super::histogram::{AGE_SECONDS, Histogram, LATENCY_SECONDS};
+use super::{NoOutcome, PUSH_OUTCOMES};
 
 /// Beginning of every name, with `_`.
 pub(super) const PREFIX: &str = "tandem";
@@ -46,6 +46,20 @@ pub(super) struct StatusLabels {
 impl StatusLabels {
     fn new(of: &ViewLabels, status: Status) -> StatusLabels {
         StatusLabels { view: Arc::clone(&of.view), version: Arc::clone(&of.version), status: status.as_str() }
+    }
+}
+
+/// A version of a view, and what became of pushed rows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OutcomeLabels {
+    view: Arc<str>,
+    version: Arc<str>,
+    outcome: &'static str,
+}
+
+impl OutcomeLabels {
+    fn new(of: &ViewLabels, outcome: &'static str) -> OutcomeLabels {
+        OutcomeLabels { view: Arc::clone(&of.view), version: Arc::clone(&of.version), outcome }
     }
 }
 
@@ -105,6 +119,8 @@ pub(super) struct Families {
     pub(super) lookup_rows: Family<StatusLabels, Counter>,
     pub(super) lookup_values: Family<StatusLabels, Counter>,
     pub(super) ages: Histograms<ViewLabels>,
+    pub(super) push_seconds: Histogram,
+    pub(super) push_rows: Family<OutcomeLabels, Counter>,
     pub(super) transform_seconds: Histograms<ViewLabels>,
     pub(super) transform_rows: Family<ViewLabels, Counter>,
     pub(super) transform_failed_rows: Family<ViewLabels, Counter>,
@@ -129,6 +145,8 @@ impl Families {
             lookup_rows: Family::default(),
             lookup_values: Family::default(),
             ages: Family::new_with_constructor(ages),
+            push_seconds: latencies(),
+            push_rows: Family::default(),
             transform_seconds: Family::new_with_constructor(latencies),
             transform_rows: Family::default(),
             transform_failed_rows: Family::default(),
@@ -152,6 +170,9 @@ impl Families {
         registry.register("lookup_values", help, f.lookup_values.clone());
         let help = "From the event time of a row that is served to the instant that was asked for";
         registry.register_with_unit("feature_age", help, Unit::Seconds, f.ages.clone());
+        let help = "From the rows of a push to its acknowledgement";
+        registry.register_with_unit("push_duration", help, Unit::Seconds, f.push_seconds.clone());
+        registry.register("push_rows", "Rows that were pushed, by what became of them", f.push_rows.clone());
         let help = "From asking for a call of a transform to its outcome";
         registry.register_with_unit("transform_duration", help, Unit::Seconds, f.transform_seconds.clone());
         registry.register("transform_rows", "Rows that transforms were asked for", f.transform_rows.clone());
@@ -174,6 +195,12 @@ impl Families {
         NoOutcome::ALL.into_iter().map(of).collect()
     }
 
+    /// One counter for each outcome, in the order of [`PUSH_OUTCOMES`].
+    pub(super) fn by_outcome(&self, labels: &ViewLabels) -> Vec<Counter> {
+        let of = |(outcome, _)| self.push_rows.get_or_create_owned(&OutcomeLabels::new(labels, outcome));
+        PUSH_OUTCOMES.into_iter().map(of).collect()
+    }
+
     /// A version of a view is no longer served.
     pub(super) fn forget_view(&self, labels: &ViewLabels) {
         for histograms in [&self.ages, &self.transform_seconds] {
@@ -181,6 +208,9 @@ impl Families {
         }
         for counters in [&self.transform_rows, &self.transform_failed_rows, &self.transform_fuel] {
             counters.remove(labels);
+        }
+        for (outcome, _) in PUSH_OUTCOMES {
+            self.push_rows.remove(&OutcomeLabels::new(labels, outcome));
         }
         for reason in NoOutcome::ALL {
             self.transform_errors.remove(&ReasonLabels::new(labels, reason));

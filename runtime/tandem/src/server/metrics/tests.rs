@@ -23,6 +23,10 @@ fn value(text: &str, series: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
+fn refused() -> crate::push::Refused {
+    crate::push::Refused { reason: crate::push::Reason::NullKey, message: "x".to_owned() }
+}
+
 /// A row whose event lies so many seconds before now.
 fn row(status: Status, seconds: i64) -> Served {
     let record = Record {
@@ -80,6 +84,26 @@ fn a_lookup_counts_rows_values_and_ages() {
 }
 
 #[test]
+fn pushed_rows_are_counted_by_what_became_of_them() {
+    let metrics = Metrics::new();
+    let (views, _) = metrics.replace(&[measured("risk", 2)], &[]);
+    let pushed = Pushed {
+        outcomes: vec![Some(RowOutcome::Written), None, Some(RowOutcome::Written), Some(RowOutcome::Older)],
+        refused: BTreeMap::from([(1, refused())]),
+        published_time: None,
+        logged: 3,
+        sequences: None,
+    };
+    views[0].pushed(&Ok(pushed));
+    views[0].pushed(&Err(PushError::Refused(BTreeMap::from([(0, refused()), (7, refused())]))));
+    let text = text(&metrics);
+    let rows = |outcome: &str| {
+        value(&text, &format!(r#"tandem_push_rows_total{{view="risk",version="2",outcome="{outcome}"}}"#)).unwrap()
+    };
+    assert_eq!(PUSH_OUTCOMES.map(|(outcome, _)| rows(outcome)), [2.0, 1.0, 0.0, 0.0, 3.0]);
+}
+
+#[test]
 fn calls_that_come_to_nothing_have_a_reason() {
     let metrics = Metrics::new();
     let (views, _) = metrics.replace(&[measured("risk", 2)], &[]);
@@ -119,7 +143,7 @@ fn what_is_still_served_goes_on_and_the_rest_is_gone() {
     assert_eq!(rows(r#"view="spend",version="2""#), Some(0));
     assert!(!text.contains(r#"view="spend",version="1""#), "{text}");
     assert_eq!(value(&text, r#"tandem_service_requests_total{service="fraud",status="200"}"#), Some(3.0));
-    assert!(!text.contains("old"), "a request that was under way brings nothing back: {text}");
+    assert!(!text.contains("service=\"old\""), "a request that was under way brings nothing back: {text}");
 }
 
 #[test]
@@ -174,6 +198,7 @@ fn every_metric_is_in_the_reference() {
         live,
         store: Some(Arc::new(Store::open(folder.path(), StoreOptions::default()).unwrap())),
         pusher: None,
+        offline_root: None,
         settings: ServerSettings::default(),
         clock: || NOW,
         workers: Workers::start(1),

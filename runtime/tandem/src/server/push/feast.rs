@@ -26,10 +26,6 @@ use crate::server::names as given_names;
 use crate::server::problem::{Kind, Problem};
 use crate::server::state::{Server, View};
 
-/// The routes.
-pub(in crate::server) const PUSH: &str = "/push";
-pub(in crate::server) const WRITE_TO_ONLINE_STORE: &str = "/write-to-online-store";
-
 /// Header with the number of rows that were set aside; Feast's answer has no room for it.
 const QUARANTINED: HeaderName = HeaderName::from_static("tandem-quarantined");
 

@@ -1,0 +1,530 @@
+//! `aggregates`: the features of a view that are computed of the events of its source, over windows of time.
+
+use std::sync::Arc;
+
+use toml::de::{DeFloat, DeValue};
+
+use super::entity::is_reserved;
+use super::reader::{Table, Value};
+use super::source;
+use crate::model::{ColumnFeature, Entity, SourceKind, ViewSource};
+use crate::suggest;
+use crate::time::{CalendarUnit, Duration, Zone};
+use crate::types::DataType;
+use crate::window::{
+    AggregateFeature, Aggregates, Bounds, COUNTED_DEFAULT, EXACT_DEFAULT, EXACT_MAX, EventColumn, Filter, Function,
+    Precision, VALUES_MAX, Window,
+};
+
+pub(super) const AGGREGATE_KEYS: &[&str] =
+    &["function", "column", "windows", "name", "where", "n", "k", "q", "exact_max", "counted_max", "description"];
+pub(super) const EVENT_COLUMN_KEYS: &[&str] = &["column", "type"];
+pub(super) const SESSION_KEYS: &[&str] = &["session"];
+
+const EXAMPLE: &str = "`aggregates = [{ function = \"sum\", column = \"amount\", windows = [\"1h\", \"30d\"] }]`";
+const COLUMNS_EXAMPLE: &str = "`columns = { amount = \"float64\" }`, from column to type";
+const WINDOWS_HINT: &str = "a window is a duration like \"1h\" or \"30d\", \"lifetime\", \"today\", \"this_week\", \"this_month\", \"this_year\", or `{ session = \"30m\" }`";
+
+/// Keys that a view has only with `aggregates`.
+const OWN_KEYS: [&str; 7] = ["columns", "where", "bounds", "precision", "hop", "retention", "timezone"];
+
+/// Keys that go with other views, and why not with this one.
+const OTHER_KEYS: [(&str, &str); 11] = [
+    ("features", "its features are its aggregates"),
+    ("component", "its features are computed by the windows' own functions"),
+    ("inputs", "`columns` says which columns of the events it reads"),
+    ("parameters", "there is no transform to take them"),
+    ("limits", "there is no transform to be limited"),
+    ("nan", "there is no transform that computes with NaN"),
+    ("instance", "there is no transform that has instances"),
+    ("ttl", "its windows say how old an event may be"),
+    ("as_of", "`bounds` says whether an event at exactly the time that is asked for counts"),
+    ("history", "nothing is published of it that could be computed again"),
+    ("checks", "it publishes no rows that could be looked at"),
+];
+
+/// Refuses what goes with aggregates alone in a view that has none.
+pub(super) fn refuse_own_keys(view: &Table<'_>) {
+    for key in OWN_KEYS {
+        if let Some(value) = view.get(key) {
+            let message = format!("{} has `{key}` and no `aggregates`", view.what);
+            view.error(value, message, format!("add {EXAMPLE}, or take `{key}` out"));
+        }
+    }
+}
+
+/// Reads an aggregate view's own keys; `value` is that of `aggregates`. What is wrong is reported.
+pub(super) fn read<'a>(
+    view: &Table<'a>,
+    value: &'a Value<'a>,
+    source: Option<&ViewSource>,
+    entities: Option<&[Arc<Entity>]>,
+) -> Option<Aggregates> {
+    check_source(view, value, source);
+    for (key, reason) in OTHER_KEYS {
+        if let Some(other) = view.get(key) {
+            let message = format!("{} has `aggregates` and cannot have `{key}`: {reason}", view.what);
+            view.error(other, message, format!("take `{key}` out, or `aggregates`"));
+        }
+    }
+    let columns = read_columns(view);
+    let known = columns.as_deref().unwrap_or_default();
+    let filter = view.get("where").map(|value| read_filter(view, value, known));
+    let bounds = view.get("bounds").map(|value| view.choice("bounds", value, &Bounds::ALL, Bounds::as_str));
+    let bounds = bounds.unwrap_or(Some(Bounds::StartIncluded));
+    let precision = read_precision(view, bounds);
+    let zone = view.get("timezone").map(|_| source::timezone(view));
+    let retention = view.get("retention").map(|value| view.duration("retention", value));
+    let DeValue::Array(items) = value.get_ref() else {
+        view.wrong_type("aggregates", value, "an array of tables", format!("write {EXAMPLE}"));
+        return None;
+    };
+    if items.is_empty() {
+        view.error(value, format!("{} has no aggregate", view.what), format!("write {EXAMPLE}"));
+    }
+    let reader = Reader {
+        view,
+        columns: known,
+        columns_read: columns.is_some(),
+        hop: match precision {
+            Some(Precision::Tiled { hop }) => Some(hop),
+            _ => None,
+        },
+        retention: retention.flatten(),
+        has_zone: zone.is_some(),
+        entities: entities.unwrap_or_default(),
+    };
+    let mut features: Vec<AggregateFeature> = Vec::new();
+    let mut complete = !items.is_empty();
+    for item in items {
+        complete &= reader.read(item, &mut features).is_some();
+    }
+    if !complete || filter.as_ref().is_some_and(Option::is_none) || retention.is_some_and(|read| read.is_none()) {
+        return None;
+    }
+    let zone = match zone {
+        None => Zone::utc(),
+        Some(name) => Zone::parse(&name?).ok()?,
+    };
+    Some(Aggregates {
+        columns: columns?,
+        filter: filter.flatten(),
+        bounds: bounds?,
+        precision: precision?,
+        zone,
+        retention: retention.flatten(),
+        features,
+    })
+}
+
+fn check_source(view: &Table<'_>, value: &Value<'_>, source: Option<&ViewSource>) {
+    let (message, hint) = match source {
+        Some(ViewSource::Request) => (
+            format!("{} has `aggregates`, but no `source` with events", view.what),
+            "add `source = \"...\"`, the name of a `[[source]]` of events",
+        ),
+        Some(ViewSource::View(rows)) => (
+            format!("{} has `aggregates`, but its source is feature view `{}`", view.what, rows.view),
+            "name a `[[source]]` of events",
+        ),
+        Some(ViewSource::Files(files)) if files.kind != SourceKind::Events => (
+            format!(
+                "{} has `aggregates`, but source `{}` is of kind {}, not of events",
+                view.what,
+                files.name,
+                files.kind.as_str()
+            ),
+            "rows that are not events cannot be counted: name a source with `kind = \"events\"`",
+        ),
+        Some(ViewSource::Files(_)) | None => return,
+    };
+    view.error(value, message, hint.to_owned());
+}
+
+/// Reads `columns`: column to type, or to a table of both.
+fn read_columns(view: &Table<'_>) -> Option<Vec<EventColumn>> {
+    let mut columns = Vec::new();
+    let mut complete = true;
+    for (key, value) in view.entries("columns", COLUMNS_EXAMPLE) {
+        let name = key.get_ref().as_ref();
+        let what = format!("columns.{name}");
+        let named = super::reader::check_name(view.place, key.span(), &format!("a column of {}", view.what), name);
+        if is_reserved(name) {
+            let hint =
+                "rename it here, and name the source's column with `column`: `{ column = \"...\", type = \"...\" }`";
+            view.place.error(
+                key.span(),
+                format!("column `{name}` of {} has a reserved name", view.what),
+                hint.to_owned(),
+            );
+            complete = false;
+        }
+        let (column, data_type) = match value.get_ref() {
+            DeValue::Table(entries) => {
+                let table = Table::open(
+                    view.place,
+                    format!("`{what}` of {}", view.what),
+                    value.span(),
+                    entries,
+                    EVENT_COLUMN_KEYS,
+                );
+                let data_type = table.required("type", "`type = \"float64\"`");
+                let data_type = data_type.and_then(|value| super::contract::data_type(&table, value));
+                let column = table.get("column").map(|value| source::column(&table, "column", value));
+                (column.unwrap_or_else(|| Some(name.to_owned())), data_type)
+            }
+            DeValue::String(_) => (
+                Some(name.to_owned()),
+                super::contract::data_type_of(view, &what, value, &format!("`{what}` of {}", view.what)),
+            ),
+            _ => {
+                let hint = format!("write {COLUMNS_EXAMPLE}, or `{{ column = \"...\", type = \"...\" }}`");
+                view.wrong_type(&what, value, "a type or a table", hint);
+                (None, None)
+            }
+        };
+        match (column, data_type) {
+            (Some(column), Some(data_type)) if named => {
+                columns.push(EventColumn { name: name.to_owned(), column, data_type });
+            }
+            _ => complete = false,
+        }
+    }
+    columns.sort_by(|a, b| a.name.cmp(&b.name));
+    complete.then_some(columns)
+}
+
+/// Reads a filter.
+fn read_filter<'a>(table: &Table<'a>, value: &'a Value<'a>, columns: &[EventColumn]) -> Option<Filter> {
+    let text = table.text("where", value)?;
+    match Filter::parse(text, columns) {
+        Ok(filter) => Some(filter),
+        Err(error) => {
+            table.error(value, format!("`where` of {}: {error}", table.what), error.hint);
+            None
+        }
+    }
+}
+
+fn read_precision(view: &Table<'_>, bounds: Option<Bounds>) -> Option<Precision> {
+    let exact = match view.get("precision") {
+        None => true,
+        Some(value) => view.choice("precision", value, &["exact", "tiled"], |word| word)? == "exact",
+    };
+    let hop = view.get("hop");
+    if exact {
+        if let Some(value) = hop {
+            let message = format!("{} has a `hop`, and its `precision` is exact", view.what);
+            view.error(value, message, "add `precision = \"tiled\"`, or take `hop` out".to_owned());
+            return None;
+        }
+        return Some(Precision::Exact);
+    }
+    let at = view.get("precision")?;
+    if bounds == Some(Bounds::EndIncluded) {
+        let message = format!("{} is tiled, and its bounds are `(]`", view.what);
+        let hint =
+            "tiles begin at a multiple of the hop and include it: use `bounds = \"[)\"`, or `precision = \"exact\"`";
+        view.error(at, message, hint.to_owned());
+        return None;
+    }
+    let hop = view.required("hop", "`hop = \"1h\"`, to whose multiples the starts of windows are rounded down")?;
+    let length = view.duration("hop", hop)?;
+    if length.as_micros() == 0 {
+        view.error(hop, format!("`hop` of {} is zero", view.what), "write it like \"1h\"".to_owned());
+        return None;
+    }
+    Some(Precision::Tiled { hop: length })
+}
+
+/// Reads features.
+struct Reader<'a, 'v> {
+    view: &'v Table<'a>,
+    columns: &'v [EventColumn],
+    /// Whether all columns could be read.
+    columns_read: bool,
+    hop: Option<Duration>,
+    retention: Option<Duration>,
+    has_zone: bool,
+    entities: &'v [Arc<Entity>],
+}
+
+impl<'a> Reader<'a, '_> {
+    /// One aggregate: a feature for each of its windows.
+    fn read(&self, item: &'a Value<'a>, features: &mut Vec<AggregateFeature>) -> Option<()> {
+        let view = self.view;
+        let DeValue::Table(entries) = item.get_ref() else {
+            let message = format!("an aggregate of {} must be a table", view.what);
+            view.error(item, message, format!("write {EXAMPLE}"));
+            return None;
+        };
+        let table =
+            Table::open(view.place, format!("aggregate of {}", view.what), item.span(), entries, AGGREGATE_KEYS);
+        let word = table.required("function", "`function = \"sum\"`").and_then(|value| {
+            let word = table.choice("function", value, &Function::WORDS, |word| word)?;
+            Some((word, value))
+        });
+        let function = word.and_then(|(word, _)| read_function(&table, word));
+        let column = table.get("column").map(|value| self.column(&table, value));
+        let filter = table.get("where").map(|value| read_filter(&table, value, self.columns));
+        let windows = self.windows(&table);
+        let name = table.get("name").map(|value| table.name("name", value));
+        let ((_, at), function, windows) = (word?, function?, windows?);
+        let column = match column {
+            None => None,
+            Some(column) => Some(column?),
+        };
+        let data_type = column.map(|column| self.columns[column].data_type);
+        if column.is_none() && !function.counts_events() {
+            let message = format!("{}: `{}` has no `column`", table.what, function.as_str());
+            table.error(at, message, "add `column = \"...\"`, one of `columns`".to_owned());
+            return None;
+        }
+        if function.output(data_type).is_none() {
+            let name = column.map_or("", |column| &self.columns[column].name);
+            let data_type = data_type.map(|data_type| data_type.to_string()).unwrap_or_default();
+            let message = format!(
+                "{}: `{}` takes no column of type {data_type}, which `{name}` is",
+                table.what,
+                function.as_str()
+            );
+            table.error(at, message, format!("it takes {}", suggest::list(&taken(function))));
+            return None;
+        }
+        let (name, filter) =
+            (name.map_or(Some(None), |name| name.map(Some))?, filter.map_or(Some(None), |read| read.map(Some))?);
+        let description = table.prose("description");
+        let mut complete = true;
+        for window in windows {
+            let column_name = column.map(|column| self.columns[column].name.as_str());
+            let generated = match name {
+                Some(name) => format!("{name}_{window}"),
+                None => AggregateFeature::generated_name(column_name, function, window),
+            };
+            let at = table.get("name").map_or(item.span(), |name| name.span());
+            let named =
+                super::reader::check_name(table.place, at.clone(), &format!("a feature of {}", view.what), &generated);
+            let problem = if features.iter().any(|feature| feature.name == generated) {
+                Some(("stands twice".to_owned(), "give one of them a `name`"))
+            } else if is_reserved(&generated) {
+                Some(("has a reserved name".to_owned(), "give it another `name`"))
+            } else {
+                let keyed =
+                    self.entities.iter().find(|entity| entity.join_keys.iter().any(|key| key.name == generated));
+                keyed.map(|entity| {
+                    (format!("has the name of a join key of entity `{}`", entity.name), "give it another `name`")
+                })
+            };
+            if let Some((problem, hint)) = &problem {
+                let message = format!("feature `{generated}` of {} {problem}", view.what);
+                table.place.error(at, message, (*hint).to_owned());
+            }
+            complete &= named && problem.is_none();
+            features.push(AggregateFeature {
+                name: generated,
+                function,
+                column,
+                filter: filter.clone(),
+                window,
+                description: description.clone(),
+            });
+        }
+        complete.then_some(())
+    }
+
+    fn column(&self, table: &Table<'a>, value: &'a Value<'a>) -> Option<usize> {
+        let name = table.text("column", value)?;
+        let found = self.columns.iter().position(|column| column.name == name);
+        // Where a column could not be read, that was said.
+        if found.is_none() && self.columns_read {
+            let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+            let hint = match names.is_empty() {
+                true => format!("add it with its type: `columns = {{ {name} = \"float64\" }}`"),
+                false => format!("{}; add it there with its type", suggest::hint(name, "columns", &names)),
+            };
+            table.error(value, format!("{} names column `{name}`, which is not among `columns`", table.what), hint);
+        }
+        found
+    }
+
+    fn windows(&self, table: &Table<'a>) -> Option<Vec<Window>> {
+        let value = table.required("windows", "`windows = [\"1h\", \"30d\"]`")?;
+        let DeValue::Array(items) = value.get_ref() else {
+            table.wrong_type("windows", value, "an array", WINDOWS_HINT.to_owned());
+            return None;
+        };
+        if items.is_empty() {
+            table.error(value, format!("{} has no window", table.what), WINDOWS_HINT.to_owned());
+        }
+        let mut windows = Vec::new();
+        let mut complete = !items.is_empty();
+        for item in items {
+            match self.window(table, item) {
+                Some(window) if windows.contains(&window) => {
+                    table.error(item, format!("{} has window `{window}` twice", table.what), None);
+                    complete = false;
+                }
+                Some(window) => windows.push(window),
+                None => complete = false,
+            }
+        }
+        complete.then_some(windows)
+    }
+
+    fn window(&self, table: &Table<'a>, item: &'a Value<'a>) -> Option<Window> {
+        let refuse = |message: String, hint: &str| {
+            table.error(item, format!("{}: {message}", table.what), hint.to_owned());
+            None
+        };
+        let text = match item.get_ref() {
+            DeValue::Table(entries) => {
+                let inner =
+                    Table::open(table.place, format!("a window of {}", table.what), item.span(), entries, SESSION_KEYS);
+                let gap = inner.duration("session", inner.required("session", "`session = \"30m\"`")?)?;
+                if gap.as_micros() == 0 {
+                    return refuse("a session needs a gap".to_owned(), "write it like `{ session = \"30m\" }`");
+                }
+                return self.within_retention(table, item, gap).then_some(Window::Session(gap));
+            }
+            DeValue::String(text) => text,
+            _ => return refuse("a window is neither a text nor a table".to_owned(), WINDOWS_HINT),
+        };
+        if text == "lifetime" {
+            return Some(Window::Lifetime);
+        }
+        if let Some(unit) = CalendarUnit::ALL.into_iter().find(|unit| unit.as_str() == text) {
+            if !self.has_zone {
+                return refuse(
+                    format!("window `{text}` begins by the clocks of a place, and {} names none", self.view.what),
+                    "add `timezone = \"Europe/Vienna\"` to the view, or \"UTC\"",
+                );
+            }
+            let days = match unit {
+                CalendarUnit::Day => 1,
+                CalendarUnit::Week => 7,
+                CalendarUnit::Month => 31,
+                CalendarUnit::Year => 366,
+            };
+            // Clocks that are set back make a day longer.
+            let longest = Duration::from_micros((days * 24 + 1) * 3_600_000_000);
+            return self.within_retention(table, item, longest).then_some(Window::Calendar(unit));
+        }
+        let Ok(length) = Duration::parse(text) else {
+            return refuse(format!("{text:?} is not a window"), WINDOWS_HINT);
+        };
+        let length = table.duration("windows", item).filter(|read| *read == length)?;
+        if length.as_micros() == 0 {
+            return refuse("a window is zero: no event would be inside".to_owned(), WINDOWS_HINT);
+        }
+        if let Some(hop) = self.hop.filter(|hop| length.as_micros() % hop.as_micros() != 0) {
+            return refuse(
+                format!("hop `{hop}` does not divide window `{length}`"),
+                "choose a hop of which every window is a multiple, or `precision = \"exact\"`",
+            );
+        }
+        self.within_retention(table, item, length).then_some(Window::Sliding(length))
+    }
+
+    fn within_retention(&self, table: &Table<'a>, item: &Value<'_>, length: Duration) -> bool {
+        let Some(retention) = self.retention.filter(|retention| length > *retention) else { return true };
+        let message = format!(
+            "{}: a window of {length} is longer than the retention of {retention}, after which events are dropped",
+            table.what
+        );
+        table.error(
+            item,
+            message,
+            "raise `retention`, leave it out (events are then kept for ever), or shorten the window".to_owned(),
+        );
+        false
+    }
+}
+
+/// Reads a function's own keys.
+fn read_function(table: &Table<'_>, word: &'static str) -> Option<Function> {
+    const OWN: [(&str, &str); 5] =
+        [("n", "last_n"), ("k", "top_k"), ("q", "quantile"), ("exact_max", "distinct_count"), ("counted_max", "top_k")];
+    let mut complete = true;
+    for (key, of) in OWN.into_iter().filter(|(_, of)| *of != word) {
+        if let Some(value) = table.get(key) {
+            let message =
+                format!("{} has `{key}`, which goes with `{of}` alone, and its function is `{word}`", table.what);
+            table.error(value, message, format!("take `{key}` out"));
+            complete = false;
+        }
+    }
+    let many = |key, example: &str| {
+        let value = table.required(key, example)?;
+        table.integer(key, value, 1, u64::from(VALUES_MAX)).map(|number| number as u32)
+    };
+    let most = |key, default| table.integer_or(key, u64::from(default), 1, u64::from(EXACT_MAX)) as u32;
+    let function = match word {
+        "sum" => Function::Sum,
+        "mean" => Function::Mean,
+        "min" => Function::Min,
+        "max" => Function::Max,
+        "variance" => Function::Variance,
+        "stddev" => Function::StdDev,
+        "first" => Function::First,
+        "last" => Function::Last,
+        "last_n" => Function::LastN { n: many("n", "`n = 5`, how many values are given")? },
+        "distinct_count" => Function::DistinctCount { exact_max: most("exact_max", EXACT_DEFAULT) },
+        "top_k" => {
+            let k = many("k", "`k = 3`, how many values are given")?;
+            Function::TopK { k, counted_max: most("counted_max", COUNTED_DEFAULT) }
+        }
+        "quantile" => Function::Quantile { q: read_quantile(table)? },
+        "seconds_since_last" => Function::SecondsSinceLast,
+        _ => Function::Count,
+    };
+    complete.then_some(function)
+}
+
+fn read_quantile(table: &Table<'_>) -> Option<f64> {
+    let value = table.required("q", "`q = 0.9`, from 0 to 1")?;
+    let q = match value.get_ref() {
+        DeValue::Float(float) => parse_float(float),
+        DeValue::Integer(integer) => integer.as_str().parse().ok(),
+        _ => {
+            table.wrong_type("q", value, "a number", "write it like 0.9".to_owned());
+            return None;
+        }
+    };
+    let q = q.filter(|q| (0.0..=1.0).contains(q)).map(|q| if q == 0.0 { 0.0 } else { q });
+    if q.is_none() {
+        let message = format!("`q` of {} must be from 0 to 1", table.what);
+        table.error(value, message, "the 90th percentile is 0.9".to_owned());
+    }
+    q
+}
+
+fn parse_float(float: &DeFloat<'_>) -> Option<f64> {
+    float.as_str().parse().ok()
+}
+
+/// The types of columns that a function takes.
+fn taken(function: Function) -> Vec<&'static str> {
+    let types = [
+        (DataType::Boolean, "boolean"),
+        (DataType::Int64, "int64"),
+        (DataType::Float64, "float64"),
+        (DataType::Timestamp, "timestamp"),
+        (DataType::String, "string"),
+        (DataType::Binary, "binary"),
+    ];
+    types
+        .into_iter()
+        .filter(|(data_type, _)| function.output(Some(*data_type)).is_some())
+        .map(|(_, name)| name)
+        .collect()
+}
+
+/// The events' columns that have another name, as inputs.
+pub(super) fn inputs(aggregates: &Aggregates) -> impl Iterator<Item = ColumnFeature> + '_ {
+    aggregates.columns.iter().map(|column| ColumnFeature {
+        name: column.name.clone(),
+        column: column.column.clone(),
+        data_type: column.data_type,
+        description: String::new(),
+    })
+}

@@ -1,0 +1,34 @@
+//! Window aggregates: what is computed of the events of an entity before an instant. The one kernel of both paths.
+//!
+//! - [`Aggregates`], [`AggregateFeature`], [`Function`]: what an aggregate view says
+//! - [`Filter`]: which events count
+//! - [`Window`], [`Spans`]: which events a window takes in at an instant
+//! - [`State`]: what is kept of events; a function of their set, whatever their order and grouping. Tiles are made of them
+//! - [`Plan`]: the states that features take together, and how features are finished from them
+//! - [`Sweep`]: the windows of an entity at many instants, in one pass
+//!
+//! Sums are exact and rounded once (`exact`), distinct values and quantiles are sketched by what does not depend on order (`distinct`, `sketch`), hashes are
+//! fixed (`hash`).
+
+mod aggregates;
+mod bytes;
+mod distinct;
+mod exact;
+mod filter;
+mod hash;
+mod plan;
+mod sketch;
+mod span;
+mod state;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use aggregates::{AggregateFeature, Aggregates, COUNTED_DEFAULT, EXACT_DEFAULT, EXACT_MAX, Function, VALUES_MAX};
+pub use exact::Exact;
+pub use filter::{EventColumn, Filter, FilterError};
+pub use plan::{Answers, Events, NotAState, Plan, TooLarge};
+pub use span::{Bounds, Precision, Span, Spans, Window, floor};
+pub use state::{EventTimes, STATE_VERSION, State};
+pub use sweep::{Counted, Sweep};

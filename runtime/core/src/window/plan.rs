@@ -1,0 +1,581 @@
+//! What features take together: the states to keep, each once, and how features are finished from them.
+
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, PrimitiveArray};
+
+use super::aggregates::{AggregateFeature, Aggregates, Function};
+use super::exact::Exact;
+use super::filter::Filter;
+use super::span::{Spans, Window};
+use super::state::{EventTimes, Inner, Kind, STATE_VERSION, State, Sum};
+use super::value::{Kept, Value};
+use crate::canonical::{CanonicalError, Column, ColumnBuilder, NotCanonical};
+use crate::time::{MICROS_PER_SECOND, Timestamp};
+use crate::types::DataType;
+
+/// How the features of an aggregate view are computed.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What is kept, each once.
+    parts: Vec<Part>,
+    /// Which events a part is of; the first is the view's own.
+    filters: Vec<Option<Filter>>,
+    /// The windows, in the order of [`Aggregates::windows`].
+    windows: Vec<WindowPlan>,
+    spans: Spans,
+    /// Types of the columns.
+    types: Vec<DataType>,
+    outputs: Vec<DataType>,
+}
+
+/// A state that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    kind: Kind,
+    column: Option<usize>,
+    filter: usize,
+}
+
+/// A window with what it takes.
+#[derive(Debug, Clone)]
+pub(super) struct WindowPlan {
+    pub(super) window: Window,
+    /// Its parts, as positions in [`Plan::parts`].
+    pub(super) parts: Vec<usize>,
+    /// Features (by their position), each with how it is finished.
+    features: Vec<(usize, Finish)>,
+}
+
+/// How a feature is finished; positions are those in [`WindowPlan::parts`].
+#[derive(Debug, Clone, Copy)]
+enum Finish {
+    Count(usize),
+    Sum {
+        events: usize,
+        count: usize,
+        sum: usize,
+    },
+    Mean {
+        count: usize,
+        sum: usize,
+    },
+    Variance {
+        count: usize,
+        sum: usize,
+        squares: usize,
+        root: bool,
+    },
+    Extreme(usize),
+    First(usize),
+    /// The last one of them.
+    Last(usize),
+    LastN(usize),
+    Distinct(usize),
+    Top {
+        part: usize,
+        k: u32,
+        column: usize,
+    },
+    Quantile {
+        part: usize,
+        q: f64,
+    },
+    SinceLast(usize),
+}
+
+/// Events with their values, looked at once.
+#[derive(Debug, Clone)]
+pub struct Events {
+    columns: Vec<Column>,
+    /// Whether an event passes, by filter; None where all do.
+    passes: Vec<Option<Vec<bool>>>,
+    event_times: PrimitiveArray<TimestampMicrosecondType>,
+    created_times: PrimitiveArray<TimestampMicrosecondType>,
+    sequences: PrimitiveArray<Int64Type>,
+}
+
+impl Plan {
+    /// The plan of a view's features.
+    pub fn new(aggregates: &Aggregates) -> Plan {
+        let mut plan = Plan {
+            parts: Vec::new(),
+            filters: vec![aggregates.filter.clone()],
+            windows: aggregates
+                .windows()
+                .into_iter()
+                .map(|window| WindowPlan { window, parts: Vec::new(), features: Vec::new() })
+                .collect(),
+            spans: aggregates.spans(),
+            types: aggregates.columns.iter().map(|column| column.data_type).collect(),
+            outputs: aggregates.signature().outputs.iter().map(|output| output.data_type).collect(),
+        };
+        for (index, feature) in aggregates.features.iter().enumerate() {
+            plan.add_feature(index, feature, aggregates.filter.as_ref());
+        }
+        plan
+    }
+
+    fn add_feature(&mut self, index: usize, feature: &AggregateFeature, of_view: Option<&Filter>) {
+        let filter = match (&feature.filter, of_view) {
+            (None, _) => 0,
+            (Some(own), of_view) => {
+                let both = of_view.map_or_else(|| own.clone(), |of_view| of_view.clone().and(own));
+                let known = self.filters.iter().position(|filter| filter.as_ref() == Some(&both));
+                known.unwrap_or_else(|| {
+                    self.filters.push(Some(both));
+                    self.filters.len() - 1
+                })
+            }
+        };
+        let window = self.windows.iter().position(|plan| plan.window == feature.window).expect("it is one of them");
+        let column = feature.column;
+        let mut part = |kind: Kind, column: Option<usize>| {
+            let wanted = Part { kind, column, filter };
+            let part = self.parts.iter().position(|part| *part == wanted).unwrap_or_else(|| {
+                self.parts.push(wanted);
+                self.parts.len() - 1
+            });
+            let parts = &mut self.windows[window].parts;
+            parts.iter().position(|known| *known == part).unwrap_or_else(|| {
+                parts.push(part);
+                parts.len() - 1
+            })
+        };
+        let finish = match feature.function {
+            Function::Count => Finish::Count(part(Kind::Count, column)),
+            Function::Sum => Finish::Sum {
+                events: part(Kind::Count, None),
+                count: part(Kind::Count, column),
+                sum: part(Kind::Sum, column),
+            },
+            Function::Mean => Finish::Mean { count: part(Kind::Count, column), sum: part(Kind::Sum, column) },
+            Function::Variance | Function::StdDev => Finish::Variance {
+                count: part(Kind::Count, column),
+                sum: part(Kind::Sum, column),
+                squares: part(Kind::Squares, column),
+                root: feature.function == Function::StdDev,
+            },
+            Function::Min => Finish::Extreme(part(Kind::Min, column)),
+            Function::Max => Finish::Extreme(part(Kind::Max, column)),
+            Function::First => Finish::First(part(Kind::First, column)),
+            Function::Last => Finish::Last(part(Kind::Last(1), column)),
+            Function::LastN { n } => Finish::LastN(part(Kind::Last(n), column)),
+            Function::DistinctCount { exact_max } => Finish::Distinct(part(Kind::Distinct(exact_max), column)),
+            Function::TopK { k, counted_max } => {
+                let part = part(Kind::Frequencies(counted_max), column);
+                Finish::Top { part, k, column: column.unwrap_or_default() }
+            }
+            Function::Quantile { q } => Finish::Quantile { part: part(Kind::Sketch, column), q },
+            Function::SecondsSinceLast => Finish::SinceLast(part(Kind::LastTime, column)),
+        };
+        self.windows[window].features.push((index, finish));
+    }
+
+    /// Columns of the events.
+    pub fn columns(&self) -> usize {
+        self.types.len()
+    }
+
+    /// Which events windows take in.
+    pub fn spans(&self) -> &Spans {
+        &self.spans
+    }
+
+    /// Windows.
+    pub fn windows(&self) -> usize {
+        self.windows.len()
+    }
+
+    /// A window.
+    pub fn window(&self, window: usize) -> Window {
+        self.windows[window].window
+    }
+
+    pub(super) fn window_plan(&self, window: usize) -> &WindowPlan {
+        &self.windows[window]
+    }
+
+    /// Whether some state depends on created times and sequences.
+    pub fn orders_events(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part.kind, Kind::First | Kind::Last(_)))
+    }
+
+    /// Whether all states of a window are small.
+    pub(super) fn is_small(&self, window: usize) -> bool {
+        self.windows[window].parts.iter().all(|part| self.parts[*part].kind.is_small())
+    }
+
+    /// Looks at events once: their columns, in the order of [`Aggregates::columns`] and of their types, and their times.
+    ///
+    /// # Errors
+    ///
+    /// A column that is of no canonical type.
+    pub fn events(
+        &self,
+        columns: &[ArrayRef],
+        event_times: PrimitiveArray<TimestampMicrosecondType>,
+        created_times: PrimitiveArray<TimestampMicrosecondType>,
+        sequences: PrimitiveArray<Int64Type>,
+    ) -> Result<Events, CanonicalError> {
+        let prepare = |(column, array): (usize, &ArrayRef)| {
+            Column::new(array).map_err(|reason| match reason {
+                NotCanonical::Type => CanonicalError::ColumnType { column, found: array.data_type().to_string() },
+                NotCanonical::NullItem => CanonicalError::NullItem { column },
+            })
+        };
+        let columns = columns.iter().enumerate().map(prepare).collect::<Result<Vec<_>, _>>()?;
+        let rows = event_times.len();
+        let passes = |filter: &Option<Filter>| {
+            let filter = filter.as_ref()?;
+            Some((0..rows).map(|row| filter.passes(&columns, row)).collect())
+        };
+        let passes = self.filters.iter().map(passes).collect();
+        Ok(Events { columns, passes, event_times, created_times, sequences })
+    }
+
+    /// The states of nothing, one for each part.
+    pub fn empty(&self) -> Vec<State> {
+        self.parts.iter().map(|part| part.kind.empty()).collect()
+    }
+
+    /// The states of nothing for a window.
+    pub(super) fn empty_of(&self, window: usize) -> Vec<State> {
+        self.windows[window].parts.iter().map(|part| self.parts[*part].kind.empty()).collect()
+    }
+
+    /// Makes states of a window those of nothing.
+    pub(super) fn reset(&self, window: usize, states: &mut [State]) {
+        for (part, state) in self.windows[window].parts.iter().zip(states) {
+            *state = self.parts[*part].kind.empty();
+        }
+    }
+
+    /// Adds an event to the states of all parts.
+    pub fn add(&self, states: &mut [State], events: &Events, row: usize) {
+        for (part, state) in self.parts.iter().zip(states) {
+            add(part, state, events, row);
+        }
+    }
+
+    /// Adds an event to the states of a window.
+    #[inline]
+    pub(super) fn add_to(&self, window: usize, states: &mut [State], events: &Events, row: usize) {
+        for (part, state) in self.windows[window].parts.iter().zip(states) {
+            add(&self.parts[*part], state, events, row);
+        }
+    }
+
+    /// Adds the states of all parts to others.
+    pub fn merge(&self, states: &mut [State], others: &[State]) {
+        for ((part, state), other) in self.parts.iter().zip(states).zip(others) {
+            part.kind.merge(state, other);
+        }
+    }
+
+    /// Adds states of a window to others of it.
+    pub(super) fn merge_of(&self, window: usize, states: &mut [State], others: &[State]) {
+        for ((part, state), other) in self.windows[window].parts.iter().zip(states).zip(others) {
+            self.parts[*part].kind.merge(state, other);
+        }
+    }
+
+    /// Adds the states of all parts, as a tile has them, to those of a window.
+    pub fn merge_tile(&self, window: usize, states: &mut [State], tile: &[State]) {
+        for (part, state) in self.windows[window].parts.iter().zip(states) {
+            self.parts[*part].kind.merge(state, &tile[*part]);
+        }
+    }
+
+    /// Builders for the features' values, in their order.
+    pub(super) fn builders(&self, rows: usize) -> Vec<ColumnBuilder> {
+        self.outputs.iter().map(|data_type| ColumnBuilder::new(*data_type, rows)).collect()
+    }
+
+    /// Appends the values of a window's features at `at` to their builders.
+    pub(super) fn finish(
+        &self,
+        window: usize,
+        states: &[State],
+        at: Timestamp,
+        out: &mut [ColumnBuilder],
+    ) -> Result<(), TooLarge> {
+        for (feature, finish) in &self.windows[window].features {
+            finish.apply(states, at, &self.types, &mut out[*feature]).map_err(|_| TooLarge)?;
+        }
+        Ok(())
+    }
+
+    /// Appends the canonical bytes of the states of all parts: one byte with [`STATE_VERSION`], then each state, in the order of the parts.
+    pub fn encode(&self, states: &[State], out: &mut Vec<u8>) {
+        out.push(STATE_VERSION);
+        states.iter().for_each(|state| Kind::encode(state, out));
+    }
+
+    /// What [`Plan::encode`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAState`] for bytes of another version or another plan.
+    pub fn decode(&self, bytes: &[u8]) -> Result<Vec<State>, NotAState> {
+        let (version, mut rest) = bytes.split_first().ok_or(NotAState::Malformed)?;
+        if *version != STATE_VERSION {
+            return Err(NotAState::Version { found: *version });
+        }
+        let state = |part: &Part| {
+            let data_type = part.column.map_or(DataType::Int64, |column| self.types[column]);
+            part.kind.decode(data_type, &mut rest)
+        };
+        let states: Option<Vec<State>> = self.parts.iter().map(state).collect();
+        states.filter(|_| rest.is_empty()).ok_or(NotAState::Malformed)
+    }
+}
+
+/// Values of all features, of one entity after another.
+pub struct Answers<'a> {
+    plan: &'a Plan,
+    builders: Vec<ColumnBuilder>,
+}
+
+impl<'a> Answers<'a> {
+    /// Room for `rows` entities.
+    pub fn new(plan: &'a Plan, rows: usize) -> Self {
+        Answers { plan, builders: plan.builders(rows) }
+    }
+
+    /// Appends the values of a window's features at `at`, of the states of all parts. Each window once for each entity.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`].
+    pub fn push(&mut self, window: usize, states: &[State], at: Timestamp) -> Result<(), TooLarge> {
+        let mut of_window = self.plan.empty_of(window);
+        self.plan.merge_tile(window, &mut of_window, states);
+        self.plan.finish(window, &of_window, at, &mut self.builders)
+    }
+
+    /// One array for each feature, in their order.
+    pub fn finish(self) -> Vec<ArrayRef> {
+        self.builders.into_iter().map(ColumnBuilder::finish).collect()
+    }
+}
+
+/// Bytes that are no states of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAState {
+    /// Of another version of the encoding.
+    #[error(
+        "the window state has version {found}, and this program reads version {STATE_VERSION}; hint: build it anew with --rebuild"
+    )]
+    Version {
+        /// The version.
+        found: u8,
+    },
+    /// Of no version.
+    #[error("the window state is damaged or of another view; hint: build it anew with --rebuild")]
+    Malformed,
+}
+
+/// More bytes or items than an array of 32-bit offsets can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the values of a feature have more than 2147483647 bytes or items; hint: ask for fewer rows at once")]
+pub struct TooLarge;
+
+fn add(part: &Part, state: &mut State, events: &Events, row: usize) {
+    if let Some(passes) = &events.passes[part.filter]
+        && !passes[row]
+    {
+        return;
+    }
+    let value = match part.column {
+        None => None,
+        Some(column) => {
+            let column = &events.columns[column];
+            let value = Value::of(column, row);
+            // Of vectors and sequences nothing but the presence is asked.
+            if value.is_none() && column.is_null(row) {
+                return;
+            }
+            value
+        }
+    };
+    let times = match part.kind {
+        Kind::First | Kind::Last(_) => events.times(row),
+        _ => EventTimes { event_time: Timestamp(events.event_times.value(row)), created_time: None, sequence: None },
+    };
+    part.kind.add(state, &times, value);
+}
+
+impl Events {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.event_times.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.event_times.is_empty()
+    }
+
+    /// When an event happened.
+    pub fn event_time(&self, row: usize) -> Timestamp {
+        Timestamp(self.event_times.value(row))
+    }
+
+    /// Whether an event passes the view's own filter.
+    pub fn counts(&self, row: usize) -> bool {
+        self.passes[0].as_ref().is_none_or(|passes| passes[row])
+    }
+
+    fn times(&self, row: usize) -> EventTimes {
+        EventTimes {
+            event_time: self.event_time(row),
+            created_time: self.created_times.is_valid(row).then(|| Timestamp(self.created_times.value(row))),
+            sequence: self.sequences.is_valid(row).then(|| self.sequences.value(row)),
+        }
+    }
+}
+
+/// What a state of a count counts.
+fn count(states: &[State], part: usize) -> u64 {
+    match &states[part].0 {
+        Inner::Count(count) => *count,
+        _ => 0,
+    }
+}
+
+fn sum(states: &[State], part: usize) -> Option<&Sum> {
+    match &states[part].0 {
+        Inner::Sum(sum) => Some(sum),
+        _ => None,
+    }
+}
+
+impl Finish {
+    fn apply(
+        self,
+        states: &[State],
+        at: Timestamp,
+        types: &[DataType],
+        out: &mut ColumnBuilder,
+    ) -> Result<(), crate::canonical::OffsetOverflow> {
+        let float = |out: &mut ColumnBuilder, value: Option<f64>| match value {
+            Some(value) => out.float64(value),
+            None => out.null(),
+        };
+        match self {
+            Finish::Count(part) => out.int64(count(states, part) as i64),
+            Finish::Distinct(part) => match &states[part].0 {
+                Inner::Distinct(distinct) => out.int64(distinct.count()),
+                _ => out.null(),
+            },
+            Finish::Sum { events, count: values, sum: part } => {
+                let nothing = count(states, events) > 0 && count(states, values) == 0;
+                let Some(sum) = sum(states, part).filter(|_| !nothing) else {
+                    out.null();
+                    return Ok(());
+                };
+                if out.data_type() == DataType::Float64 {
+                    out.float64(sum.special().unwrap_or_else(|| sum.finite.to_f64()));
+                } else {
+                    match sum.finite.to_i64() {
+                        Some(value) => out.int64(value),
+                        None => out.null(),
+                    }
+                }
+            }
+            Finish::Mean { count: values, sum: part } => {
+                let values = count(states, values);
+                let sum = sum(states, part).filter(|_| values > 0);
+                float(out, sum.map(|sum| sum.special().unwrap_or_else(|| sum.finite.mean(values))));
+            }
+            Finish::Variance { count: values, sum: part, squares, root } => {
+                let values = count(states, values);
+                let sums = sum(states, part).zip(sum(states, squares)).filter(|_| values > 1);
+                let variance = sums.map(|(sum, squares)| match sum.special() {
+                    Some(_) => f64::NAN,
+                    None => Exact::variance(&sum.finite, &squares.finite, values, values - 1),
+                });
+                float(out, variance.map(|variance| if root { variance.sqrt() } else { variance }));
+            }
+            Finish::Extreme(part) => match &states[part].0 {
+                Inner::Extreme(Some(kept)) => one(kept, out)?,
+                _ => out.null(),
+            },
+            Finish::First(part) => match &states[part].0 {
+                Inner::First(Some(first)) => one(first.value(), out)?,
+                _ => out.null(),
+            },
+            Finish::Last(part) => match &states[part].0 {
+                Inner::Last(last) if !last.is_empty() => one(last[last.len() - 1].value(), out)?,
+                _ => out.null(),
+            },
+            Finish::LastN(part) => match &states[part].0 {
+                Inner::Last(last) if !last.is_empty() => many(last.iter().map(|placed| placed.value().value()), out)?,
+                _ => out.null(),
+            },
+            Finish::Top { part, k, column } => match &states[part].0 {
+                Inner::Frequencies(Some(counts)) if !counts.is_empty() => {
+                    let value = |bytes| Value::decode(types[column], bytes);
+                    let mut all: Vec<(Value<'_>, u64)> =
+                        counts.iter().filter_map(|(bytes, count)| Some((value(bytes)?, *count))).collect();
+                    all.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.order(b)));
+                    many(all.into_iter().take(k as usize).map(|(value, _)| value), out)?;
+                }
+                _ => out.null(),
+            },
+            Finish::Quantile { part, q } => float(
+                out,
+                match &states[part].0 {
+                    Inner::Sketch(sketch) => sketch.quantile(q),
+                    _ => None,
+                },
+            ),
+            Finish::SinceLast(part) => float(
+                out,
+                match &states[part].0 {
+                    // A difference of two times has 65 bits, so it is divided as it is rounded.
+                    Inner::LastTime(Some(last)) => {
+                        let mut micros = Exact::ZERO;
+                        micros.add_integer(at.0);
+                        micros.add_scaled(-i128::from(last.0), 0);
+                        Some(micros.mean(MICROS_PER_SECOND as u64))
+                    }
+                    _ => None,
+                },
+            ),
+        }
+        Ok(())
+    }
+}
+
+fn one(kept: &Kept, out: &mut ColumnBuilder) -> Result<(), crate::canonical::OffsetOverflow> {
+    match kept {
+        Kept::Boolean(value) => out.boolean(*value),
+        Kept::Int64(value) | Kept::Timestamp(value) => out.int64(*value),
+        Kept::Float64(value) => out.float64(*value),
+        Kept::Bytes(value) => out.bytes(value)?,
+    }
+    Ok(())
+}
+
+fn many<'a>(
+    values: impl Iterator<Item = Value<'a>>,
+    out: &mut ColumnBuilder,
+) -> Result<(), crate::canonical::OffsetOverflow> {
+    use crate::types::ItemType;
+    match out.data_type() {
+        DataType::Sequence(ItemType::Float64) => out.float64s(values.map(|value| match value {
+            Value::Float64(value) => value,
+            _ => f64::NAN,
+        })),
+        DataType::Sequence(ItemType::String) => out.strings(values.map(|value| match value {
+            // Values of a string column.
+            Value::Bytes(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+            _ => "",
+        })),
+        _ => out.int64s(values.map(|value| match value {
+            Value::Int64(value) | Value::Timestamp(value) => value,
+            _ => 0,
+        })),
+    }
+}

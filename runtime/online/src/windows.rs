@@ -1,0 +1,168 @@
+//! Events of views of aggregates, and tiles over them: what windows are computed of.
+//!
+//! Everything of a view lies in the table `windows`, under a prefix for each entity (`keys`). Events are records, whose rows are the canonical bytes of their
+//! columns. Over them lie tiles: the states of all events of a stretch of time, in levels of which each is 16 times as wide as the one below
+//! ([`tandem_core::window::State`]). A push writes the events and the tiles that they fall into in one transaction; a read merges whole tiles and adds the
+//! events at the ends of a window one by one. So the number of events of an entity hardly matters, and no value depends on how they came.
+//!
+//! An event is known by its key, its times, its sequence and its values: sent again it changes nothing. Events that are equal in all of these and come
+//! together count each.
+
+mod keys;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tandem_core::canonical::{decode_rows, schema_fingerprint};
+use tandem_core::hash::Digest;
+use tandem_core::model::{AsOf, BoundView, KnownBy};
+use tandem_core::time::Timestamp;
+use tandem_core::types::Field;
+use tandem_core::window::{Events, Plan, Precision, Window};
+
+use arrow_array::{Int64Array, TimestampMicrosecondArray};
+
+use crate::error::OnlineError;
+use crate::record::RecordRef;
+
+pub(crate) use keys::Prefix;
+pub(crate) use write::EventFate;
+
+/// Levels of tiles at most.
+const LEVELS_MAX: usize = 8;
+
+/// Bits by which a level is wider than the one below.
+const LEVEL_BITS: u32 = 4;
+
+/// The width of the narrowest tiles that there are, in bits of microseconds: about a second.
+const NARROWEST_BITS: u32 = 20;
+
+/// The width of the widest tiles: 2.2 years.
+const WIDEST_BITS: u32 = 46;
+
+/// How the events of a view of aggregates are kept.
+#[derive(Debug)]
+pub struct WindowView {
+    plan: Plan,
+    columns: Vec<Field>,
+    fingerprint: u64,
+    known_by: KnownBy,
+    as_of: AsOf,
+    /// Bits of microseconds of each level's width, the narrowest first.
+    levels: Vec<u32>,
+    /// Microseconds after which an event is dropped; None: never.
+    retention: Option<i64>,
+}
+
+impl WindowView {
+    /// How those of `view` are kept; None if it is no view of aggregates.
+    pub fn new(view: &BoundView) -> Option<Arc<WindowView>> {
+        let aggregates = view.view.aggregates.as_ref()?;
+        let events = view.events()?;
+        let plan = Plan::new(aggregates);
+        let windows: Vec<Window> = (0..plan.windows()).map(|window| plan.window(window)).collect();
+        let columns = events.signature.outputs.clone();
+        Some(Arc::new(WindowView {
+            fingerprint: schema_fingerprint(&columns),
+            columns,
+            known_by: view.view.known_by,
+            as_of: view.view.as_of,
+            levels: levels(&windows),
+            retention: retention(&plan, &windows, aggregates.retention.map(|retention| retention.as_micros())),
+            plan,
+        }))
+    }
+
+    /// The plan of its features.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// When an event was known.
+    fn known_from(&self, record: &RecordRef<'_>) -> Timestamp {
+        match self.known_by {
+            KnownBy::Created => record.created_time.unwrap_or(record.published_time),
+            KnownBy::Published => record.published_time,
+            KnownBy::Event => Timestamp::MIN,
+        }
+    }
+
+    /// Looks at events once.
+    fn look(&self, records: &[RecordRef<'_>]) -> Result<Events, OnlineError> {
+        let fail = |reason: String| OnlineError::Windows { reason };
+        if let Some(record) = records.iter().find(|record| record.schema_fingerprint != self.fingerprint) {
+            let found = record.schema_fingerprint;
+            return Err(fail(format!("an event has the columns {found:016x}, the view has {:016x}", self.fingerprint)));
+        }
+        let arrays = decode_rows(&self.columns, records.iter().map(|record| Some(record.row)));
+        let mut arrays = arrays.map_err(|error| fail(error.to_string()))?;
+        // A view without columns has the event time in their place.
+        arrays.truncate(self.plan.columns());
+        let times = |of: &dyn Fn(&RecordRef<'_>) -> Option<Timestamp>| {
+            records.iter().map(|record| of(record).map(|time| time.0)).collect::<TimestampMicrosecondArray>()
+        };
+        let sequences: Int64Array = records.iter().map(|record| record.sequence).collect();
+        let events = self.plan.events(
+            &arrays,
+            times(&|record| Some(record.event_time)),
+            times(&|record| record.created_time),
+            sequences,
+        );
+        events.map_err(|error| fail(error.to_string()))
+    }
+}
+
+/// Which of several equal events each is: those that come together count each, and what comes again counts once.
+#[derive(Debug, Default)]
+pub struct Equals(HashMap<[u8; 16], u16>);
+
+impl Equals {
+    /// The next one of the events that are equal to this one.
+    pub fn next(&mut self, key: &[u8], record: &RecordRef<'_>) -> u16 {
+        let mut bytes = Vec::with_capacity(20 + key.len());
+        bytes.extend(keys::identity(record));
+        bytes.extend(record.event_time.0.to_le_bytes());
+        bytes.extend(key);
+        let Digest(digest) = Digest::of(&bytes);
+        let count = self.0.entry(digest[..16].try_into().expect("a digest is longer")).or_default();
+        let equal = *count;
+        *count = count.saturating_add(1);
+        equal
+    }
+}
+
+/// Tiles are a sixteenth of the shortest window at most, so that few events lie at the ends.
+fn levels(windows: &[Window]) -> Vec<u32> {
+    let shortest = windows.iter().filter_map(|window| match window {
+        Window::Sliding(length) => Some(length.as_micros()),
+        Window::Calendar(_) => Some(24 * 3_600_000_000),
+        Window::Lifetime | Window::Session(_) => None,
+    });
+    let shortest = shortest.min().unwrap_or(3_600_000_000);
+    let first = (63 - (shortest / 16).max(1).leading_zeros()).clamp(NARROWEST_BITS, WIDEST_BITS);
+    (first..=WIDEST_BITS).step_by(LEVEL_BITS as usize).take(LEVELS_MAX).collect()
+}
+
+/// Nothing is dropped where the view does not say so: an instant of long ago may be asked for.
+fn retention(plan: &Plan, windows: &[Window], said: Option<u64>) -> Option<i64> {
+    let said = said?;
+    const DAY: u64 = 86_400_000_000;
+    let hop = match plan.spans().precision {
+        Precision::Exact => 0,
+        Precision::Tiled { hop } => hop.as_micros(),
+    };
+    let reach = |window: &Window| match window {
+        Window::Sliding(length) => Some(length.as_micros() + hop),
+        // Clocks that are set back make it longer.
+        Window::Calendar(_) => Some(368 * DAY),
+        // Events of a session may be any time ago.
+        Window::Lifetime | Window::Session(_) => None,
+    };
+    let longest = windows.iter().map(reach).collect::<Option<Vec<u64>>>()?.into_iter().max()?;
+    // A day more, for instants that are asked for when they are over.
+    i64::try_from(longest.max(said) + DAY).ok()
+}

@@ -1,0 +1,151 @@
+//! Keys of the table `windows`.
+//!
+//! ```text
+//! offset  size  field
+//! 0       4     number of the view, big-endian
+//! 4       1     0: the entity key follows; 1: its SHA-256 follows
+//! 5       2     k: length of that, big-endian, so that no entity's keys lie among another's
+//! 7       k     the entity key, or its SHA-256
+//! 7+k     1     0: what is known of the entity; 1: a tile; 2: an event
+//! ```
+//!
+//! Behind it an event has its time (8, big-endian, the sign bit turned), 12 bytes of the SHA-256 of its created time, sequence and row, and which of the equal
+//! ones it is (2, big-endian). A tile has its level (1) and its start (8, as an event's time).
+
+use tandem_core::hash::Digest;
+use tandem_core::time::Timestamp;
+
+use crate::environment::KEY_BYTES_MAX;
+use crate::key::KeyHash;
+use crate::record::RecordRef;
+use crate::view::ViewId;
+
+const KIND_ENTITY: u8 = 0;
+const KIND_TILE: u8 = 1;
+const KIND_EVENT: u8 = 2;
+
+/// Bytes of an event's key behind the entity's.
+const EVENT_BYTES: usize = 8 + 12 + 2;
+
+/// The beginning of all keys of an entity.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Prefix {
+    bytes: Vec<u8>,
+    is_hashed: bool,
+}
+
+impl Prefix {
+    pub(crate) fn new(view: ViewId, entity_key: &[u8], hash: KeyHash) -> Prefix {
+        let is_hashed = 7 + entity_key.len() + 1 + EVENT_BYTES > KEY_BYTES_MAX;
+        let mut bytes = view.get().to_be_bytes().to_vec();
+        let digest = is_hashed.then(|| hash(entity_key).0);
+        let key = digest.as_ref().map_or(entity_key, |digest| &digest[..]);
+        bytes.push(u8::from(is_hashed));
+        bytes.extend((key.len() as u16).to_be_bytes());
+        bytes.extend(key);
+        Prefix { bytes, is_hashed }
+    }
+
+    /// Whether records must hold the full entity key.
+    pub(crate) fn is_hashed(&self) -> bool {
+        self.is_hashed
+    }
+
+    fn of_kind(&self, kind: u8) -> Vec<u8> {
+        let mut key = Vec::with_capacity(self.bytes.len() + 1 + EVENT_BYTES);
+        key.extend(&self.bytes);
+        key.push(kind);
+        key
+    }
+
+    /// What is known of the entity.
+    pub(super) fn entity(&self) -> Vec<u8> {
+        self.of_kind(KIND_ENTITY)
+    }
+
+    /// Where events from `time` on begin.
+    pub(super) fn events(&self, time: Timestamp) -> Vec<u8> {
+        let mut key = self.of_kind(KIND_EVENT);
+        key.extend(sortable(time));
+        key
+    }
+
+    /// The key of an event; `equal` is which of several that are equal it is.
+    pub(super) fn event(&self, record: &RecordRef<'_>, equal: u16) -> Vec<u8> {
+        let mut key = self.events(record.event_time);
+        key.extend(identity(record));
+        key.extend(equal.to_be_bytes());
+        key
+    }
+
+    /// Where tiles of a level from `start` on begin, and the key of that one.
+    pub(super) fn tile(&self, level: usize, start: Timestamp) -> Vec<u8> {
+        let mut key = self.of_kind(KIND_TILE);
+        key.push(level as u8);
+        key.extend(sortable(start));
+        key
+    }
+
+    /// The time of an event's key; None for another's.
+    pub(super) fn event_time(&self, key: &[u8]) -> Option<Timestamp> {
+        let rest = key.strip_prefix(&self.bytes[..])?.strip_prefix(&[KIND_EVENT])?;
+        time(rest)
+    }
+
+    /// The start of a tile of a level; None for another key.
+    pub(super) fn tile_start(&self, level: usize, key: &[u8]) -> Option<Timestamp> {
+        let rest = key.strip_prefix(&self.bytes[..])?.strip_prefix(&[KIND_TILE, level as u8])?;
+        time(rest)
+    }
+}
+
+/// What tells an event from others of its time, but for equal ones.
+pub(super) fn identity(record: &RecordRef<'_>) -> [u8; 12] {
+    let mut bytes = Vec::with_capacity(18 + record.row.len());
+    for optional in [record.created_time.map(|time| time.0), record.sequence] {
+        bytes.push(u8::from(optional.is_some()));
+        bytes.extend(optional.unwrap_or_default().to_be_bytes());
+    }
+    bytes.extend(record.row);
+    let Digest(digest) = Digest::of(&bytes);
+    digest[..12].try_into().expect("a digest is longer")
+}
+
+/// Bytes whose order is that of the times.
+fn sortable(time: Timestamp) -> [u8; 8] {
+    (time.0 ^ i64::MIN).to_be_bytes()
+}
+
+fn time(bytes: &[u8]) -> Option<Timestamp> {
+    let (first, _) = bytes.split_first_chunk::<8>()?;
+    Some(Timestamp(i64::from_be_bytes(*first) ^ i64::MIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefix(key: &[u8]) -> Prefix {
+        Prefix::new(ViewId::new(0x0102_0304), key, Digest::of)
+    }
+
+    #[test]
+    fn keys_are_pinned_and_in_the_order_of_times() {
+        assert_eq!(prefix(b"ab").entity(), b"\x01\x02\x03\x04\x00\x00\x02ab\x00");
+        assert_eq!(prefix(b"ab").tile(3, Timestamp(1)), b"\x01\x02\x03\x04\x00\x00\x02ab\x01\x03\x80\0\0\0\0\0\0\x01");
+        let times = [i64::MIN, -1, 0, 1, i64::MAX];
+        let keys = times.map(|time| prefix(b"ab").events(Timestamp(time)));
+        assert!(keys.is_sorted());
+        assert_eq!(keys.map(|key| prefix(b"ab").event_time(&key)), times.map(|time| Some(Timestamp(time))));
+        assert_eq!(prefix(b"ab").event_time(&prefix(b"a").events(Timestamp(0))), None);
+        // No entity's keys begin another's.
+        assert!(!prefix(b"a\0\x02").events(Timestamp(0)).starts_with(&prefix(b"a").bytes));
+    }
+
+    #[test]
+    fn long_keys_are_hashed() {
+        let longest = vec![7; KEY_BYTES_MAX - 8 - EVENT_BYTES];
+        assert!(!prefix(&longest).is_hashed() && prefix(&[&longest[..], &[7]].concat()).is_hashed());
+        assert_eq!(prefix(&longest).events(Timestamp(0)).len() + 14, KEY_BYTES_MAX);
+    }
+}

@@ -1,0 +1,312 @@
+//! Windows at an instant: whole tiles, and the events at their ends.
+
+use std::ops::ControlFlow;
+
+use tandem_core::canonical::encode_row;
+use tandem_core::hash::Digest;
+use tandem_core::status::qualifies;
+use tandem_core::time::Timestamp;
+use tandem_core::types::Field;
+use tandem_core::window::{Answers, Events, Span, State, Window};
+
+use super::write::start;
+use super::{Prefix, WindowView};
+use crate::environment::{Fault, Snapshot, Table};
+use crate::error::OnlineError;
+use crate::key::KeyHash;
+use crate::record::{Corruption, Record, RecordRef, Stored};
+use crate::store::{Lookup, Store};
+use crate::view::ViewId;
+
+/// How many times a session's gap is looked back at first; each further look goes twice as far.
+const SESSION_GAPS: u64 = 16;
+
+/// What is added to get a window from the next shorter one.
+#[derive(Default)]
+struct Step {
+    /// Tiles, merged.
+    tiles: Option<Vec<State>>,
+    /// Events, by their position among those that were read.
+    events: std::ops::Range<usize>,
+}
+
+impl Store {
+    /// The features of entities of a view of aggregates at `at`, in one snapshot: for each key a record whose row is the canonical bytes of their values
+    /// (`features` are the view's, `digest` its own), and whose event time is the last that its windows take in. An entity without events has one too.
+    ///
+    /// # Errors
+    ///
+    /// State that was written by another version of the program, or is damaged.
+    pub fn windows_of<K: AsRef<[u8]>>(
+        &self,
+        id: ViewId,
+        view: &WindowView,
+        (features, digest): (&[Field], Digest),
+        keys: &[K],
+        at: Timestamp,
+    ) -> Result<Vec<Lookup>, OnlineError> {
+        let hash = self.hash();
+        let schema_fingerprint = tandem_core::canonical::schema_fingerprint(features);
+        let event_time = view.plan.spans().last(at).unwrap_or(at);
+        self.environment().read(|snapshot| {
+            let lookup = |key: &K| {
+                let mut answers = Answers::new(&view.plan, 1);
+                match view.answer(snapshot, id, key.as_ref(), hash, at, &mut answers) {
+                    Ok(()) => {}
+                    // One entity's damage is nobody else's.
+                    Err(Fault::Error(error @ OnlineError::Windows { .. })) => {
+                        tracing::error!(%error, "the events of an entity cannot be read");
+                        return Ok(Lookup::Corrupt(Corruption::Layout { what: "its events or tiles cannot be read" }));
+                    }
+                    Err(fault) => return Err(fault),
+                }
+                let mut row = Vec::new();
+                encode_row(&answers.finish(), 0, &mut row);
+                Ok(Lookup::Found(Record {
+                    event_time,
+                    created_time: None,
+                    sequence: None,
+                    published_time: at,
+                    digest,
+                    schema_fingerprint,
+                    row,
+                }))
+            };
+            keys.iter().map(lookup).collect()
+        })
+    }
+
+    /// Events of a view of aggregates that are stored, over all entities.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn window_entries(&self) -> Result<usize, OnlineError> {
+        self.environment().read(|snapshot| snapshot.len(Table::Windows))
+    }
+}
+
+impl WindowView {
+    fn answer(
+        &self,
+        snapshot: &Snapshot<'_>,
+        id: ViewId,
+        key: &[u8],
+        hash: KeyHash,
+        at: Timestamp,
+        answers: &mut Answers<'_>,
+    ) -> Result<(), Fault> {
+        let prefix = Prefix::new(id, key, hash);
+        let last_known = snapshot.get(Table::Windows, &prefix.entity())?.and_then(last_known);
+        // Tiles hold all that is stored: of an instant before something of it was known, events tell alone.
+        let all_known = last_known.is_none_or(|known| known <= at);
+        let too_large =
+            |error: tandem_core::window::TooLarge| Fault::Error(OnlineError::Windows { reason: error.to_string() });
+        // The shortest first, each longer one is that and what lies before.
+        let mut spans: Vec<(usize, Span)> = Vec::new();
+        for window in 0..self.plan.windows() {
+            match (self.plan.window(window), self.plan.spans().of(self.plan.window(window), at)) {
+                (Window::Session(gap), _) => {
+                    let states = self.session(snapshot, &prefix, gap.as_micros(), at)?;
+                    answers.push(window, &states, at).map_err(too_large)?;
+                }
+                (_, Some(span)) => spans.push((window, span)),
+                (_, None) => answers.push(window, &self.plan.empty(), at).map_err(too_large)?,
+            }
+        }
+        spans.sort_by_key(|(_, span)| std::cmp::Reverse(span.first));
+        let mut found: Vec<Vec<u8>> = Vec::new();
+        let mut steps: Vec<Step> = Vec::new();
+        let mut covered: Option<Timestamp> = None;
+        for (_, span) in &spans {
+            let end = covered.unwrap_or(Timestamp(span.last.0.saturating_add(1)));
+            let mut step = Step { tiles: None, events: found.len()..found.len() };
+            if span.first < end {
+                match all_known {
+                    true => self.cover(snapshot, &prefix, (span.first, end), &mut step, &mut found)?,
+                    false => self.events(snapshot, &prefix, (span.first, end), &mut found)?,
+                }
+                covered = Some(span.first);
+            }
+            step.events.end = found.len();
+            steps.push(step);
+        }
+        let records = self.records(&found, &prefix, key)?;
+        let events = self.look(&records).map_err(Fault::Error)?;
+        let mut states = self.plan.empty();
+        for ((window, _), step) in spans.iter().zip(steps) {
+            if let Some(tiles) = &step.tiles {
+                self.plan.merge(&mut states, tiles);
+            }
+            for index in step.events {
+                if self.counts(&records[index], at) {
+                    self.plan.add(&mut states, &events, index);
+                }
+            }
+            answers.push(*window, &states, at).map_err(too_large)?;
+        }
+        Ok(())
+    }
+
+    /// Whether an event has happened and is known.
+    fn counts(&self, record: &RecordRef<'_>, at: Timestamp) -> bool {
+        let happened =
+            qualifies(record.event_time, at, self.as_of, None) == tandem_core::status::Qualification::Qualifies;
+        happened && self.known_from(record) <= at
+    }
+
+    fn records<'a>(&self, found: &'a [Vec<u8>], prefix: &Prefix, key: &[u8]) -> Result<Vec<RecordRef<'a>>, Fault> {
+        let mut records = Vec::with_capacity(found.len());
+        for bytes in found {
+            let fail = |reason: String| Fault::Error(OnlineError::Windows { reason });
+            let stored = Stored::decode(bytes).map_err(|error| fail(error.to_string()))?;
+            if prefix.is_hashed() && stored.full_key != Some(key) {
+                return Err(fail("two entity keys have one hash".to_owned()));
+            }
+            records.push(stored.record);
+        }
+        Ok(records)
+    }
+
+    /// The events from a time to before another.
+    fn events(
+        &self,
+        snapshot: &Snapshot<'_>,
+        prefix: &Prefix,
+        (from, end): (Timestamp, Timestamp),
+        found: &mut Vec<Vec<u8>>,
+    ) -> Result<(), Fault> {
+        if from >= end {
+            return Ok(());
+        }
+        snapshot.scan(Table::Windows, &prefix.events(from), |key, value| {
+            if prefix.event_time(key).is_none_or(|time| time >= end) {
+                return Ok(ControlFlow::Break(()));
+            }
+            found.push(value.to_vec());
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// The same by the widest tiles that fit, and events at the ends.
+    fn cover(
+        &self,
+        snapshot: &Snapshot<'_>,
+        prefix: &Prefix,
+        (from, end): (Timestamp, Timestamp),
+        step: &mut Step,
+        found: &mut Vec<Vec<u8>>,
+    ) -> Result<(), Fault> {
+        let mut at = from;
+        let mut reached = 0;
+        // Up: to where tiles of each level begin, as long as they fit.
+        for (level, bits) in self.levels.iter().enumerate() {
+            let Some(next) = ceiling(at, *bits).filter(|next| *next <= end && fits(*next, *bits, end)) else { break };
+            match level {
+                0 => self.events(snapshot, prefix, (at, next), found)?,
+                _ => self.tiles(snapshot, prefix, level - 1, (at, next), step)?,
+            }
+            at = next;
+            reached = level + 1;
+        }
+        // And down again.
+        for level in (0..reached).rev() {
+            let next = start(end, self.levels[level]);
+            if next > at {
+                self.tiles(snapshot, prefix, level, (at, next), step)?;
+                at = next;
+            }
+        }
+        self.events(snapshot, prefix, (at, end), found)
+    }
+
+    fn tiles(
+        &self,
+        snapshot: &Snapshot<'_>,
+        prefix: &Prefix,
+        level: usize,
+        (from, end): (Timestamp, Timestamp),
+        step: &mut Step,
+    ) -> Result<(), Fault> {
+        if from >= end {
+            return Ok(());
+        }
+        snapshot.scan(Table::Windows, &prefix.tile(level, from), |key, value| {
+            if prefix.tile_start(level, key).is_none_or(|start| start >= end) {
+                return Ok(ControlFlow::Break(()));
+            }
+            let tile = self.read_tile(value).map_err(Fault::Error)?;
+            match &mut step.tiles {
+                Some(states) => self.plan.merge(states, &tile),
+                None => step.tiles = Some(tile),
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// The states of a session that reaches `at`.
+    fn session(&self, snapshot: &Snapshot<'_>, prefix: &Prefix, gap: u64, at: Timestamp) -> Result<Vec<State>, Fault> {
+        let Some(last) = self.plan.spans().last(at) else { return Ok(self.plan.empty()) };
+        let mut back = gap.saturating_mul(SESSION_GAPS);
+        loop {
+            let from = Timestamp(at.0.saturating_sub_unsigned(back));
+            let mut found = Vec::new();
+            self.events(snapshot, prefix, (from, Timestamp(last.0.saturating_add(1))), &mut found)?;
+            let decoded: Result<Vec<RecordRef<'_>>, Fault> = found
+                .iter()
+                .map(|bytes| {
+                    let stored = Stored::decode(bytes);
+                    Ok(stored.map_err(|error| Fault::Error(OnlineError::Windows { reason: error.to_string() }))?.record)
+                })
+                .collect();
+            let records = decoded?;
+            let events: Events = self.look(&records).map_err(Fault::Error)?;
+            let mut states = self.plan.empty();
+            let mut first = at;
+            let mut ended = false;
+            for (index, record) in records.iter().enumerate().rev() {
+                if !self.counts(record, at) || !events.counts(index) {
+                    continue;
+                }
+                if first.0.abs_diff(record.event_time.0) > gap {
+                    ended = true;
+                    break;
+                }
+                first = record.event_time;
+                self.plan.add(&mut states, &events, index);
+            }
+            // What lies further back is too far from the first one.
+            if ended || from == Timestamp::MIN || first.0.abs_diff(from.0) > gap {
+                return Ok(states);
+            }
+            back = back.saturating_mul(2);
+        }
+    }
+
+    /// The states of a tile.
+    pub(super) fn read_tile(&self, bytes: &[u8]) -> Result<Vec<State>, OnlineError> {
+        let fail = |reason: String| OnlineError::Windows { reason };
+        let (checksum, states) =
+            bytes.split_first_chunk::<4>().ok_or_else(|| fail("a tile is cut short".to_owned()))?;
+        if u32::from_le_bytes(*checksum) != crc32c::crc32c(states) {
+            return Err(fail("a tile's checksum is not that of its bytes".to_owned()));
+        }
+        self.plan.decode(states).map_err(|error| fail(error.to_string()))
+    }
+}
+
+/// When the last event of an entity was known.
+pub(super) fn last_known(bytes: &[u8]) -> Option<Timestamp> {
+    bytes.try_into().ok().map(i64::from_le_bytes).map(Timestamp)
+}
+
+/// The first start of a tile that is not before `at`.
+fn ceiling(at: Timestamp, bits: u32) -> Option<Timestamp> {
+    let floor = start(at, bits);
+    if floor == at { Some(at) } else { floor.0.checked_add(1 << bits).map(Timestamp) }
+}
+
+/// Whether a tile that starts at `start` ends at `end` at the latest.
+fn fits(start: Timestamp, bits: u32, end: Timestamp) -> bool {
+    start.0.checked_add(1 << bits).is_some_and(|of_tile| of_tile <= end.0)
+}

@@ -1,0 +1,351 @@
+//! Views of aggregates by the program: events of a source over windows of time.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::columns::read;
+use crate::harness::program::{Serving, tandem_registered, told};
+
+pub(crate) const DEFINITIONS: &str = r#"[[entity]]
+name = "card"
+join_keys = [{ name = "card_id", type = "string" }]
+
+[[source]]
+name = "payments"
+path = "data/payments"
+kind = "events"
+event_time = "at"
+created_time = "known_at"
+event_id = "id"
+retracted = "gone"
+timezone = "UTC"
+partition = "date"
+
+[[feature_view]]
+name = "activity"
+version = 1
+source = "payments"
+entities = ["card"]
+columns = { amount = "float64", shop = "string", late = { column = "is_late", type = "boolean" } }
+where = "shop != 'test' or shop is null"
+timezone = "Europe/Vienna"
+aggregates = [
+    { function = "count", windows = ["1h", "lifetime"] },
+    { function = "sum", column = "amount", windows = ["1h", "today"], description = "In euros" },
+    { function = "mean", column = "late", name = "late_share", windows = ["1d"] },
+    { function = "quantile", column = "amount", q = 0.9, windows = ["1d"] },
+    { function = "last_n", column = "shop", n = 2, windows = ["1d"] },
+]
+defaults = { amount_p90_1d = -1.0 }
+
+[[feature_service]]
+name = "fraud"
+features = ["activity@1"]
+"#;
+
+/// A late one, a correction, one that is taken back, one of a test, one without a shop.
+const PAYMENTS: &str = "id,card_id,at,known_at,amount,shop,is_late,gone
+1,a,2026-03-01T10:00:00Z,2026-03-01T10:00:00Z,0.1,baker,false,false
+2,a,2026-03-01T10:10:00Z,2026-03-01T10:10:00Z,0.2,smith,true,false
+3,a,2026-03-01T10:20:00Z,2026-03-01T10:50:00Z,0.3,,true,false
+4,a,2026-03-01T10:30:00Z,2026-03-01T10:30:00Z,1000,test,false,false
+2,a,2026-03-01T10:10:00Z,2026-03-01T11:05:00Z,0.25,smith,true,false
+1,a,2026-03-01T10:00:00Z,2026-03-01T12:00:00Z,,,,true
+5,b,2026-03-01T23:30:00Z,2026-03-01T23:30:00Z,5,baker,false,false
+";
+
+const LABELS: &str = "card_id,event_time
+a,2026-03-01T10:10:00Z
+a,2026-03-01T10:45:00Z
+a,2026-03-01T11:00:00Z
+a,2026-03-01T11:06:00Z
+a,2026-03-01T12:00:00Z
+b,2026-03-02T00:00:00Z
+c,2026-03-02T00:00:00Z
+,2026-03-02T00:00:00Z
+";
+
+pub(crate) fn project() -> tempfile::TempDir {
+    let project = tempfile::tempdir().expect("a temporary folder");
+    let root = project.path();
+    fs::create_dir(root.join("features")).expect("a folder");
+    for (name, text) in [
+        ("tandem.toml", "[project]\nname = \"fraud\"\n[server]\nlisten = \"127.0.0.1:0\"\n"),
+        ("features/all.toml", DEFINITIONS),
+        ("payments.csv", PAYMENTS),
+        ("labels.csv", LABELS),
+    ] {
+        fs::write(root.join(name), text).expect("a file");
+    }
+    told(tandem_registered(root, &["import", "payments", "payments.csv"]), 0);
+    project
+}
+
+const COLUMNS: [&str; 9] = [
+    "count_1h",
+    "count_lifetime",
+    "amount_sum_1h",
+    "amount_sum_today",
+    "late_share_1d",
+    "amount_p90_1d",
+    "shop_last_2_1d",
+    "activity__status",
+    "activity__default_reason",
+];
+
+fn made(root: &Path, name: &str) -> Vec<Value> {
+    read(root, name, &COLUMNS)
+}
+
+#[test]
+fn aggregates_are_features_of_a_training_set() {
+    let project = project();
+    let root = project.path();
+    let run = |arguments: &[&str], code: i32| told(tandem_registered(root, arguments), code);
+    let (checked, _) = run(&["check"], 0);
+    assert!(checked.starts_with("activity@1  3 inputs, 7 features  aggregates "), "{checked}");
+    run(&["apply", "--by", "ada"], 0);
+    let (shown, _) = run(&["show", "activity"], 0);
+    assert!(shown.contains("aggregates    sha256:") && shown.contains("late_share_1d"), "{shown}");
+    let (lineage, _) = run(&["lineage", "activity"], 0);
+    assert!(lineage.contains("is_late") && lineage.contains("fraud"), "{lineage}");
+    let (plan, _) = run(&["plan"], 0);
+    assert!(!plan.contains("activity"), "{plan}");
+
+    run(&["training-set", "--labels", "labels.csv", "--service", "fraud", "--out", "train.parquet"], 0);
+    // 0.9 of a magnitude of 0.2 lies in a bucket from 0.1992 to 0.2012, whose middle it is told by.
+    let p90 = |row: &Value| row[5].as_f64().expect("a number");
+    let rows = made(root, "train.parquet");
+    let near = |row: usize, value: f64| assert!((p90(&rows[row]) - value).abs() <= value.abs() / 128.0, "{rows:?}");
+    near(0, 0.1);
+    near(1, 0.1);
+    near(2, 0.2);
+    near(5, 5.0);
+    let others = |row: usize| -> Vec<Value> {
+        let row = rows[row].as_array().expect("a row");
+        row.iter().enumerate().filter(|(column, _)| *column != 5).map(|(_, value)| value.clone()).collect()
+    };
+    // The label's own event is outside, and so is what was not known yet.
+    assert_eq!(
+        others(0),
+        [json!(1), json!(1), json!(0.1), json!(0.1), json!(0.0), json!(["baker"]), json!("PRESENT"), json!(null)]
+    );
+    assert_eq!(
+        others(1),
+        [
+            json!(2),
+            json!(2),
+            json!(0.30000000000000004),
+            json!(0.30000000000000004),
+            json!(0.5),
+            json!(["baker", "smith"]),
+            json!("PRESENT"),
+            json!(null)
+        ]
+    );
+    // 0.1 + 0.2 + 0.3, rounded once: what adding them one after another does not give.
+    assert_eq!(0.1 + 0.2 + 0.3, 0.6000000000000001);
+    assert_eq!(others(2)[..5], [json!(3), json!(3), json!(0.6), json!(0.6), json!(0.6666666666666666)]);
+    // The correction of the second counts in its place; the first left the hour.
+    assert_eq!(others(3)[..4], [json!(2), json!(3), json!(0.55), json!(0.65)]);
+    // The first was taken back.
+    assert_eq!(others(4)[..4], [json!(0), json!(2), json!(0.0), json!(0.55)]);
+    // After midnight in Vienna, though not by UTC.
+    assert_eq!(others(5)[..4], [json!(1), json!(1), json!(5.0), json!(5.0)]);
+    // Nobody ever saw it: counts and sums are 0.
+    assert_eq!(rows[6], json!([0, 0, 0.0, 0.0, null, -1.0, null, "DEFAULTED", "NULL_VALUE"]));
+    assert_eq!(rows[7], json!([null, null, null, null, null, -1.0, null, "DEFAULTED", "NOT_FOUND"]));
+
+    let again = ["training-set", "--from-manifest", "train.parquet.manifest.json", "--out", "again.parquet"];
+    run(&again, 0);
+    assert!(
+        fs::read(root.join("again.parquet")).expect("a set") == fs::read(root.join("train.parquet")).expect("a set")
+    );
+
+    let (told_of, _) = run(&["explain", "--labels", "labels.csv", "--row", "4", "--service", "fraud"], 0);
+    for part in [
+        "older than every window",
+        "left out by the filter",
+        "counted until 2026-03-01T12:00:00Z",
+        "takes an event back",
+    ] {
+        assert!(told_of.contains(part) || part.starts_with("older"), "{part}: {told_of}");
+    }
+
+    let (_, notes) = run(&["batch", "activity"], 2);
+    assert!(notes.contains("its features are columns or aggregates of its source's rows"), "{notes}");
+}
+
+const ORDERS: &str = r#"[[entity]]
+name = "card"
+join_keys = [{ name = "card_id", type = "string" }]
+
+[[source]]
+name = "orders"
+path = "data/orders"
+kind = "events"
+event_time = "at"
+created_time = "known_at"
+timezone = "UTC"
+partition = "date"
+
+[[feature_view]]
+name = "spending"
+version = 1
+source = "orders"
+entities = ["card"]
+columns = { amount = "float64", shop = "string" }
+where = "amount > 0 or amount is null"
+timezone = "Europe/Vienna"
+aggregates = [
+    { function = "count", windows = ["1h", "1d", "lifetime", { session = "30m" }] },
+    { function = "sum", column = "amount", windows = ["1h", "today", "lifetime"] },
+    { function = "stddev", column = "amount", windows = ["1d"] },
+    { function = "quantile", column = "amount", q = 0.5, windows = ["1d", "lifetime"] },
+    { function = "last_n", column = "shop", n = 3, windows = ["1d"] },
+    { function = "distinct_count", column = "shop", windows = ["lifetime"] },
+    { function = "seconds_since_last", windows = ["lifetime"] },
+]
+defaults = { seconds_since_last_lifetime = -1.0 }
+
+[[feature_service]]
+name = "orders"
+features = ["spending@1"]
+"#;
+
+/// Some of each hour of two days: late ones, equal ones, cents that no float has.
+fn orders(first: usize, count: usize) -> Vec<Value> {
+    let order = |index: usize| {
+        let (card, minute) = (["a", "b", "c"][index % 3], index * 17 % 2_880);
+        let late = if index % 5 == 0 { 90 } else { 0 };
+        let time =
+            |minute: usize| format!("2026-03-{:02}T{:02}:{:02}:00Z", 1 + minute / 1_440, minute / 60 % 24, minute % 60);
+        let amount = if index % 7 == 0 { Value::Null } else { json!((index * 37 % 1_000) as f64 / 100.0 - 1.0) };
+        json!({"card_id": card, "at": time(minute), "known_at": time(minute + late), "amount": amount, "shop": format!("s{}", index % 4)})
+    };
+    (first..first + count).map(order).collect()
+}
+
+#[test]
+fn what_is_served_is_what_a_training_set_gets() {
+    let project = tempfile::tempdir().expect("a temporary folder");
+    let root = project.path();
+    fs::create_dir(root.join("features")).expect("a folder");
+    let settings = "[project]\nname = \"orders\"\n[server]\nlisten = \"127.0.0.1:0\"\nallow_replay = true\n";
+    let write = |name: &str, text: &str| fs::write(root.join(name), text).expect("a file");
+    write("tandem.toml", settings);
+    write("features/all.toml", ORDERS);
+    let csv = |rows: &[Value]| {
+        let mut text = "card_id,at,known_at,amount,shop\n".to_owned();
+        for row in rows {
+            let text_of = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            let amount = row["amount"].as_f64().map(|amount| amount.to_string()).unwrap_or_default();
+            text += &format!(
+                "{},{},{},{amount},{}\n",
+                text_of("card_id"),
+                text_of("at"),
+                text_of("known_at"),
+                text_of("shop")
+            );
+        }
+        text
+    };
+    // Two equal orders in the history are two.
+    let mut history = orders(0, 120);
+    history.push(history[1].clone());
+    write("history.csv", &csv(&history));
+    let run = |arguments: &[&str], code: i32| told(tandem_registered(root, arguments), code);
+    run(&["import", "orders", "history.csv"], 0);
+    run(&["apply", "--by", "ada"], 0);
+    let materialize = || {
+        let (report, _) = run(&["materialize", "spending", "--json"], 0);
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        (report["rows"].clone(), report["written"].clone(), report["kept"].clone())
+    };
+    assert_eq!(materialize(), (json!(121), json!(121), json!(0)));
+    assert_eq!(materialize(), (json!(121), json!(0), json!(121)), "it is there already");
+
+    let server = Serving::start_registered(root, &[]);
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let ask = |route: &str, body: &Value| -> Value {
+        let request = agent.post(format!("{}{route}", server.url())).header("content-type", "application/json");
+        let mut response = request.send(body.to_string()).expect("an answer");
+        let text = response.body_mut().read_to_string().expect("text");
+        assert_eq!(response.status().as_u16(), 200, "{text}");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    // In batches that overlap, also with the history; the last ones first, and one again.
+    for (first, count) in [(180, 60), (110, 40), (150, 40), (150, 40)] {
+        let answer = ask("/v1/push/spending", &json!({"rows": orders(first, count)}));
+        assert_eq!(answer["accepted"], json!(count), "{answer}");
+    }
+    let bad = json!({"on_error": "quarantine", "rows": [
+        {"card_id": "a", "at": null, "amount": 1.0}, {"card_id": null, "at": "2026-03-01T00:00:00Z"},
+        {"card_id": "a", "at": "2999-01-01T00:00:00Z"}, {"card_id": "a", "at": "2026-03-01T00:00:00Z", "amount": "x"},
+    ]});
+    let answer = ask("/v1/push/spending", &bad);
+    assert_eq!((&answer["accepted"], &answer["logged"]), (&json!(0), &json!(0)), "{answer}");
+
+    let instants: Vec<String> =
+        (0..50).map(|hour| format!("2026-03-{:02}T{:02}:{:02}:00Z", 1 + hour / 24, hour % 24, hour)).collect();
+    let cards = ["a", "b", "c", "never"];
+    let mut served: Vec<Value> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    for instant in &instants {
+        let answer =
+            ask("/v1/features", &json!({"view": "spending", "as_of": instant, "entities": {"card_id": cards}}));
+        for row in answer["rows"].as_array().expect("rows") {
+            let values = row["values"].as_object().expect("values");
+            names = values.keys().cloned().collect();
+            served.push(values.values().cloned().collect());
+        }
+    }
+    let of_service = ask("/v1/services/orders", &json!({"rows": [{"card_id": "a"}, {"card_id": "never"}]}));
+    assert_eq!(of_service["rows"][1]["values"]["count_lifetime"], json!(0), "{of_service}");
+    assert_eq!(of_service["rows"][1]["values"]["seconds_since_last_lifetime"], json!(-1.0), "{of_service}");
+    drop(server);
+    let (got, _) = run(&["get", "spending", "card_id=a", "--as-of", &instants[30], "--json"], 0);
+    let got: Value = serde_json::from_str(&got).expect("JSON");
+    assert_eq!(
+        got["rows"][0]["values"],
+        Value::Object(names.iter().cloned().zip(served[30 * 4].as_array().expect("values").clone()).collect())
+    );
+
+    // Offline the same, of the history and of what was pushed.
+    run(&["log", "flush"], 0);
+    let labels: String = instants.iter().flat_map(|instant| cards.map(|card| format!("{card},{instant}\n"))).collect();
+    write("labels.csv", &format!("card_id,event_time\n{labels}"));
+    run(&["training-set", "--labels", "labels.csv", "--service", "orders", "--out", "train.parquet"], 0);
+    let columns: Vec<&str> = names.iter().map(String::as_str).collect();
+    let trained = read(root, "train.parquet", &columns);
+    assert_eq!(trained.len(), served.len());
+    for (row, (trained, served)) in trained.iter().zip(&served).enumerate() {
+        assert_eq!(trained, served, "{} at {}", cards[row % 4], instants[row / 4]);
+    }
+    let different: std::collections::BTreeSet<String> = served.iter().map(Value::to_string).collect();
+    assert!(different.len() > 100, "the values say little: {}", different.len());
+
+    // Over the whole history, each entity as of its own event; and at an instant of the past.
+    for more in [&[][..], &["--sample", "40", "--at", "2026-03-01T20:30:00Z,2026-03-02T11:00:00Z"]] {
+        let (report, _) = run(&[&["parity", "spending", "--json"], more].concat(), 0);
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        assert_eq!(report["different"], json!(0), "{report:#}");
+        assert!(report["rows"].as_u64().expect("a number") >= 70, "{report:#}");
+    }
+
+    // A store that was lost is filled again, without a gap and without doubling.
+    fs::remove_dir_all(root.join("data/online")).expect("a folder");
+    let (rows, written, _) = materialize();
+    assert_eq!((&rows, &written), (&json!(241), &json!(241)));
+    let (got_again, _) = run(&["get", "spending", "card_id=a", "--as-of", &instants[30], "--json"], 0);
+    let got_again: Value = serde_json::from_str(&got_again).expect("JSON");
+    assert_eq!(got_again["rows"][0]["values"], got["rows"][0]["values"]);
+
+    // What the store does not have is found.
+    write("more.csv", &csv(&orders(400, 3)));
+    run(&["import", "orders", "more.csv"], 0);
+    let (report, notes) = run(&["parity", "spending"], 3);
+    assert!(report.contains("offline") && notes.contains("differ"), "{report}{notes}");
+}

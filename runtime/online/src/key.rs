@@ -52,6 +52,16 @@ impl RecordKey {
     }
 }
 
+/// The entity key of a record: what stands in its own key, or the full key that it holds where its own is a hash. None where they do not go together.
+pub(crate) fn entity_key<'a>(record_key: &'a [u8], full_key: Option<&'a [u8]>) -> Option<&'a [u8]> {
+    let (prefix, rest) = record_key.split_at_checked(PREFIX_BYTES)?;
+    match (prefix[PREFIX_BYTES - 1], full_key) {
+        (TAG_WHOLE, None) => Some(rest),
+        (TAG_HASHED, Some(key)) => Some(key),
+        _ => None,
+    }
+}
+
 /// The key of a row of the push log: number of the view and sequence, both big-endian.
 pub(crate) fn log_key(view: ViewId, sequence: u64) -> [u8; 12] {
     let mut key = [0; 12];

@@ -39,6 +39,7 @@ pub use error::OnlineError;
 pub use log::{LogPiece, LogRow, LogStats};
 pub use options::StoreOptions;
 pub use record::{Corruption, Record, RecordRef};
+pub use store::{AGE_BOUNDS_SECONDS, CopyReport, ViewStats};
 pub use store::{Lookup, PushReport, PushTo, PutReport, PutRow, RowOutcome, Stats, Store, TakenBack};
 pub use taken::{Taken, TakenFile};
 pub use ticket::Ticket;

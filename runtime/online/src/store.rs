@@ -1,5 +1,6 @@
 //! Open a store, look entities up, write rows that are newer.
 
+mod copy;
 mod push;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use crate::record::{Corruption, Record, RecordRef, Stored};
 use crate::view::{View, ViewId, ViewIdentity, entry_key};
 use crate::windows::WindowView;
 
+pub use copy::{AGE_BOUNDS_SECONDS, CopyReport, ViewStats};
 pub(crate) use push::{Batch, Kind};
 pub use push::{PushReport, PushTo, RowOutcome};
 

@@ -82,6 +82,8 @@ enum Command {
     Materialize(commands::materialize::Arguments),
     /// Show the push log, or write it into the offline history
     Log(commands::log::Arguments),
+    /// Show what is in the online store, copy it, and write a copy back
+    Online(commands::online::Arguments),
     /// Look entities up in the online store
     Get(commands::get::Arguments),
     /// Serve features over HTTP
@@ -220,6 +222,7 @@ pub fn main() -> ExitCode {
         Command::Explain(arguments) => commands::explain::run(&context, &arguments),
         Command::Materialize(arguments) => commands::materialize::run(&context, &arguments),
         Command::Log(arguments) => commands::log::run(&context, &arguments),
+        Command::Online(arguments) => commands::online::run(&context, &arguments),
         Command::Get(arguments) => commands::get::run(&context, &arguments),
         Command::Serve(arguments) => commands::serve::run(&context, &arguments),
         Command::Token(arguments) => commands::token::run(&context, &arguments),

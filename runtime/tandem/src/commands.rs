@@ -15,6 +15,7 @@ pub mod lineage;
 pub mod log;
 pub mod materialize;
 pub mod new;
+pub mod online;
 pub mod parity;
 pub mod plan;
 pub mod rollback;

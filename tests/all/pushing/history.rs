@@ -152,3 +152,33 @@ fn a_server_rolls_the_log_by_itself() {
         .sum();
     assert_eq!(covered, 7, "{names:?}");
 }
+
+#[test]
+fn a_store_is_counted_copied_and_written_back_while_it_is_served() {
+    let shop = Shop::new();
+    let client = shop.serve();
+    let push = |user: i64, day: u32| {
+        let time = format!("2026-01-{day:02}T00:00:00Z");
+        client.ok("/v1/push/account", &json!({"rows": [{"customer": user, "changed_at": time, "limit_eur": day}]}))
+    };
+    (0..30).for_each(|user| drop(push(user, 1)));
+    let stats = shop.json(&["online", "stats"]);
+    assert_eq!((&stats["rows"], &stats["logged"], &stats["views"][0]["corrupt"]), (&json!(30), &json!(30), &json!(0)));
+    let ages: i64 = stats["views"][0]["ages"].as_object().unwrap().values().map(|rows| rows.as_i64().unwrap()).sum();
+    assert_eq!(ages, 30, "{stats}");
+    let (table, _) = shop.run(&["online", "stats"]);
+    assert!(table.contains("account@1") && table.contains("30 rows of 1 versions, 30 in the push log"), "{table}");
+    let copied = shop.json(&["online", "backup", "copy"]);
+    assert_eq!((&copied["rows"], &copied["logged"], &copied["corrupt"]), (&json!(30), &json!(30), &json!(0)));
+    let (_, refused) = told(tandem(shop.root(), &["online", "backup", "copy"]), 1);
+    assert!(refused.contains("copy"), "{refused}");
+    // Later rows stay, and what the store has lost comes back.
+    push(3, 2);
+    let restored = shop.json(&["online", "restore", "copy"]);
+    assert_eq!(restored["views"], json!([{"view": "account@1", "written": 0, "kept": 30}]));
+    assert_eq!(client.served("account:credit", 3).0, json!(2.0));
+    drop(client);
+    fs::remove_dir_all(shop.root().join("data/online")).unwrap();
+    assert_eq!(shop.json(&["online", "restore", "copy"])["views"][0]["written"], json!(30));
+    assert_eq!(shop.serve().served("account:credit", 3).0, json!(1.0));
+}

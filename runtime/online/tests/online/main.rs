@@ -2,6 +2,7 @@
 
 mod batches;
 mod children;
+mod copies;
 mod disk_full;
 mod durability;
 mod map_growth;

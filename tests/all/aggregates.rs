@@ -327,6 +327,14 @@ fn what_is_served_is_what_a_training_set_gets() {
     let different: std::collections::BTreeSet<String> = served.iter().map(Value::to_string).collect();
     assert!(different.len() > 100, "the values say little: {}", different.len());
 
+    // Over the whole history, each entity as of its own event; and at an instant of the past.
+    for more in [&[][..], &["--sample", "40", "--at", "2026-03-01T20:30:00Z,2026-03-02T11:00:00Z"]] {
+        let (report, _) = run(&[&["parity", "spending", "--json"], more].concat(), 0);
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        assert_eq!(report["different"], json!(0), "{report:#}");
+        assert!(report["rows"].as_u64().expect("a number") >= 70, "{report:#}");
+    }
+
     // A store that was lost is filled again, without a gap and without doubling.
     fs::remove_dir_all(root.join("data/online")).expect("a folder");
     let (rows, written, _) = materialize();
@@ -334,4 +342,10 @@ fn what_is_served_is_what_a_training_set_gets() {
     let (got_again, _) = run(&["get", "spending", "card_id=a", "--as-of", &instants[30], "--json"], 0);
     let got_again: Value = serde_json::from_str(&got_again).expect("JSON");
     assert_eq!(got_again["rows"][0]["values"], got["rows"][0]["values"]);
+
+    // What the store does not have is found.
+    write("more.csv", &csv(&orders(400, 3)));
+    run(&["import", "orders", "more.csv"], 0);
+    let (report, notes) = run(&["parity", "spending"], 3);
+    assert!(report.contains("offline") && notes.contains("differ"), "{report}{notes}");
 }

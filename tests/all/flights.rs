@@ -17,11 +17,11 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tandem::parity::{self, Format};
 use tandem::project::Opened;
-use tandem_core::time::Day;
+use tandem_core::time::{Day, Timestamp};
 use tandem_offline::BatchOptions;
 
 use crate::harness::guests::{component, workspace};
-use crate::harness::program::{PROGRAM, isolated, tandem_registered, told};
+use crate::harness::program::{PROGRAM, isolated, tandem, tandem_registered, told};
 use crate::harness::project::{MICROS_PER_DAY, NOW, batch, published, runtime};
 use crate::harness::server::Server;
 use crate::harness::tools::{python_with, run};
@@ -106,7 +106,72 @@ fn every_flight_gets_the_mean_delay_of_the_departures_before_it() {
     }
 }
 
+#[test]
+fn every_flight_gets_the_delays_of_the_hours_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let example = workspace().join("examples/flights");
+    fs::create_dir(root.join("features")).unwrap();
+    fs::create_dir(root.join("data")).unwrap();
+    for file in ["tandem.toml", "features/airports.toml", "features/routes.toml", "features/origins.toml"] {
+        fs::copy(example.join(file), root.join(file)).unwrap();
+    }
+    let real = data();
+    flights_into(root, real.as_deref(), &airports(&example.join("features/routes.toml")));
+    let flights = source(&root.join("data/flights"));
+    let labels: String =
+        flights.iter().map(|flight| format!("{},{}\n", flight.origin, Timestamp(flight.departed_at))).collect();
+    fs::write(root.join("flights.csv"), format!("origin,departed_at\n{labels}")).unwrap();
+    let set = ["training-set", "--labels", "flights.csv", "--time", "departed_at", "--features", "origin_delays"];
+    told(tandem(root, &[&set[..], &["--out", "delays.parquet"]].concat()), 0);
+    let windows = [("6h", 6_i64), ("1d", 24), ("7d", 168)];
+    let names: Vec<String> = windows
+        .iter()
+        .flat_map(|(name, _)| {
+            ["departures", "late_departures", "delay_mean", "delay_p90"].map(|kind| format!("{kind}_{name}"))
+        })
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rows = crate::columns::read(root, "delays.parquet", &names);
+    assert_eq!(rows.len(), flights.len());
+    let mut by_origin: BTreeMap<&str, Vec<&Flight>> = BTreeMap::new();
+    flights.iter().for_each(|flight| by_origin.entry(&flight.origin).or_default().push(flight));
+    let mut with_some = 0;
+    for (row, flight) in rows.iter().zip(&flights) {
+        for (place, (_, hours)) in windows.iter().enumerate() {
+            let start = flight.departed_at - hours * 3_600_000_000;
+            let inside = by_origin[&flight.origin[..]].iter();
+            let mut delays: Vec<i64> = inside
+                .filter(|other| (start..flight.departed_at).contains(&other.departed_at))
+                .map(|other| other.delay_minutes)
+                .collect();
+            delays.sort_unstable();
+            let late = delays.iter().filter(|delay| **delay >= 15).count();
+            assert_eq!(
+                (row[4 * place].as_u64(), row[4 * place + 1].as_u64()),
+                (Some(delays.len() as u64), Some(late as u64))
+            );
+            let (mean, p90) = (row[4 * place + 2].as_f64(), row[4 * place + 3].as_f64());
+            if delays.is_empty() {
+                assert_eq!((mean, p90), (None, None));
+                continue;
+            }
+            with_some += 1;
+            assert_eq!(mean, Some(delays.iter().sum::<i64>() as f64 / delays.len() as f64));
+            let exact = delays[(0.9 * (delays.len() - 1) as f64) as usize] as f64;
+            assert!((p90.unwrap() - exact).abs() <= exact.abs() / 128.0, "{p90:?} for {exact}");
+        }
+    }
+    assert!(with_some > flights.len(), "{with_some}");
+
+    // Online the same.
+    told(tandem(root, &["materialize", "origin_delays"]), 0);
+    let (report, _) = told(tandem(root, &["parity", "origin_delays", "--sample", "500"]), 0);
+    assert!(report.contains("0 not the same"), "{report}");
+}
+
 /// The real flights into a project, or generated ones.
+#[allow(clippy::explicit_write, reason = "eprintln is captured by the test harness")]
 fn flights_into(root: &Path, real: Option<&Path>, airports: &BTreeMap<String, (f64, f64)>) {
     match real {
         Some(data) => std::os::unix::fs::symlink(data.join("flights"), root.join("data/flights")).unwrap(),

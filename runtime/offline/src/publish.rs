@@ -98,8 +98,8 @@ pub(crate) fn metadata(view: &BoundView, snapshot: Digest, contract: &str, finge
 }
 
 /// What the metadata of a file of pushed rows says beside that.
-pub(crate) fn pushed_metadata(first: u64, last: u64) -> KeyValue {
-    KeyValue::new(keys::PUSHED_SEQUENCES.to_owned(), format!("{first}-{last}"))
+pub(crate) fn pushed_metadata(sequences: &str) -> KeyValue {
+    KeyValue::new(keys::PUSHED_SEQUENCES.to_owned(), sequences.to_owned())
 }
 
 /// Refuses a file that is not a published file of `view`, as it is defined now.

@@ -1,12 +1,14 @@
-//! Rows that were pushed, as files of a view's offline history: `VIEW/vN/_pushed/PARTITION/push-FIRST-LAST.parquet`.
+//! Rows that were pushed, as files of a view's offline history: `VIEW/vN/_pushed/PARTITION/push-EPOCH-FIRST-LAST.parquet`.
 //!
-//! They come from a log, in the order of their sequences. A file's name says from which sequence to which the log was read for it: of the rows of its
+//! They come from a log, in the order of their sequences; the epoch tells logs apart that gave the same ones, as that of a store that was lost and
+//! the next one. A file's name says from which sequence to which the log was read for it: of the rows of its
 //! partition that lie between them, it has every one. So whoever finds a file knows which rows of the log need no other, and a process that is killed
 //! between writing files and cutting the log neither loses a row nor doubles one.
 //!
 //! The folder is hidden: batches, which replace partitions whole, do not see it. Whoever reads a view's history reads both.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,7 +62,7 @@ pub struct PushedFiles {
     /// The hive column of days and their zone; None: one folder for all.
     partition: Option<(String, Zone)>,
     /// Of each day the ranges of sequences that its files have.
-    ranges: BTreeMap<Option<Day>, Vec<(u64, u64)>>,
+    ranges: BTreeMap<Option<Day>, Vec<Sequences>>,
     lock: Arc<OutputLock>,
 }
 
@@ -83,7 +85,7 @@ impl PushedFiles {
             }
             None => None,
         };
-        let mut ranges: BTreeMap<Option<Day>, Vec<(u64, u64)>> = BTreeMap::new();
+        let mut ranges: BTreeMap<Option<Day>, Vec<Sequences>> = BTreeMap::new();
         for partition in listing::list_folder(&folder, source.partition.as_deref(), None)?.partitions {
             let found = partition.files.iter().filter_map(|file| sequences(file.path.file_name()?.to_str()?));
             ranges.entry(partition.day).or_default().extend(found);
@@ -92,7 +94,7 @@ impl PushedFiles {
     }
 
     /// Writes rows, with the columns of [`pushed_schema`] and by ascending sequence: one file for each day of their event times, on the clocks of the
-    /// source's time zone. They are all the rows that the log has, or ever had, between the first and the last. Rows that lie in a file already are left
+    /// source's time zone. `epoch` is that of the log. They are all the rows that the log has, or ever had, between the first and the last. Rows that lie in a file already are left
     /// out. Each file appears whole or not at all, and none before all are written; once this returns, they are there after a power cut. Blocking.
     ///
     /// # Errors
@@ -101,6 +103,7 @@ impl PushedFiles {
     pub fn write(
         &mut self,
         rows: &RecordBatch,
+        epoch: u64,
         contract: &str,
         runtime_fingerprint: &str,
     ) -> Result<Vec<ImportedFile>, OfflineError> {
@@ -110,7 +113,7 @@ impl PushedFiles {
         let (Some(first), Some(last)) = (sequences.values().first(), sequences.values().last()) else {
             return Ok(Vec::new());
         };
-        let (first, last) = (*first as u64, *last as u64);
+        let range = Sequences { epoch, first: *first as u64, last: *last as u64 };
         let mut days: BTreeMap<Option<Day>, Vec<u32>> = BTreeMap::new();
         for row in 0..rows.num_rows() {
             let day = match &self.partition {
@@ -120,12 +123,12 @@ impl PushedFiles {
                 }
                 None => None,
             };
-            if !self.has(day, sequences.value(row) as u64) {
+            if !self.has(day, epoch, sequences.value(row) as u64) {
                 days.entry(day).or_default().push(row as u32);
             }
         }
         let run_id = run_id();
-        let name = file_name(first, last);
+        let name = range.file_name();
         let mut staged = Vec::new();
         for (day, indices) in days {
             let folder = match (&self.partition, day) {
@@ -137,7 +140,7 @@ impl PushedFiles {
             let target = Target { folder, file: &name, root: &self.offline_root, run_id: &run_id, lock };
             // No files of a source: these rows came by themselves.
             let mut pairs = metadata(&self.view, Digest::of(b""), contract, runtime_fingerprint);
-            pairs.push(pushed_metadata(first, last));
+            pairs.push(pushed_metadata(&range.to_string()));
             let mut writer =
                 StagedWriter::create(target, Arc::clone(&schema), pairs, BatchOptions::default().row_group_rows)?;
             let count = indices.len() as u64;
@@ -147,26 +150,44 @@ impl PushedFiles {
         }
         let publish = |(day, path, rows, staged): (Option<Day>, _, _, Staged)| {
             let file = ImportedFile { path, rows, bytes: staged.publish()? };
-            self.ranges.entry(day).or_default().push((first, last));
+            self.ranges.entry(day).or_default().push(range);
             Ok(file)
         };
         staged.into_iter().map(publish).collect()
     }
 
-    fn has(&self, day: Option<Day>, sequence: u64) -> bool {
+    fn has(&self, day: Option<Day>, epoch: u64, sequence: u64) -> bool {
         let ranges = self.ranges.get(&day).map_or(&[][..], Vec::as_slice);
-        ranges.iter().any(|(first, last)| (*first..=*last).contains(&sequence))
+        ranges.iter().any(|range| range.epoch == epoch && (range.first..=range.last).contains(&sequence))
     }
 }
 
-fn file_name(first: u64, last: u64) -> String {
-    format!("{NAME_PREFIX}{first:020}-{last:020}{NAME_END}")
+/// From which sequence to which a log was read for a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sequences {
+    epoch: u64,
+    first: u64,
+    last: u64,
+}
+
+impl fmt::Display for Sequences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{:020}-{:020}", self.epoch, self.first, self.last)
+    }
+}
+
+impl Sequences {
+    fn file_name(&self) -> String {
+        format!("{NAME_PREFIX}{self}{NAME_END}")
+    }
 }
 
 /// The sequences that a file's name says.
-fn sequences(name: &str) -> Option<(u64, u64)> {
-    let (first, last) = name.strip_prefix(NAME_PREFIX)?.strip_suffix(NAME_END)?.split_once('-')?;
-    Some((first.parse().ok()?, last.parse().ok()?))
+fn sequences(name: &str) -> Option<Sequences> {
+    let mut parts = name.strip_prefix(NAME_PREFIX)?.strip_suffix(NAME_END)?.split('-');
+    let epoch = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let (first, last) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    parts.next().is_none().then_some(Sequences { epoch, first, last })
 }
 
 /// The files of rows that were pushed into a view, cut to the days of `range`; none are there where none were. Blocking.

@@ -12,9 +12,11 @@
 //! 16      8     published time of the last row, microseconds since 1970-01-01T00:00:00Z, signed
 //! 24      8     rows that are in the log, unsigned
 //! 32      8     their bytes, without keys, unsigned
-//! 40      4     CRC-32C of the 40 bytes before
+//! 40      8     epoch: a random number, given when the log began
+//! 48      4     CRC-32C of the 48 bytes before
 //! ```
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::ops::ControlFlow;
 
 use tandem_core::time::Timestamp;
@@ -27,7 +29,7 @@ use crate::store::Store;
 use crate::view::ViewId;
 
 const ENTRY_FORMAT: u8 = 1;
-const ENTRY_BYTES: usize = 44;
+const ENTRY_BYTES: usize = 52;
 
 /// Rows that are removed from the log in one transaction.
 const REMOVED_ROWS: usize = 4_096;
@@ -50,6 +52,8 @@ pub struct LogPiece {
     pub rows: Vec<LogRow>,
     /// Rows that cannot be read, by sequence. They stay in the log.
     pub corrupt: Vec<(u64, Corruption)>,
+    /// Tells this log from others of the same view: one that began anew, in a store that was lost, gives the same sequences to other rows.
+    pub epoch: u64,
     /// The sequence behind the piece; None if the log ends there.
     pub next: Option<u64>,
 }
@@ -76,12 +80,7 @@ pub(crate) struct LogState {
     pub(crate) published_time: Timestamp,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
-}
-
-impl Default for LogState {
-    fn default() -> Self {
-        LogState { next: 1, published_time: Timestamp::MIN, rows: 0, bytes: 0 }
-    }
+    pub(crate) epoch: u64,
 }
 
 const KEY_TAG: u8 = b'l';
@@ -90,6 +89,13 @@ impl LogState {
     pub(crate) fn key(view: ViewId) -> [u8; 5] {
         let [a, b, c, d] = view.get().to_be_bytes();
         [KEY_TAG, a, b, c, d]
+    }
+
+    /// That of a log that begins.
+    fn new() -> Self {
+        // The standard library's hasher is seeded by the system's randomness.
+        let epoch = RandomState::new().build_hasher().finish();
+        LogState { next: 1, published_time: Timestamp::MIN, rows: 0, bytes: 0, epoch }
     }
 
     /// One more row of so many bytes.
@@ -106,8 +112,9 @@ impl LogState {
         entry[16..24].copy_from_slice(&self.published_time.0.to_le_bytes());
         entry[24..32].copy_from_slice(&self.rows.to_le_bytes());
         entry[32..40].copy_from_slice(&self.bytes.to_le_bytes());
-        let checksum = crc32c::crc32c(&entry[..40]);
-        entry[40..].copy_from_slice(&checksum.to_le_bytes());
+        entry[40..48].copy_from_slice(&self.epoch.to_le_bytes());
+        let checksum = crc32c::crc32c(&entry[..48]);
+        entry[48..].copy_from_slice(&checksum.to_le_bytes());
         entry
     }
 
@@ -115,13 +122,14 @@ impl LogState {
     pub(crate) fn decode(bytes: &[u8]) -> Option<LogState> {
         let entry: &[u8; ENTRY_BYTES] = bytes.try_into().ok()?;
         let number = |offset: usize| u64::from_le_bytes(std::array::from_fn(|index| entry[offset + index]));
-        let checksum = u32::from_le_bytes([entry[40], entry[41], entry[42], entry[43]]);
-        let sound = entry[..8] == [ENTRY_FORMAT, 0, 0, 0, 0, 0, 0, 0] && crc32c::crc32c(&entry[..40]) == checksum;
+        let checksum = u32::from_le_bytes([entry[48], entry[49], entry[50], entry[51]]);
+        let sound = entry[..8] == [ENTRY_FORMAT, 0, 0, 0, 0, 0, 0, 0] && crc32c::crc32c(&entry[..48]) == checksum;
         sound.then(|| LogState {
             next: number(8),
             published_time: Timestamp(number(16) as i64),
             rows: number(24),
             bytes: number(32),
+            epoch: number(40),
         })
     }
 }
@@ -136,7 +144,7 @@ impl Store {
     }
 
     fn decode_log_state(&self, bytes: Option<&[u8]>) -> Result<LogState, OnlineError> {
-        let Some(bytes) = bytes else { return Ok(LogState::default()) };
+        let Some(bytes) = bytes else { return Ok(LogState::new()) };
         let path = || self.path().to_owned();
         LogState::decode(bytes).ok_or_else(|| OnlineError::StateCorrupt { path: path(), what: "the push log" })
     }
@@ -153,7 +161,8 @@ impl Store {
         bytes_max: usize,
     ) -> Result<LogPiece, OnlineError> {
         self.environment().read(|snapshot| {
-            let (mut piece, mut bytes) = (LogPiece::default(), 0);
+            let state = self.decode_log_state(snapshot.get(Table::State, &LogState::key(view))?)?;
+            let (mut piece, mut bytes) = (LogPiece { epoch: state.epoch, ..LogPiece::default() }, 0);
             snapshot.scan(Table::Log, &log_key(view, from), |key, value| {
                 let Some((_, sequence)) = parse_log_key(key).filter(|(of, _)| *of == view) else {
                     return Ok(ControlFlow::Break(()));
@@ -240,19 +249,19 @@ mod tests {
 
     #[test]
     fn state_format_1_is_pinned() {
-        let state = LogState { next: 258, published_time: Timestamp(-2), rows: 3, bytes: 4 };
+        let state = LogState { next: 258, published_time: Timestamp(-2), rows: 3, bytes: 4, epoch: 5 };
         let bytes = state.encode();
         let mut expected = vec![1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0];
         expected.extend((-2_i64).to_le_bytes());
-        expected.extend([3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(bytes[..40], expected);
+        expected.extend([3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes[..48], expected);
         assert_eq!(LogState::decode(&bytes), Some(state));
         for bit in 0..bytes.len() * 8 {
             let mut bytes = bytes;
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(LogState::decode(&bytes), None, "bit {bit}");
         }
-        assert_eq!(LogState::decode(&bytes[..43]), None);
+        assert_eq!(LogState::decode(&bytes[..51]), None);
         assert_eq!(LogState::key(ViewId::new(0x0102_0304)), *b"l\x01\x02\x03\x04");
     }
 }

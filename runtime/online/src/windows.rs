@@ -54,7 +54,7 @@ pub struct WindowView {
     as_of: AsOf,
     /// Bits of microseconds of each level's width, the narrowest first.
     levels: Vec<u32>,
-    /// Microseconds after which no window reaches an event; None: never.
+    /// Microseconds after which an event is dropped; None: never.
     retention: Option<i64>,
 }
 
@@ -147,7 +147,9 @@ fn levels(windows: &[Window]) -> Vec<u32> {
     (first..=WIDEST_BITS).step_by(LEVEL_BITS as usize).take(LEVELS_MAX).collect()
 }
 
+/// Nothing is dropped where the view does not say so: an instant of long ago may be asked for.
 fn retention(plan: &Plan, windows: &[Window], said: Option<u64>) -> Option<i64> {
+    let said = said?;
     const DAY: u64 = 86_400_000_000;
     let hop = match plan.spans().precision {
         Precision::Exact => 0,
@@ -162,5 +164,5 @@ fn retention(plan: &Plan, windows: &[Window], said: Option<u64>) -> Option<i64> 
     };
     let longest = windows.iter().map(reach).collect::<Option<Vec<u64>>>()?.into_iter().max()?;
     // A day more, for instants that are asked for when they are over.
-    i64::try_from(longest.max(said.unwrap_or(0)) + DAY).ok()
+    i64::try_from(longest.max(said) + DAY).ok()
 }

@@ -4,6 +4,7 @@
 //! allow replay.
 
 mod ask;
+pub mod windows;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -87,7 +87,7 @@ pub fn roll(
         }
         if !rows.is_empty() {
             let batch = batch(view, &rows)?;
-            let written = files.write(&batch, &provenance.contract, &provenance.runtime_fingerprint)?;
+            let written = files.write(&batch, piece.epoch, &provenance.contract, &provenance.runtime_fingerprint)?;
             rolled.files += written.len() as u64;
             let sequences: Vec<u64> = rows.iter().map(|row| row.sequence).collect();
             rolled.rows += store.forget_logged(id, &sequences)?;

@@ -12,7 +12,7 @@ import pandas
 from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, FileSource, PushSource, RequestSource, ValueType
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
-from feast.types import Bool, Float64
+from feast.types import Bool, Float64, Int64
 
 folder, url = Path(sys.argv[1]), sys.argv[2]
 folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ ceilings = FileSource(
 )
 pushed = PushSource(name="ceilings_push", batch_source=ceilings)
 ceiling = FeatureView(
-    name="ceiling", entities=[user], ttl=timedelta(days=3650), schema=[Field(name="ceiling", dtype=Float64)], source=pushed
+    name="ceiling", entities=[user], ttl=timedelta(days=3650), schema=[Field(name="user_id", dtype=Int64), Field(name="ceiling", dtype=Float64)], source=pushed
 )
 request = RequestSource(name="checkout_request", schema=[Field(name="amount", dtype=Float64)])
 

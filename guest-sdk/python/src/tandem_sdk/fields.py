@@ -17,9 +17,8 @@ from .types import DataType, Hint, read_hint
 AS_OF = "as_of"
 """The input that the runtime binds to the instant for which a value is asked."""
 
-BESIDE_FEATURES = frozenset(
-    {AS_OF, "event_time", "created_time", "published_time", "sequence", "corrected_time", "retracted_time", "superseded_time", "superseded_published_time"}
-)
+HISTORY = {"corrected_time", "retracted_time", "superseded_time", "superseded_published_time"}
+BESIDE_FEATURES = frozenset({AS_OF, "event_time", "created_time", "published_time", "sequence"} | HISTORY)
 """Columns that stand beside the features in a feature row; the runtime refuses outputs of these names."""
 
 NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)

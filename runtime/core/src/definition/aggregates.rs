@@ -431,7 +431,11 @@ impl<'a> Reader<'a, '_> {
             "{}: a window of {length} is longer than the retention of {retention}, after which events are dropped",
             table.what
         );
-        table.error(item, message, "raise `retention`, leave it out (events are then kept as long as the longest window), or shorten the window".to_owned());
+        table.error(
+            item,
+            message,
+            "raise `retention`, leave it out (events are then kept for ever), or shorten the window".to_owned(),
+        );
         false
     }
 }

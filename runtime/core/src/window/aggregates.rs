@@ -32,7 +32,7 @@ pub struct Aggregates {
     pub precision: Precision,
     /// The zone of calendar windows; UTC where there are none.
     pub zone: Zone,
-    /// How long events are kept online at least: no window is longer, but for `lifetime`. None: as long as the longest window.
+    /// How long events are kept online at least: no window is longer, but for `lifetime`. None: for ever.
     pub retention: Option<Duration>,
     /// The features, in their order; at least one.
     pub features: Vec<AggregateFeature>,

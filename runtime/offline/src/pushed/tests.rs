@@ -39,7 +39,7 @@ fn rows(view: &BoundView, rows: &[(i64, i64)]) -> RecordBatch {
 
 fn write(view: &BoundView, root: &Path, batch: &RecordBatch) -> Vec<(String, u64)> {
     let mut files = PushedFiles::open(Arc::new(view.clone()), root).unwrap();
-    let written = files.write(batch, "contract", "runtime").unwrap();
+    let written = files.write(batch, 7, "contract", "runtime").unwrap();
     let relative = |path: &Path| path.strip_prefix(files.folder.clone()).unwrap().display().to_string();
     written.iter().map(|file| (relative(&file.path), file.rows)).collect()
 }
@@ -61,7 +61,7 @@ async fn rows_lie_in_the_days_of_their_events_and_are_read_beside_what_is_publis
     two_days(source.path());
     let view = testing::view(source.path());
     let written = write(&view, root.path(), &rows(&view, &[(1, 0), (2, 30), (3, 1)]));
-    let name = "push-00000000000000000001-00000000000000000003.parquet";
+    let name = "push-0000000000000007-00000000000000000001-00000000000000000003.parquet";
     assert_eq!(written, [(format!("date=2026-01-01/{name}"), 2), (format!("date=2026-01-02/{name}"), 1)]);
     // Before anything was published, too.
     assert_eq!(pushed(&view, root.path(), None).await, [1, 2, 3]);
@@ -85,7 +85,7 @@ async fn a_run_that_was_killed_between_two_files_is_finished_without_doubling_a_
     // The log still has all of them, and one more by now.
     let more = rows(&view, &[(5, 0), (6, 30), (7, 1), (8, 31), (9, 2)]);
     let again = write(&view, root.path(), &more);
-    let name = "push-00000000000000000005-00000000000000000009.parquet";
+    let name = "push-0000000000000007-00000000000000000005-00000000000000000009.parquet";
     assert_eq!(again, [(format!("date=2026-01-01/{name}"), 1), (format!("date=2026-01-02/{name}"), 2)]);
     assert_eq!(pushed(&view, root.path(), None).await, [5, 6, 7, 8, 9]);
     assert_eq!(write(&view, root.path(), &more), [], "they are all there");
@@ -104,10 +104,29 @@ fn one_process_at_a_time_writes() {
     assert!(PushedFiles::open(view, root.path()).is_ok());
 }
 
+#[tokio::test]
+async fn a_log_that_began_anew_gives_the_same_sequences_to_other_rows() {
+    let (source, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let view = testing::view(source.path());
+    write(&view, root.path(), &rows(&view, &[(1, 0), (2, 1)]));
+    let mut files = PushedFiles::open(Arc::new(view.clone()), root.path()).unwrap();
+    let written = files.write(&rows(&view, &[(1, 2), (2, 3)]), 8, "contract", "runtime").unwrap();
+    assert_eq!(written.iter().map(|file| file.rows).collect::<Vec<_>>(), [2]);
+    assert_eq!(pushed(&view, root.path(), None).await, [1, 1, 2, 2], "none is taken for one that is there");
+}
+
 #[test]
 fn names_say_sequences() {
-    assert_eq!(sequences(&file_name(3, u64::MAX)), Some((3, u64::MAX)));
-    for wrong in ["part-0.parquet", "push-1.parquet", "push-1-x.parquet", "push-1-2"] {
+    let range = Sequences { epoch: 0xab, first: 3, last: u64::MAX };
+    assert_eq!(sequences(&range.file_name()), Some(range));
+    for wrong in [
+        "part-0.parquet",
+        "push-1.parquet",
+        "push-1-2.parquet",
+        "push-1-2-x.parquet",
+        "push-1-2-3",
+        "push-1-2-3-4.parquet",
+    ] {
         assert_eq!(sequences(wrong), None, "{wrong}");
     }
 }

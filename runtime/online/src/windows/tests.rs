@@ -221,6 +221,7 @@ fn what_no_window_reaches_is_dropped() {
     let mut view = view("event");
     let mut aggregates = tandem_core::window::Aggregates::clone(view.view.aggregates.as_ref().unwrap());
     aggregates.features.retain(|feature| feature.name == "count_2h" || feature.name == "count_1d");
+    aggregates.retention = Some("2d".parse().unwrap());
     view.view.aggregates = Some(Arc::new(aggregates));
     (view.signature, view.digest) = view.view.declared().unwrap();
     let windows = WindowView::new(&view).unwrap();

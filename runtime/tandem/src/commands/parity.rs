@@ -4,13 +4,16 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tandem_core::model::BoundView;
 use tandem_core::time::Timestamp;
+use tandem_online::{Store, StoreOptions};
 
 use super::batch::now;
 use crate::cli::{Context, RangeArguments, RunArguments, async_runtime};
 use crate::error::Error;
 use crate::output::grouped;
-use crate::parity::{self, Format, Report, Server};
+use crate::parity::{self, Format, Report, Server, windows};
+use crate::project::Opened;
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -33,13 +36,28 @@ pub struct Arguments {
     /// Compare about so many rows, spread evenly [default: all]
     #[arg(long, value_name = "ROWS")]
     sample: Option<u64>,
+    /// Of a view of aggregates, the instants at which each entity is asked for [default: the time of its event]
+    #[arg(long, value_name = "TIME", value_delimiter = ',')]
+    at: Vec<Timestamp>,
 }
+
+/// Events whose entities are asked for where nothing is said.
+const SAMPLE: u64 = 10_000;
 
 /// Compares and prints; a difference is an error.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let range = arguments.range.range()?;
     let opened = context.open_to_run(&arguments.run)?;
-    let (view, _) = opened.view(&arguments.view)?.computed("compared")?;
+    let found = opened.view(&arguments.view)?;
+    if found.bound.view.is_aggregates() {
+        context.warn_deprecated(&found.bound.view);
+        return of_aggregates(context, arguments, &opened, found.bound);
+    }
+    if !arguments.at.is_empty() {
+        let reason = "it goes with views of aggregates alone: other rows are compared at their own times".to_owned();
+        return Err(Error::Argument { what: "--at".to_owned(), reason });
+    }
+    let (view, _) = found.computed("compared")?;
     context.warn_deprecated(&view.view);
     let settings = &opened.project.settings;
     let url = arguments.url.clone().unwrap_or_else(|| format!("http://{}", settings.server.listen));
@@ -104,6 +122,74 @@ fn json(report: &Report) -> Value {
         })).collect::<Vec<_>>(),
         "missing_rows": report.missing_rows.iter().map(|(partition, offline, online)| json!({
             "partition": partition.as_str(), "offline": offline, "online": online,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+/// Training set against online store, in this process.
+fn of_aggregates(context: &Context, arguments: &Arguments, opened: &Opened, view: Arc<BoundView>) -> Result<(), Error> {
+    let storage = &opened.project.settings.storage;
+    let store = Store::open_read_only(&storage.online, StoreOptions::default())?;
+    let stored = store.find_view(&view.view.name, view.view.version)?;
+    let Some(stored) = stored.filter(|stored| stored.definition_hash == view.definition_hash) else {
+        return Err(Error::NotMaterialized { view: view.view.id().to_string(), store: store.path().to_owned() });
+    };
+    let waiting = store.logs()?.iter().find(|log| log.view == stored.id).map_or(0, |log| log.rows);
+    if waiting > 0 {
+        let rows = grouped(waiting);
+        context.output.warning(format!(
+            "{rows} pushed events are in the log and not yet in the offline history; hint: tandem log flush {}",
+            view.view.id()
+        ));
+    }
+    let request = windows::Request {
+        view,
+        offline_root: storage.offline.clone(),
+        store: (store, stored.id),
+        sample: arguments.sample.unwrap_or(SAMPLE),
+        at: arguments.at.clone(),
+    };
+    let report = async_runtime()?.block_on(windows::run(request, &opened.workers))?;
+    context.output.data(|| windows_text(&report), || windows_json(&report));
+    match report.different() {
+        0 => Ok(()),
+        differences => Err(Error::Parity { differences, compared: report.compared() }),
+    }
+}
+
+fn windows_text(report: &windows::Report) -> String {
+    let mut text = String::new();
+    let width = report.features.iter().map(|feature| feature.feature.len()).max().unwrap_or(0);
+    for one in &report.features {
+        let [equal, different, offline, online] =
+            [one.equal, one.different, one.missing_offline, one.missing_online].map(grouped);
+        let _ = writeln!(
+            text,
+            "{:width$}  {equal} equal to the last bit, {different} different, {offline} missing offline, {online} missing online",
+            one.feature
+        );
+    }
+    for one in &report.differences {
+        let windows::Difference { entity, at, feature, offline, online } = one;
+        let _ = writeln!(text, "{entity} at {at} {feature}\n  offline {offline}\n  online  {online}");
+    }
+    let [rows, compared, different] = [report.rows, report.compared(), report.different()].map(grouped);
+    let _ = writeln!(text, "{rows} entities and instants, {compared} values compared, {different} not the same");
+    text
+}
+
+fn windows_json(report: &windows::Report) -> Value {
+    json!({
+        "rows": report.rows,
+        "compared": report.compared(),
+        "different": report.different(),
+        "features": report.features.iter().map(|one| json!({
+            "feature": one.feature, "equal": one.equal, "different": one.different,
+            "missing_offline": one.missing_offline, "missing_online": one.missing_online,
+        })).collect::<Vec<_>>(),
+        "differences": report.differences.iter().map(|one| json!({
+            "entity": one.entity, "at": one.at.to_string(), "feature": one.feature,
+            "offline": one.offline, "online": one.online,
         })).collect::<Vec<_>>(),
     })
 }

@@ -141,7 +141,8 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
                 }
                 if report.differences.len() < DIFFERENCES_SHOWN_MAX {
                     let entity = view.view.join_keys().zip(&of_row);
-                    let entity = entity.map(|(key, value)| format!("{}={}", key.name, encode_value(value, key.data_type, 0)));
+                    let entity =
+                        entity.map(|(key, value)| format!("{}={}", key.name, encode_value(value, key.data_type, 0)));
                     report.differences.push(Difference {
                         entity: entity.collect::<Vec<_>>().join(","),
                         at,

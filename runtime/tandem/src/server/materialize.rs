@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Deserialize;
 use tandem_core::time::{Day, DayRange, Timestamp};
+use tandem_offline::OfflineError;
 
 use super::body::{self, JSON, Media};
 use super::deadline::Until;
@@ -15,6 +16,7 @@ use super::feast::MATERIALIZE_INCREMENTAL;
 use super::guard::{self, Deadline};
 use super::problem::{Kind, Problem};
 use super::state::{Server, View};
+use crate::error::Error;
 use crate::materialize::{self, Report};
 
 /// The body. Other members are options of Feast that have no meaning here.
@@ -108,11 +110,10 @@ async fn one(
     };
     let (store, workers) = (Arc::clone(store), server.workers.clone());
     let (told, outcome) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| Problem::internal("no executor to materialize on", &error))?;
     let run = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let report = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-            runtime.block_on(materialize::run(request, &store, &workers, |_| ())).map_err(|error| error.to_string())
-        });
+        let report = runtime.block_on(materialize::run(request, &store, &workers, |_| ()));
         let _ = told.send(report); // the client may be gone
     };
     let thread = std::thread::Builder::new().name("tandem-materialize".to_owned()).spawn(run);
@@ -123,10 +124,14 @@ async fn one(
             tracing::info!(view = name, version, rows = report.rows, written = report.written, "materialized");
             Ok(report)
         }
+        // Nothing is published there: nothing is to be done.
+        Ok(Err(Error::Offline(OfflineError::NotPublished { .. } | OfflineError::NoPartitions { .. }))) => {
+            Ok(Report::default())
+        }
         // What is in the way lies in data and folders of this machine: the log has it.
         Ok(Err(error)) => {
             let id = view.bound.view.id();
-            tracing::error!(view = %id, error, "a view cannot be materialized");
+            tracing::error!(view = %id, %error, "a view cannot be materialized");
             Err(Problem::new(
                 Kind::NotMaterialized,
                 format!("feature view `{id}` cannot be materialized; the server's log says why"),

@@ -219,10 +219,11 @@ features = ["spending@1"]
 fn orders(first: usize, count: usize) -> Vec<Value> {
     let order = |index: usize| {
         let (card, minute) = (["a", "b", "c"][index % 3], index * 17 % 2_880);
-        let late = if index % 5 == 0 { 90 } else { 0 };
+        let late = if index.is_multiple_of(5) { 90 } else { 0 };
         let time =
             |minute: usize| format!("2026-03-{:02}T{:02}:{:02}:00Z", 1 + minute / 1_440, minute / 60 % 24, minute % 60);
-        let amount = if index % 7 == 0 { Value::Null } else { json!((index * 37 % 1_000) as f64 / 100.0 - 1.0) };
+        let amount =
+            if index.is_multiple_of(7) { Value::Null } else { json!((index * 37 % 1_000) as f64 / 100.0 - 1.0) };
         json!({"card_id": card, "at": time(minute), "known_at": time(minute + late), "amount": amount, "shop": format!("s{}", index % 4)})
     };
     (first..first + count).map(order).collect()

@@ -178,7 +178,8 @@ fn flights_into(root: &Path, real: Option<&Path>, airports: &BTreeMap<String, (f
         None => {
             // Not captured by the test harness: nobody should think that the real data was there.
             let line = "flights: data not found, test ran on generated rows of the same shape";
-            writeln!(std::io::stderr(), "{line}").unwrap();
+            let mut stderr = std::io::stderr().lock();
+            writeln!(stderr, "{line}").unwrap();
             generate(&root.join("data/flights"), airports);
         }
     }

@@ -48,7 +48,7 @@ fn feasts_sdk_reads_values_statuses_and_errors() {
         ("write", json!([10.0, 20.5, null])),
         ("late", json!([10.0, 20.5, null])),
         ("push", json!([10.0, 21.0, 30.0])),
-        ("materialize", json!([11.0, 21.0, 30.0])),
+        ("materialize", json!([10.0, 21.0, 30.0])),
     ] {
         assert_eq!(answers[step]["values"]["ceiling"], ceilings, "{step}: {}", answers[step]);
     }
@@ -127,7 +127,9 @@ fn what_is_published_later_is_materialized_on_request() {
     let body = json!({"start_ts": "2026-01-04T00:00:00", "end_ts": "2026-01-05T00:00:00", "feature_views": ["usual"]});
     assert_eq!(client.post("/materialize", &body).ok(), json!(null));
     assert_eq!(risk(), json!(["NOT_FOUND", "NOT_FOUND"]), "its day is not in the range");
-    let body = json!({"start_ts": "2026-01-03T00:00:00+00:00", "end_ts": "2026-01-03T12:00:00+00:00"});
+    let body = json!({
+        "start_ts": "2026-01-03T00:00:00+00:00", "end_ts": "2026-01-03T12:00:00+00:00", "feature_views": ["usual", "aged"],
+    });
     assert_eq!(client.post("/materialize", &body).ok(), json!(null));
     assert_eq!(risk(), json!(["PRESENT", "NOT_FOUND"]));
     later(501, 5);

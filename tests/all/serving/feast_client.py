@@ -120,7 +120,7 @@ do("write", lambda: store.write_to_online_store("ceiling", rows([1, 2], [10.0, 2
 # An older row never takes the place of a newer one.
 do("late", lambda: store.write_to_online_store("ceiling", rows([1], [1.0], "2026-01-01T10:00:00")))
 do("push", lambda: store.push("ceilings_push", rows([2, 3], [21.0, 30.0], "2026-01-03T10:00:00")))
-rows([1, 3], [11.0, 29.0], "2026-01-02T12:00:00").to_parquet(folder / "ceilings.parquet")
+# With a remote store the SDK asks the server to do it.
 period = [pandas.Timestamp(day, tz="UTC").to_pydatetime() for day in ("2026-01-01", "2026-01-05")]
-do("materialize", lambda: store.materialize(*period, feature_views=["ceiling"]))
+do("materialize", lambda: store.materialize(*period, feature_views=["usual"]))
 print(json.dumps(answers, default=str))

@@ -119,8 +119,8 @@ fn what_is_published_later_is_materialized_on_request() {
         let text = format!(
             "user_id,at,known_at,amount,country\n{user},2026-01-{day:02}T01:00:00Z,2026-01-{day:02}T02:00:00Z,5.0,DE\n"
         );
-        std::fs::write(shop.root().join("later.csv"), text).expect("a file");
-        shop.run(&["import", "spendings", "later.csv"]);
+        std::fs::write(shop.root().join(format!("later_{user}.csv")), text).expect("a file");
+        shop.run(&["import", "spendings", &format!("later_{user}.csv")]);
         shop.run(&["batch", "usual"]);
     };
     later(500, 3);

@@ -364,14 +364,16 @@ impl<'a> Answers<'a> {
 pub enum NotAState {
     /// Of another version of the encoding.
     #[error(
-        "the window state has version {found}, and this program reads version {STATE_VERSION}; hint: build it anew with --rebuild"
+        "the window state has version {found}, and this program reads version {STATE_VERSION}; hint: remove the folder of the online store and run `tandem materialize`"
     )]
     Version {
         /// The version.
         found: u8,
     },
     /// Of no version.
-    #[error("the window state is damaged or of another view; hint: build it anew with --rebuild")]
+    #[error(
+        "the window state is damaged or of another view; hint: remove the folder of the online store and run `tandem materialize`"
+    )]
     Malformed,
 }
 

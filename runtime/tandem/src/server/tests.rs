@@ -291,6 +291,12 @@ async fn behind_a_full_queue_requests_are_refused_at_once() {
     let workers = Workers::start(1);
     let (release, released) = std::sync::mpsc::channel::<()>();
     workers.submit(move || released.recv().unwrap());
+    // Until the thread has begun, the job waits itself, and would take the place of a request.
+    let begin = Instant::now();
+    while workers.load().busy == 0 {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", workers.load());
+        sleep(Duration::from_millis(1)).await;
+    }
     let settings = ServerSettings { queue_requests_max: 2, ..ServerSettings::default() };
     let server = Arc::new(start_on(settings, workers.clone()).await);
     let body = format!("{}{}", r#"{"view": "risk", "entities": []}"#, " ".repeat(INLINE_BYTES_MAX));

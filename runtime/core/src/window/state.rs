@@ -65,7 +65,7 @@ impl Placed {
     }
 }
 
-/// What was added so far, of one [`Kind`].
+/// What was added so far, of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State(pub(super) Inner);
 

@@ -1,7 +1,6 @@
 //! What the online store has for entities, as statuses and columns: the same for the server and for `tandem get`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
@@ -13,7 +12,7 @@ use tandem_core::model::{BoundView, JoinKey};
 use tandem_core::status::{FeatureStatus, Qualification, Status, has_ended, is_known, qualifies};
 use tandem_core::time::Timestamp;
 use tandem_core::types::Field;
-use tandem_online::{Lookup, OnlineError, Record, Store, ViewId, WindowView};
+use tandem_online::{Lookup, OnlineError, Record, Store, ViewId};
 
 /// Why a lookup as a whole failed.
 #[derive(Debug, thiserror::Error)]
@@ -74,31 +73,37 @@ impl LookedUp {
     }
 }
 
-/// Looks entities of several views up in one read transaction, an entity that stands in several rows once. Otherwise as [`lookup`]. Blocking.
+/// Looks entities of several views up in one read transaction, views of aggregates each in one of its own; an entity that stands in several rows
+/// once. Otherwise as [`lookup`]. Blocking.
 ///
 /// # Errors
 ///
 /// Keys that are not a view's, a store that cannot be read.
 pub fn lookup_all(store: &Store, asks: &[Ask<'_>], as_of: Timestamp) -> Result<Vec<LookedUp>, LookupError> {
     let distinct = asks.iter().map(Distinct::of).collect::<Result<Vec<_>, _>>()?;
-    let probes: Vec<(ViewId, &[u8])> = std::iter::zip(asks, &distinct)
-        .flat_map(|(ask, distinct)| distinct.keys.iter().flatten().map(|key| (ask.id, key.0.as_slice())))
+    let is_aggregates: Vec<bool> = asks.iter().map(|ask| store.window_view(ask.view).is_some()).collect();
+    let probes: Vec<(ViewId, &[u8])> = asks
+        .iter()
+        .zip(&distinct)
+        .zip(&is_aggregates)
+        .filter(|(_, is_aggregates)| !**is_aggregates)
+        .flat_map(|((ask, distinct), _)| distinct.keys.iter().flatten().map(|key| (ask.id, key.0.as_slice())))
         .collect();
-    let of_aggregates: Vec<Option<Arc<WindowView>>> = asks.iter().map(|ask| store.window_view(ask.view)).collect();
-    if of_aggregates.iter().any(Option::is_some) {
-        let each = std::iter::zip(asks, distinct).map(|(ask, Distinct { keys, places })| {
-            let found = look_up(store, ask.id, ask.view, &keys, as_of)?;
-            Ok(LookedUp { found, places })
-        });
-        return each.collect();
-    }
     let mut lookups = store.get_many_of(&probes)?.into_iter();
-    let found = std::iter::zip(asks, distinct).map(|(ask, Distinct { keys, places })| {
-        let of = |key: &Option<EntityKey>| key.as_ref().and_then(|_| lookups.next()).unwrap_or(Lookup::NotFound);
-        let lookups = keys.iter().map(of).collect();
-        LookedUp { found: found(ask.view, lookups, as_of), places }
+    let each = asks.iter().zip(distinct).zip(is_aggregates);
+    let each = each.map(|((ask, Distinct { keys, places }), is_aggregates)| {
+        let found = match is_aggregates {
+            true => look_up(store, ask.id, ask.view, &keys, as_of)?,
+            false => found(ask.view, in_places(&keys, &mut lookups), as_of),
+        };
+        Ok(LookedUp { found, places })
     });
-    Ok(found.collect())
+    each.collect()
+}
+
+/// What was looked up of the keys that there are, with nothing found for the others.
+fn in_places(keys: &[Option<EntityKey>], lookups: &mut impl Iterator<Item = Lookup>) -> Vec<Lookup> {
+    keys.iter().map(|key| key.as_ref().and_then(|_| lookups.next()).unwrap_or(Lookup::NotFound)).collect()
 }
 
 /// The entities of rows, each once.
@@ -162,9 +167,7 @@ fn look_up(
         }
         None => store.get_many(id, &asked)?,
     };
-    let mut lookups = lookups.into_iter();
-    let lookups = keys.iter().map(|key| key.as_ref().and_then(|_| lookups.next()).unwrap_or(Lookup::NotFound));
-    Ok(found(view, lookups.collect(), as_of))
+    Ok(found(view, in_places(keys, &mut lookups.into_iter()), as_of))
 }
 
 /// What lookups mean for a view at an instant.

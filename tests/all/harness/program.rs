@@ -16,6 +16,16 @@ const RUNNING: [&str; 7] = ["batch", "explain", "training-set", "materialize", "
 /// What `--dev` says.
 const DEV_NOTE: &str = "note: --dev runs the definition files as they are, and not what is registered\n";
 
+/// The folder of a project with these definitions, to be run by the program.
+pub(crate) fn defined(project: &str, definitions: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let root = folder.path();
+    std::fs::create_dir(root.join("features")).expect("a folder");
+    std::fs::write(root.join("tandem.toml"), format!("[project]\nname = {project:?}\n")).expect("a file");
+    std::fs::write(root.join("features/all.toml"), definitions).expect("a file");
+    folder
+}
+
 /// A call of `tandem` in the project at `root`, with nothing of this process's settings. Features run as the definition files say: that what
 /// is registered runs is the subject of `registry`.
 pub(crate) fn tandem(root: &Path, arguments: &[&str]) -> Command {

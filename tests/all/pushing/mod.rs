@@ -16,7 +16,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::harness::guests::Guest;
-use crate::harness::program::{Serving, tandem, told};
+use crate::harness::program::{Serving, defined, tandem, told};
 use crate::harness::server::JSON;
 
 /// `account`, of columns of `accounts`; `usual`, computed of `spendings`; `recent`, over what is published of `account`'s source as a query.
@@ -26,12 +26,7 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn new() -> Shop {
-        let shop = Shop { folder: tempfile::tempdir().expect("a temporary folder") };
-        let root = shop.root();
-        fs::create_dir(root.join("features")).expect("a folder");
-        fs::write(root.join("tandem.toml"), "[project]\nname = \"shop\"\n").expect("a file");
-        fs::write(root.join("features/all.toml"), definitions()).expect("a file");
-        shop
+        Shop { folder: defined("shop", &definitions()) }
     }
 
     pub(crate) fn root(&self) -> &Path {

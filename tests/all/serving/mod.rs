@@ -17,7 +17,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::harness::guests::Guest;
-use crate::harness::program::{Serving, tandem, told};
+use crate::harness::program::{Serving, defined, tandem, told};
 use crate::harness::server::JSON;
 
 /// Users with stored features, from 0 on; each third one has no country.
@@ -30,11 +30,8 @@ struct Shop {
 
 impl Shop {
     fn new() -> Shop {
-        let shop = Shop { folder: tempfile::tempdir().expect("a temporary folder") };
+        let shop = Shop { folder: defined("shop", &definitions()) };
         let root = shop.root();
-        fs::create_dir(root.join("features")).expect("a folder");
-        fs::write(root.join("tandem.toml"), "[project]\nname = \"shop\"\n").expect("a file");
-        fs::write(root.join("features/all.toml"), definitions()).expect("a file");
         let mut text = "user_id,at,known_at,amount,country\n".to_owned();
         for user in 0..USERS {
             let country = if user % 3 == 0 { "" } else { "DE" };

@@ -23,7 +23,7 @@ use arrow_select::concat::concat_batches;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::harness::guests::Guest;
-use crate::harness::program::{tandem, told};
+use crate::harness::program::{defined, tandem, told};
 
 /// Users of the source; each third one has no country, so that a feature is null.
 const USERS: i64 = 40;
@@ -39,11 +39,8 @@ pub(crate) struct Checkouts {
 impl Checkouts {
     /// Definitions and source.
     pub(crate) fn new() -> Checkouts {
-        let project = Checkouts { folder: tempfile::tempdir().expect("a temporary folder") };
+        let project = Checkouts { folder: defined("checkouts", &definitions()) };
         let root = project.root();
-        fs::create_dir(root.join("features")).expect("a folder");
-        fs::write(root.join("tandem.toml"), "[project]\nname = \"checkouts\"\n").expect("a file");
-        fs::write(root.join("features/all.toml"), definitions()).expect("a file");
         fs::write(root.join("spendings.csv"), spendings()).expect("a file");
         project.run(&["import", "spendings", "spendings.csv"], 0);
         project.run(&["batch", "usual"], 0);

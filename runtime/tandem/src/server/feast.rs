@@ -20,6 +20,7 @@ use axum::Extension;
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::request::Parts;
 use axum::response::Response;
+use tandem_core::time::{TimeError, Timestamp};
 
 pub(super) use error::{is_feast, response};
 
@@ -38,6 +39,11 @@ pub(super) const PUSH: &str = "/push";
 pub(super) const WRITE_TO_ONLINE_STORE: &str = "/write-to-online-store";
 pub(super) const MATERIALIZE: &str = "/materialize";
 pub(super) const MATERIALIZE_INCREMENTAL: &str = "/materialize-incremental";
+
+/// An instant as Feast's clients write it: without an offset it is UTC.
+pub(super) fn naive_utc(text: &str) -> Result<Timestamp, TimeError> {
+    Timestamp::parse_rfc3339(text).or_else(|_| Timestamp::parse_rfc3339(&format!("{text}Z")))
+}
 
 pub(super) async fn get_online_features(
     State(server): State<Arc<Server>>,

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::error::Category;
 use tandem_core::json::JsonError;
@@ -69,6 +69,14 @@ pub(super) fn read<'de, 't, T>(
     let mut progress = Progress::default();
     let result = read(&mut deserializer, &mut progress).and_then(|value| deserializer.end().map(|()| value));
     result.map_err(|error| progress.problem(&error))
+}
+
+/// Reads a body into a type. Members that it does not name are passed over.
+pub(super) fn whole<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let kind = if error.is_data() { Kind::InvalidRequest } else { Kind::InvalidJson };
+        Problem::new(kind, error.to_string())
+    })
 }
 
 /// The key of an object, borrowed where it has no escapes.

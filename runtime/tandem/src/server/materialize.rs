@@ -12,8 +12,9 @@ use tandem_offline::OfflineError;
 
 use super::body::{self, JSON, Media};
 use super::deadline::Until;
-use super::feast::MATERIALIZE_INCREMENTAL;
+use super::feast::{MATERIALIZE_INCREMENTAL, naive_utc};
 use super::guard::{self, Deadline};
+use super::json::whole;
 use super::problem::{Kind, Problem};
 use super::state::{Server, View};
 use crate::error::Error;
@@ -39,10 +40,7 @@ pub(super) async fn materialize(
     Media::of_body(&head.headers, &[Media::Json])?;
     let until = Until::of(&head.headers, deadline, server.settings.request_seconds_max, None)?;
     let body = body::read(&server, &head.headers, body, until.instant).await?;
-    let body: Body = serde_json::from_slice(&body).map_err(|error| {
-        let kind = if error.is_data() { Kind::InvalidRequest } else { Kind::InvalidJson };
-        Problem::new(kind, error.to_string())
-    })?;
+    let body: Body = whole(&body)?;
     let (start, end) = (instant("start_ts", body.start_ts.as_deref())?, instant("end_ts", body.end_ts.as_deref())?);
     // What is new is taken whatever its event time: a late row belongs to the present too.
     let range = match (incremental, start, end) {
@@ -81,8 +79,7 @@ fn views(server: &Server, names: Vec<String>) -> Result<Vec<Arc<View>>, Problem>
 /// An instant as Feast writes it.
 fn instant(member: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = text else { return Ok(None) };
-    let parsed = Timestamp::parse_rfc3339(text).or_else(|_| Timestamp::parse_rfc3339(&format!("{text}Z")));
-    parsed.map(Some).map_err(|error| {
+    naive_utc(text).map(Some).map_err(|error| {
         Problem::new(Kind::InvalidRequest, format!("`{member}`: {error}"))
             .with("input", member)
             .hint("write an instant, such as 2026-01-02T10:00:00")

@@ -16,6 +16,9 @@ pub(super) const RETRY_AFTER_SECONDS: u64 = 1;
 /// Member that says the same, where it is known better.
 pub(super) const RETRY_AFTER_MEMBER: &str = "retry_after_seconds";
 
+/// Failed rows that a problem lists.
+pub(super) const FAILURES_SHOWN_MAX: usize = 10;
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident, $slug:literal, $status:ident, $title:literal;)*) => {
         /// The problem types; `docs/reference/http.md` lists them.

@@ -16,22 +16,19 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use serde_json::{Value, json};
 use tandem_core::model::OnError;
-use tandem_core::types::{DataType, Field};
 use tandem_online::{OnlineError, PushTo, ViewId};
 
 use super::body::{self, Bounds, JSON, Media};
 use super::deadline::Until;
 use super::guard::{self, Deadline};
-use super::problem::{Kind, Problem};
+use super::limits;
+use super::problem::{FAILURES_SHOWN_MAX, Kind, Problem};
 use super::state::{Server, View};
 use super::transforms::engine_problem;
 use crate::materialize::store_view;
 use crate::push::{Given, Push, PushError, PushPlan, Pushed, Pusher, Refused};
 
 pub(super) use feast::{push as feast_push, write_to_online_store as feast_write};
-
-/// Rows that a problem lists.
-const REFUSED_SHOWN_MAX: usize = 10;
 
 /// How a request wants its rows to be taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,24 +111,9 @@ pub(super) async fn push(
     Ok(response)
 }
 
-/// Times by which null rows of vectors, which take the room of all their values, may make a request larger than `body_bytes_max`.
-const VECTOR_EXPANSION_MAX: u64 = 4;
-
-/// Refuses vectors whose null rows would take far more room than the body.
+/// As [`limits::check_vectors`], of the columns that may be pushed.
 fn check_vectors(plan: &PushPlan, rows: usize, bounds: Bounds) -> Result<(), Problem> {
-    let width = |field: &Field| match field.data_type {
-        DataType::Float32Vector(width) => u64::from(width),
-        _ => 0,
-    };
-    let bytes = plan.columns().iter().map(width).sum::<u64>().saturating_mul(4).saturating_mul(rows as u64);
-    let max = bounds.body_bytes_max.saturating_mul(VECTOR_EXPANSION_MAX);
-    if bytes <= max {
-        return Ok(());
-    }
-    Err(Problem::new(Kind::BodyTooLarge, format!("the vectors of {rows} rows take {bytes} bytes, nulls included"))
-        .with("limit", "body_bytes_max")
-        .with("max", max)
-        .hint("send fewer rows at once"))
+    limits::check_vectors(plan.columns().iter().map(|column| column.data_type), rows, bounds)
 }
 
 /// What may be pushed into a view.
@@ -220,7 +202,7 @@ fn push_problem(error: &PushError) -> Problem {
 
 fn refused_rows(refused: &BTreeMap<usize, Refused>) -> Problem {
     let shown: Vec<Value> =
-        refused.iter().take(REFUSED_SHOWN_MAX).map(|(row, refused)| refused_row(*row, refused)).collect();
+        refused.iter().take(FAILURES_SHOWN_MAX).map(|(row, refused)| refused_row(*row, refused)).collect();
     let detail = match refused.iter().next() {
         Some((row, first)) if refused.len() == 1 => format!("row {row} cannot be stored: {}", first.message),
         Some((row, first)) => {

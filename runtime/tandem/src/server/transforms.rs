@@ -28,14 +28,11 @@ use super::deadline::Until;
 use super::guard::{self, Deadline};
 use super::json::Form;
 use super::limits;
-use super::problem::{Kind, Problem, RETRY_AFTER_MEMBER};
+use super::problem::{FAILURES_SHOWN_MAX, Kind, Problem, RETRY_AFTER_MEMBER};
 use super::state::{Server, View};
 
-pub(super) use encode::{separate, write_string};
+pub(super) use encode::{separate, write_list, write_string};
 pub(super) use plan::InputPlan;
-
-/// Failures that a problem lists.
-const FAILURES_SHOWN_MAX: usize = 10;
 
 /// Header of the component's digest.
 const DIGEST: HeaderName = HeaderName::from_static("tandem-digest");

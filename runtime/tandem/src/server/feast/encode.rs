@@ -12,7 +12,7 @@ use tandem_core::types::{DataType, ItemType};
 
 use super::request::Asked;
 use crate::server::services::vectors::Vectors;
-use crate::server::transforms::{separate, write_string};
+use crate::server::transforms::{separate, write_list, write_string};
 
 /// The time of what has none.
 const EPOCH: &[u8] = b"\"1970-01-01T00:00:00Z\"";
@@ -80,11 +80,11 @@ fn name(asked: &Asked, vectors: &Vectors, column: &PlannedColumn) -> String {
 }
 
 fn write_key(values: &[Value], out: &mut Vec<u8>) {
-    write_list(b"{\"values\":", values.len(), out, |row, out| {
+    write_member(b"{\"values\":", values.len(), out, |row, out| {
         out.extend_from_slice(values[row].to_string().as_bytes())
     });
-    write_list(b",\"statuses\":", values.len(), out, |_, out| out.extend_from_slice(b"\"PRESENT\""));
-    write_list(b",\"event_timestamps\":", values.len(), out, |_, out| out.extend_from_slice(EPOCH));
+    write_member(b",\"statuses\":", values.len(), out, |_, out| out.extend_from_slice(b"\"PRESENT\""));
+    write_member(b",\"event_timestamps\":", values.len(), out, |_, out| out.extend_from_slice(EPOCH));
     out.push(b'}');
 }
 
@@ -93,9 +93,9 @@ fn write_feature(vectors: &Vectors, column: usize, out: &mut Vec<u8>) -> Result<
     let values = Values::new(&vectors.columns[column], planned.data_type)?;
     let rows = vectors.rows;
     let status = |row: usize| status(vectors.status(column, row).status);
-    write_list(b"{\"values\":", rows, out, |row, out| values.write(row, out));
-    write_list(b",\"statuses\":", rows, out, |row, out| write_string(status(row), out));
-    write_list(b",\"event_timestamps\":", rows, out, |row, out| match vectors.event_time(column, row) {
+    write_member(b"{\"values\":", rows, out, |row, out| values.write(row, out));
+    write_member(b",\"statuses\":", rows, out, |row, out| write_string(status(row), out));
+    write_member(b",\"event_timestamps\":", rows, out, |row, out| match vectors.event_time(column, row) {
         Some(time) => out.extend_from_slice(format!("\"{time}\"").as_bytes()),
         None => out.extend_from_slice(EPOCH),
     });
@@ -103,14 +103,9 @@ fn write_feature(vectors: &Vectors, column: usize, out: &mut Vec<u8>) -> Result<
     Ok(())
 }
 
-fn write_list(key: &[u8], rows: usize, out: &mut Vec<u8>, write: impl Fn(usize, &mut Vec<u8>)) {
+fn write_member(key: &[u8], rows: usize, out: &mut Vec<u8>, write: impl Fn(usize, &mut Vec<u8>)) {
     out.extend_from_slice(key);
-    out.push(b'[');
-    for row in 0..rows {
-        separate(row, out);
-        write(row, out);
-    }
-    out.push(b']');
+    write_list(rows, out, write);
 }
 
 /// Feast knows four statuses. A failure of a feature that its service requires never comes here: the request failed.

@@ -9,8 +9,9 @@ use tandem_core::types::Field;
 
 use crate::server::as_of::Clock;
 use crate::server::body::Bounds;
-use crate::server::json::{too_many_rows, value_problem};
+use crate::server::json::{too_many_rows, value_problem, whole};
 use crate::server::problem::{Kind, Problem};
+use crate::server::services::request::check_vectors;
 use crate::server::services::vectors::Rows;
 
 /// The body. Members that are not named here are other clients' options, and passed over, as Feast does.
@@ -45,10 +46,7 @@ pub(super) enum Named {
 /// Reads a body. Where it has both a service and features, the service counts.
 pub(super) fn parse(body: &[u8]) -> Result<Asked, Problem> {
     let Body { feature_service, features, entities, full_feature_names, include_feature_view_version_metadata } =
-        serde_json::from_slice(body).map_err(|error| {
-            let kind = if error.is_data() { Kind::InvalidRequest } else { Kind::InvalidJson };
-            Problem::new(kind, error.to_string())
-        })?;
+        whole(body)?;
     let named = match (feature_service, features) {
         (Some(service), _) => Named::Service(service),
         (None, Some(features)) => Named::Features(features),
@@ -87,6 +85,7 @@ pub(super) fn decode(asked: &Asked, plan: &FeaturePlan, clock: Clock, bounds: Bo
     if rows > bounds.rows_max {
         return Err(too_many_rows(bounds.rows_max));
     }
+    check_vectors(plan, rows, bounds)?;
     let column = |column: &RequestColumn| -> Result<ArrayRef, Problem> {
         let given = asked.entities.iter().find(|(name, _)| *name == column.name);
         match given {

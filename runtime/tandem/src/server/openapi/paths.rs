@@ -79,8 +79,8 @@ fn as_of() -> Value {
 pub(super) fn transform(bound: &BoundView, name: &str) -> Value {
     let is_sent = |field: &&Field| bound.view.input_source(&field.name) != InputSource::AsOf;
     let given: Vec<Given> = bound.signature.inputs.iter().filter(is_sent).map(Given::input).collect();
-    let features =
-        features(bound.signature.outputs.iter().map(|output| (output.name.clone(), value(output.data_type, true))));
+    let features: Map<String, Value> =
+        bound.signature.outputs.iter().map(|output| (output.name.clone(), value(output.data_type, true))).collect();
     let lists: Map<String, Value> = features.iter().map(|(name, value)| (name.clone(), list(value))).collect();
     let answer = json!({
         "type": "object",
@@ -115,7 +115,8 @@ fn asked(given: &[Given]) -> Value {
 }
 
 fn vectors(plan: &FeaturePlan) -> Value {
-    let values = features(plan.columns.iter().map(|column| (column.name.clone(), value(column.data_type, true))));
+    let values: Map<String, Value> =
+        plan.columns.iter().map(|column| (column.name.clone(), value(column.data_type, true))).collect();
     let each = |schema: Value| -> Value {
         Value::Object(plan.columns.iter().map(|column| (column.name.clone(), schema.clone())).collect())
     };
@@ -266,10 +267,6 @@ pub(super) fn fixed() -> Vec<(String, Value)> {
         all.push((route.to_owned(), path));
     }
     all
-}
-
-fn features(each: impl Iterator<Item = (String, Value)>) -> Map<String, Value> {
-    each.collect()
 }
 
 fn list(schema: &Value) -> Value {

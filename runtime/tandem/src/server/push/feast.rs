@@ -11,7 +11,6 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use serde_json::{Map, Value};
-use tandem_core::time::Timestamp;
 use tandem_core::types::Field;
 use tandem_online::PushTo;
 
@@ -20,6 +19,7 @@ use super::{Wanted, check_vectors, plan, take};
 use crate::push::{Given, PushPlan, is_timestamp};
 use crate::server::body::{self, Bounds, JSON, Media};
 use crate::server::deadline::Until;
+use crate::server::feast::naive_utc;
 use crate::server::guard::{Deadline, Rows};
 use crate::server::json::{Cells, Column, Form, too_many_rows};
 use crate::server::names as given_names;
@@ -198,10 +198,8 @@ fn value(field: &Field, value: &Value) -> Value {
         return value.clone();
     }
     match value {
-        Value::String(text) if Timestamp::parse_rfc3339(text).is_err() => {
-            let utc = format!("{text}Z");
-            if Timestamp::parse_rfc3339(&utc).is_ok() { Value::String(utc) } else { value.clone() }
-        }
+        // What is no instant is refused as it was written.
+        Value::String(text) => naive_utc(text).map_or_else(|_| value.clone(), |time| time.to_string().into()),
         Value::Number(number) => {
             let micros = number.as_i64().and_then(|seconds| seconds.checked_mul(1_000_000));
             micros.map_or_else(|| value.clone(), Value::from)

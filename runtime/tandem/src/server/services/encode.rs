@@ -12,7 +12,7 @@ use super::vectors::Vectors;
 use crate::server::arrow;
 use crate::server::features::write_timestamp;
 use crate::server::json::Form;
-use crate::server::transforms::{separate, write_string};
+use crate::server::transforms::{separate, write_list, write_string};
 
 /// Column of an Arrow answer with what failed of a row, null where nothing did.
 const ERROR_COLUMN: &str = "__error";
@@ -134,15 +134,6 @@ fn write_columns(vectors: &Vectors, columns: &[Column], out: &mut Vec<u8>) {
         out.push(b'}');
     }
     out.push(b'}');
-}
-
-fn write_list(rows: usize, out: &mut Vec<u8>, write: impl Fn(usize, &mut Vec<u8>)) {
-    out.push(b'[');
-    for row in 0..rows {
-        separate(row, out);
-        write(row, out);
-    }
-    out.push(b']');
 }
 
 /// A word that needs no escapes.

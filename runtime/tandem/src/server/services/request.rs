@@ -15,6 +15,7 @@ use crate::server::arrow::{self, Columns, Taken};
 use crate::server::as_of::Clock;
 use crate::server::body::Bounds;
 use crate::server::json::{self, Cells, CellsSeed, Form, Key, OneSeed, Progress, Table, value_problem};
+use crate::server::limits;
 use crate::server::problem::{Kind, Problem};
 
 const THINGS: &str = "join keys and inputs";
@@ -44,6 +45,7 @@ pub(in crate::server) fn decode(
             return Err(problem.hint("send {\"rows\": [{...}, ...]} or {\"columns\": {\"name\": [...], ...}}"));
         }
     };
+    check_vectors(plan, cells.rows, bounds)?;
     let as_of = clock.instant(members.as_of.as_ref())?;
     let common = common.unwrap_or_else(|| names.iter().map(|_| None).collect());
     let columns = plan.request.iter().zip(&cells.columns).zip(&common).map(|((column, own), common)| {
@@ -71,12 +73,17 @@ pub(in crate::server) fn decode_arrow(
 ) -> Result<Rows, Problem> {
     let fields: Vec<Field> = plan.request.iter().map(field).collect();
     let taken = Taken { fields: &fields, things: THINGS, bounds };
-    let Columns { columns, rows } = arrow::read(body, &taken, |_, _| Ok(()))?;
+    let Columns { columns, rows } = arrow::read(body, &taken, |_, rows| check_vectors(plan, rows, bounds))?;
     let columns = plan.request.iter().zip(columns).map(|(column, given)| match given {
         Some(given) => Ok(given),
         None => absent(column, rows),
     });
     Ok(Rows { columns: columns.collect::<Result<_, _>>()?, rows, as_of: clock.now })
+}
+
+/// As [`limits::check_vectors`], of the columns that a request has.
+pub(in crate::server) fn check_vectors(plan: &FeaturePlan, rows: usize, bounds: Bounds) -> Result<(), Problem> {
+    limits::check_vectors(plan.request.iter().map(|column| column.data_type), rows, bounds)
 }
 
 /// The request's column as a field. Null join keys are taken, and found nowhere.

@@ -21,12 +21,9 @@ use crate::server::deadline::Until;
 use crate::server::features::{FeaturesError, find_number, not_materialized};
 use crate::server::limits;
 use crate::server::metrics::Metrics;
-use crate::server::problem::{Kind, Problem};
+use crate::server::problem::{FAILURES_SHOWN_MAX, Kind, Problem};
 use crate::server::state::{Server, View};
 use crate::server::transforms::{engine_problem, failure_of, no_transform};
-
-/// Failed rows that the problem of a required feature lists.
-const FAILURES_SHOWN_MAX: usize = 10;
 
 /// What is asked for: rows with a column for each of the plan's request.
 #[derive(Debug)]

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
-use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, DataType as ArrowType, Field as ArrowField, Schema};
 use tandem_core::json::{ColumnWriter, JsonError};
 use tandem_core::model::BoundView;
 use tandem_core::status::Status;
 use tandem_engine::{Outcome, RowFailure};
 
+use crate::server::arrow::write;
 use crate::server::json::Form;
 
 /// Column with each row's failure, null where there is none. It is the last one, so that an output of the same name would still be told apart.
@@ -95,6 +95,16 @@ pub(in crate::server) fn separate(index: usize, out: &mut Vec<u8>) {
     }
 }
 
+/// An array of so many items.
+pub(in crate::server) fn write_list(items: usize, out: &mut Vec<u8>, write: impl Fn(usize, &mut Vec<u8>)) {
+    out.push(b'[');
+    for item in 0..items {
+        separate(item, out);
+        write(item, out);
+    }
+    out.push(b']');
+}
+
 /// A string, escaped.
 pub(in crate::server) fn write_string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("writing to memory does not fail");
@@ -115,8 +125,5 @@ pub(super) fn arrow(bound: &BoundView, outcome: &Outcome) -> Result<Vec<u8>, Arr
     fields.push(Arc::new(ArrowField::new(ERROR_COLUMN, ArrowType::Utf8, true)));
     let mut columns: Vec<ArrayRef> = outcome.outputs.columns().to_vec();
     columns.push(Arc::new(StringArray::from(errors)));
-    let batch = RecordBatch::try_new(Arc::new(Schema::new_with_metadata(fields, metadata)), columns)?;
-    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
-    writer.write(&batch)?;
-    writer.into_inner()
+    write(&RecordBatch::try_new(Arc::new(Schema::new_with_metadata(fields, metadata)), columns)?)
 }

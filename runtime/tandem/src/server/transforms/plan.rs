@@ -6,15 +6,12 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecon
 use arrow_schema::SchemaRef;
 use tandem_core::model::{BoundView, InputSource};
 use tandem_core::time::Timestamp;
-use tandem_core::types::{AS_OF, DataType, Field};
+use tandem_core::types::{AS_OF, Field};
 
 use crate::server::as_of;
 use crate::server::body::Bounds;
+use crate::server::limits;
 use crate::server::problem::{Kind, Problem};
-
-/// Times by which null rows of vectors, which take the room of all their values, may make a request larger than
-/// `body_bytes_max`. As text a value takes two bytes or more and as f32 four, so requests without nulls stay within it.
-const VECTOR_EXPANSION_MAX: u64 = 4;
 
 /// The inputs of a view's transform, and which columns a request may give for them.
 #[derive(Debug)]
@@ -77,21 +74,9 @@ impl InputPlan {
         if field.nullable { Ok(new_null_array(&field.data_type.to_arrow(), rows)) } else { Err(Self::missing(field)) }
     }
 
-    /// Refuses vectors whose null rows would take far more room than the body.
+    /// As [`limits::check_vectors`], of the inputs.
     pub(super) fn check_vectors(&self, rows: usize, bounds: Bounds) -> Result<(), Problem> {
-        let width = |field: &Field| match field.data_type {
-            DataType::Float32Vector(width) => u64::from(width),
-            _ => 0,
-        };
-        let bytes = self.inputs.iter().map(width).sum::<u64>().saturating_mul(4).saturating_mul(rows as u64);
-        let max = bounds.body_bytes_max.saturating_mul(VECTOR_EXPANSION_MAX);
-        if bytes <= max {
-            return Ok(());
-        }
-        Err(Problem::new(Kind::BodyTooLarge, format!("the vectors of {rows} rows take {bytes} bytes, nulls included"))
-            .with("limit", "body_bytes_max")
-            .with("max", max)
-            .hint("send fewer rows at once"))
+        limits::check_vectors(self.inputs.iter().map(|input| input.data_type), rows, bounds)
     }
 
     /// The transform's inputs from `columns`, which has one for each of [`InputPlan::columns`].

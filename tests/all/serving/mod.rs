@@ -2,12 +2,14 @@
 //!
 //! - `feast`: Feast's SDK as a client
 //! - `forms`: the same values, however they are asked for
+//! - `logged`: the feature log
 //! - `openapi`: requests that are generated of the document
 //! - `late`: deadlines, required features, views that are slow or keep failing
 
 mod feast;
 mod forms;
 mod late;
+mod logged;
 mod openapi;
 
 use std::fmt::Write;

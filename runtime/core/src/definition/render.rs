@@ -33,6 +33,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         inputs,
         key_columns,
         ttl,
+        freshness,
         as_of,
         known_by,
         history,
@@ -78,6 +79,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         out.line("component", path(component, root));
     }
     out.optional("ttl", ttl.map(|ttl| quoted(&ttl.to_string())));
+    out.optional("freshness", freshness.map(|freshness| quoted(&freshness.to_string())));
     if view.is_stored() {
         if !view.is_aggregates() {
             out.line("as_of", quoted(as_of.as_str()));

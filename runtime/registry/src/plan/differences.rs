@@ -52,6 +52,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         inputs: _,      // resolved for each input of the signature
         key_columns: _, // resolved for each join key
         ttl,
+        freshness,
         as_of,
         known_by,
         history,
@@ -113,6 +114,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
     } else if found.meaning.is_empty() {
         found.meaning.push("what an upstream view or the encoding covers".to_owned());
     }
+    found.documentation(old.freshness != *freshness, "freshness");
     found.documentation(old.checks != *checks, "checks");
     found.documentation(old.instance != *instance, "instance");
     found.documentation(old.owner != *owner, "owner");

@@ -145,5 +145,10 @@ impl Served {
 
 fn measured(view: &ServedView) -> Measured {
     let definition = &view.bound.view;
-    Measured { id: definition.id(), stored: definition.is_stored(), computed: view.on_demand.is_some() }
+    Measured {
+        id: definition.id(),
+        stored: definition.is_stored(),
+        objective: definition.freshness.is_some(),
+        computed: view.on_demand.is_some(),
+    }
 }

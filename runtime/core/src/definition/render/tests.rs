@@ -231,10 +231,11 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
         prop::option::of(0..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64),
         defaults(),
         prop::collection::vec(check(), 0..4),
+        prop::option::of(1..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64),
     );
     (name(), 1..=u32::MAX, source(root), entities(), choices, maps, rest, later).prop_map(
         move |(name, version, source, entities, choices, maps, rest, later)| {
-            let (publish_delay, defaults, checks) = later;
+            let (publish_delay, defaults, checks, freshness) = later;
             let (stage, as_of, known_by, on_error, nan, history, instance, ttl) = choices;
             let (inputs, key_columns, tags) = maps;
             let (component, parameters, limits, owner, description, since, replaced) = rest;
@@ -260,6 +261,9 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
                 inputs,
                 key_columns,
                 ttl: ttl.map(Duration::from_micros),
+                freshness: freshness
+                    .filter(|freshness| ttl.is_none_or(|ttl| *freshness < ttl))
+                    .map(Duration::from_micros),
                 as_of,
                 known_by,
                 history,
@@ -302,6 +306,7 @@ fn on_demand(view: FeatureView, upstream: &FeatureView, feature: String) -> Feat
         inputs,
         key_columns: BTreeMap::new(),
         ttl: None,
+        freshness: None,
         as_of: AsOf::AtOrBefore,
         known_by: KnownBy::Event,
         history: History::Append,
@@ -456,6 +461,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
         inputs: [("seconds".to_owned(), InputSource::Column("secs".to_owned()))].into(),
         key_columns: [("user_id".to_owned(), "customer".to_owned())].into(),
         ttl: Some(Duration::from_micros(36 * 3_600_000_000)),
+        freshness: Some(Duration::from_micros(3_600_000_000)),
         as_of: AsOf::Before,
         known_by: KnownBy::Published,
         history: History::Append,

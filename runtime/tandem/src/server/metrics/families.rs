@@ -128,6 +128,8 @@ pub(super) struct Families {
     pub(super) lookup_rows: Family<StatusLabels, Counter>,
     pub(super) lookup_values: Family<StatusLabels, Counter>,
     pub(super) ages: Histograms<ViewLabels>,
+    pub(super) freshness_rows: Family<ViewLabels, Counter>,
+    pub(super) freshness_rows_met: Family<ViewLabels, Counter>,
     pub(super) push_seconds: Histogram,
     pub(super) push_rows: Family<OutcomeLabels, Counter>,
     pub(super) transform_seconds: Histograms<ViewLabels>,
@@ -155,6 +157,8 @@ impl Families {
             lookup_rows: Family::default(),
             lookup_values: Family::default(),
             ages: Family::new_with_constructor(ages),
+            freshness_rows: Family::default(),
+            freshness_rows_met: Family::default(),
             push_seconds: latencies(),
             push_rows: Family::default(),
             transform_seconds: Family::new_with_constructor(latencies),
@@ -182,6 +186,10 @@ impl Families {
         registry.register("lookup_values", help, f.lookup_values.clone());
         let help = "From the event time of a row that is served to the instant that was asked for";
         registry.register_with_unit("feature_age", help, Unit::Seconds, f.ages.clone());
+        let help = "Rows that were found of a view with a freshness objective";
+        registry.register("freshness_rows", help, f.freshness_rows.clone());
+        let help = "Of them, rows that were no older than the objective";
+        registry.register("freshness_rows_met", help, f.freshness_rows_met.clone());
         let help = "From the rows of a push to its acknowledgement";
         registry.register_with_unit("push_duration", help, Unit::Seconds, f.push_seconds.clone());
         registry.register("push_rows", "Rows that were pushed, by what became of them", f.push_rows.clone());
@@ -213,8 +221,16 @@ impl Families {
         PUSH_OUTCOMES.into_iter().map(of).collect()
     }
 
+    /// A version of a view has no freshness objective any more.
+    pub(super) fn forget_freshness(&self, labels: &ViewLabels) {
+        for counters in [&self.freshness_rows, &self.freshness_rows_met] {
+            counters.remove(labels);
+        }
+    }
+
     /// A version of a view is no longer served.
     pub(super) fn forget_view(&self, labels: &ViewLabels) {
+        self.forget_freshness(labels);
         for histograms in [&self.ages, &self.transform_seconds] {
             histograms.remove(labels);
         }

@@ -259,7 +259,7 @@ fn look_up_blocking(
 fn stored(step: &StoredStep, looked_up: &LookedUp) -> StoredColumns {
     let found = &looked_up.found;
     let event_time = |served: &Served| match (served.status, &served.record) {
-        (Status::Present, Some(record)) => Some(record.event_time.0),
+        (status, Some(record)) if status.gives_values() => Some(record.event_time.0),
         _ => None,
     };
     let event_times: TimestampMicrosecondArray = found.rows.iter().map(event_time).collect();

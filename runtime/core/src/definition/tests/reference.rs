@@ -87,6 +87,7 @@ fn with(table: &str, line: &str) -> Result<Project, Diagnostics> {
         ("[engine]", ""),
         ("[batch]", ""),
         ("[push]", ""),
+        ("[expiry]", ""),
     ]);
     let features = text(&[
         ("[[entity]]", "name = \"e\"\njoin_keys = [{ name = \"k\", type = \"int64\" }]\n"),
@@ -118,6 +119,7 @@ fn a_stated_default_written_out_changes_nothing() {
         ("batch", 4),
         ("engine", 7),
         ("entity", 1),
+        ("expiry", 4),
         ("feature_service", 5),
         ("feature_view", 14),
         ("feature_view.limits", 9),

@@ -14,7 +14,7 @@ pub use check::{Allowed, Check, CheckAction, Expected};
 pub use column::ColumnFeature;
 pub use contract::{ColumnContract, SourceContract};
 pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
-pub use service::{Alias, FeatureService, Required, ServiceFeatures};
+pub use service::{Alias, FeatureService, Required, ServiceFeatures, Share};
 
 use crate::defaults::Defaults;
 use crate::definition::Settings;

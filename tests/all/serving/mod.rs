@@ -2,6 +2,7 @@
 //!
 //! - `feast`: Feast's SDK as a client
 //! - `forms`: the same values, however they are asked for
+//! - `logged`: the feature log
 //! - `stale`: values past their freshness objective
 //! - `openapi`: requests that are generated of the document
 //! - `late`: deadlines, required features, views that are slow or keep failing
@@ -9,6 +10,7 @@
 mod feast;
 mod forms;
 mod late;
+mod logged;
 mod openapi;
 mod stale;
 

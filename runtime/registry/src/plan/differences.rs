@@ -256,7 +256,8 @@ pub(super) fn outputs(before: &Signature, after: &Signature) -> Vec<String> {
 
 /// What changes about a service's features, and the names of the other fields that differ.
 pub(super) fn of_services(before: &FeatureService, after: &FeatureService) -> (Option<What>, Vec<String>) {
-    let FeatureService { name: _, features, prefix, deadline, required, stage: _, owner, description, tags } = after;
+    let FeatureService { name: _, features, prefix, deadline, required, log_share, stage: _, owner, description, tags } =
+        after;
     let added: Vec<String> =
         features.iter().filter(|one| !before.features.contains(one)).map(ToString::to_string).collect();
     let removed: Vec<String> =
@@ -271,6 +272,7 @@ pub(super) fn of_services(before: &FeatureService, after: &FeatureService) -> (O
     // How it is answered, not what: consumers see the same features with the same values.
     documentation.documentation(before.deadline != *deadline, "deadline");
     documentation.documentation(before.required != *required, "required");
+    documentation.documentation(before.log_share != *log_share, "log_share");
     let same = before.features == *features && before.prefix == *prefix;
     ((!same).then_some(What::Features { added, removed, rearranged }), documentation.documentation)
 }

@@ -7,7 +7,7 @@ use tandem_core::hash::definition_hash;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
     AsOf, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, JoinKey, KnownBy, NanMode, OnError,
-    Required, ServiceFeatures, Source, SourceContract, SourceKind, ViewSource,
+    Required, ServiceFeatures, Share, Source, SourceContract, SourceKind, ViewSource,
 };
 use tandem_core::parameter::ParameterValue;
 use tandem_core::time::Day;
@@ -104,6 +104,7 @@ fn service(name: &str, features: &[ViewVersion]) -> FeatureService {
         prefix: false,
         deadline: None,
         required: Required::None,
+        log_share: Share::NONE,
         stage: Stage::Experimental,
         owner: String::new(),
         description: String::new(),

@@ -143,7 +143,7 @@ impl Served {
             .collect();
         views.sort_by(|a, b| a.name_and_version().cmp(&b.name_and_version()));
         let aliases = aliases.iter().map(|alias| ((alias.view.clone(), alias.name.clone()), alias.version));
-        let services = Service::all(services, &views, &of_services);
+        let services = Service::all(services, &views, &of_services, registration);
         Arc::new(Served { registration, views, aliases: aliases.collect(), services, lists: Lists::default() })
     }
 }

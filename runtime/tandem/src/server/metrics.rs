@@ -28,9 +28,10 @@ use tandem_core::time::Timestamp;
 use tandem_engine::{EngineError, Outcome};
 use tandem_online::RowOutcome;
 
+use crate::feature_log::Fate;
 use crate::lookup::Found;
 use crate::push::{PushError, Pushed};
-use families::{Families, RequestLabels, RouteLabels, ServiceLabels, ServiceStatusLabels, ViewLabels};
+use families::{Families, LogLabels, RequestLabels, RouteLabels, ServiceLabels, ServiceStatusLabels, ViewLabels};
 use histogram::Histogram;
 
 pub(super) use families::OTHER;
@@ -382,6 +383,14 @@ impl ServiceMetrics {
     fn new(families: &Families, labels: ServiceLabels) -> ServiceMetrics {
         let seconds = families.service_seconds.get_or_create_owned(&labels);
         ServiceMetrics { labels, families: families.clone(), seconds, retired: AtomicBool::new(false) }
+    }
+
+    /// Rows of its answers were logged, or not.
+    pub(super) fn logged(&self, fate: Fate, rows: u64) {
+        if !self.retired.load(Ordering::Relaxed) {
+            let labels = LogLabels { service: Arc::clone(&self.labels.service), outcome: fate.as_str() };
+            self.families.feature_log_rows.get_or_create(&labels).inc_by(rows);
+        }
     }
 
     /// A request to the service was answered.

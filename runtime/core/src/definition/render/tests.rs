@@ -9,7 +9,7 @@ use super::*;
 use crate::definition::DURATION_DAYS_MAX;
 use crate::model::{
     Allowed, AsOf, Check, CheckAction, ColumnFeature, Deprecation, Expected, History, InstanceMode, JoinKey, KnownBy,
-    NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind, SourceQuery, Stage, ViewVersion,
+    NanMode, OnError, PublishedRows, ServiceFeatures, Share, SourceKind, SourceQuery, Stage, ViewVersion,
 };
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration, MICROS_PER_DAY};
@@ -379,6 +379,7 @@ proptest! {
             Just(Required::All),
             prop::collection::btree_set(name(), 1..4).prop_map(|names| Required::Features(names.into_iter().collect())),
         ],
+        log_share in prop_oneof![Just(Share::NONE), (1e-6..=1.0_f64).prop_map(|share| Share::new(share).unwrap())],
         (owner, description, tags) in (text(), text(), texts(text(), text())),
     ) {
         let [first, second, third] = <[FeatureView; 3]>::try_from(others).unwrap();
@@ -397,6 +398,7 @@ proptest! {
             prefix,
             deadline,
             required,
+            log_share,
             stage: Stage::Production,
             owner,
             description,

@@ -11,6 +11,7 @@ use tandem_core::status::Status;
 
 use super::histogram::{AGE_SECONDS, Histogram, LATENCY_SECONDS};
 use super::{NoOutcome, PUSH_OUTCOMES};
+use crate::feature_log::Fate;
 
 /// Beginning of every name, with `_`.
 pub(super) const PREFIX: &str = "tandem";
@@ -94,6 +95,13 @@ pub(super) struct ServiceStatusLabels {
     pub(super) status: u16,
 }
 
+/// A feature service, and what became of rows of its log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct LogLabels {
+    pub(super) service: Arc<str>,
+    pub(super) outcome: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RouteLabels {
     pub(super) route: String,
@@ -115,6 +123,7 @@ pub(super) struct Families {
     pub(super) request_seconds: Histograms<RouteLabels>,
     pub(super) service_requests: Family<ServiceStatusLabels, Counter>,
     pub(super) service_seconds: Histograms<ServiceLabels>,
+    pub(super) feature_log_rows: Family<LogLabels, Counter>,
     pub(super) lookup_seconds: Histogram,
     pub(super) lookup_rows: Family<StatusLabels, Counter>,
     pub(super) lookup_values: Family<StatusLabels, Counter>,
@@ -144,6 +153,7 @@ impl Families {
             request_seconds: Family::new_with_constructor(latencies),
             service_requests: Family::default(),
             service_seconds: Family::new_with_constructor(latencies),
+            feature_log_rows: Family::default(),
             lookup_seconds: latencies(),
             lookup_rows: Family::default(),
             lookup_values: Family::default(),
@@ -168,6 +178,8 @@ impl Families {
         registry.register("service_requests", help, f.service_requests.clone());
         let help = "From the head of a request to a feature service to its answer";
         registry.register_with_unit("service_request_duration", help, Unit::Seconds, f.service_seconds.clone());
+        let help = "Rows of answers for the feature log, by what became of them";
+        registry.register("feature_log_rows", help, f.feature_log_rows.clone());
         let help = "Looking the entities of one request up, in all views together";
         registry.register_with_unit("lookup_duration", help, Unit::Seconds, f.lookup_seconds.clone());
         let help = "Entities that were looked up, by what their row is served as";
@@ -246,6 +258,9 @@ impl Families {
     /// A feature service is no longer served.
     pub(super) fn forget_service(&self, labels: &ServiceLabels) {
         self.service_seconds.remove(labels);
+        for fate in Fate::ALL {
+            self.feature_log_rows.remove(&LogLabels { service: Arc::clone(&labels.service), outcome: fate.as_str() });
+        }
         for status in 100..600 {
             self.service_requests.remove(&ServiceStatusLabels { service: Arc::clone(&labels.service), status });
         }

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
-use tandem_core::definition::ServerSettings;
+use tandem_core::definition::{FeatureLogSettings, ServerSettings};
 use tandem_core::status::FeatureStatus;
 use tandem_engine::Workers;
 use tandem_online::{Record, Store, StoreOptions};
 
 use super::*;
+use crate::feature_log::FeatureLogWriter;
 use crate::lookup::Served;
 use crate::server::testing::NOW;
 use crate::server::{Live, ServerState, state::Server};
@@ -239,9 +240,12 @@ fn every_metric_is_in_the_reference() {
     views[0].looked_up(&found(), &[0], NOW);
     services[0].answered(StatusCode::OK, Duration::ZERO);
     live.metrics().answered("/health".to_owned(), &Method::GET, StatusCode::OK, Duration::ZERO);
+    Fate::ALL.into_iter().for_each(|fate| services[0].logged(fate, 1));
+    let log = FeatureLogWriter::start(folder.path().to_owned(), FeatureLogSettings::default(), || NOW).unwrap();
     let server = Server::new(ServerState {
         live,
         store: Some(Arc::new(Store::open(folder.path(), StoreOptions::default()).unwrap())),
+        feature_log: Some(log.log()),
         pusher: None,
         offline_root: None,
         settings: ServerSettings::default(),

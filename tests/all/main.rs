@@ -9,6 +9,7 @@
 //! - `cli`: what the program says
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
 //! - `aggregates`: events over windows of time, in training sets
+//! - `event_transforms`: the same of events that a component makes of the source's rows
 //! - `authors`: `tandem new`, `tandem test`
 //! - `operations`: what whoever runs a server relies on: readiness, signals, the service manager
 //! - `other_languages`: transforms in JavaScript, TypeScript and C
@@ -38,6 +39,7 @@ mod crash;
 mod docs;
 mod edges;
 mod engine;
+mod event_transforms;
 mod examples;
 mod flights;
 mod guide;

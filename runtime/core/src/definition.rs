@@ -38,7 +38,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use bind::{BindError, bind};
+pub use bind::{BindError, bind, bind_with};
 pub use bind_service::{ServiceColumn, ServiceError, bind_service};
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 pub use locate::{Defined, Key, Mistake, locate};

@@ -78,6 +78,8 @@ pub struct Report {
     pub set_aside: u64,
     /// Of them, rows that break the contract.
     pub set_aside_contract: u64,
+    /// Of them, rows that the component which makes the view's events fails on.
+    pub set_aside_transform: u64,
     /// Partitions read.
     pub partitions: u64,
     /// Files read.

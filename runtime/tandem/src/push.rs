@@ -10,8 +10,10 @@ mod plan;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tandem_core::model::{OnError, ViewVersion};
+use arrow_array::RecordBatch;
+use tandem_core::model::{BoundView, OnError, ViewVersion};
 use tandem_core::time::{Duration, Timestamp};
+use tandem_core::types::Field;
 use tandem_engine::{EngineError, OnDemand, WorkerPanic, Workers};
 use tandem_online::{OnlineError, PushReport, PushTo, Row, RowOutcome, Ticket, ViewId, Writer};
 
@@ -156,6 +158,18 @@ impl Pushed {
     }
 }
 
+/// The events that the component of a view of aggregates makes of rows, and the rows that it fails on.
+fn events(view: &BoundView, inputs: &RecordBatch) -> Result<(RecordBatch, BTreeMap<usize, String>), PushError> {
+    let mapped = view.map_events(inputs).map_err(|error| match error.0.downcast::<EngineError>() {
+        Ok(error) => PushError::Engine(*error),
+        Err(error) => PushError::Defect(error.to_string()),
+    })?;
+    let fields = view.signature.outputs.iter().map(|output| Field { nullable: true, ..output.clone() }.to_arrow());
+    let schema = Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()));
+    let events = RecordBatch::try_new(schema, mapped.outputs).map_err(|error| PushError::Defect(error.to_string()))?;
+    Ok((events, mapped.failures.into_iter().collect()))
+}
+
 impl Pusher {
     /// Pushes rows. When it returns, what is acknowledged is durable. More rows than one transaction takes are committed in several; should one of those
     /// fail, the ones before it stay, and the push may be sent again: what is there already changes nothing.
@@ -180,8 +194,13 @@ impl Pusher {
                 let outcome = on_demand.apply(bound.inputs.clone()).await?;
                 (outcome.outputs, outcome.failures.into_iter().map(|failure| (failure.row, failure.message)).collect())
             }
-            Some(_) => {
-                (arrow_array::RecordBatch::new_empty(push.plan.view().signature.output_schema()), BTreeMap::new())
+            None if push.plan.view().maps_events() && !bound.kept.is_empty() => {
+                let (view, inputs) = (Arc::clone(push.plan.view()), bound.inputs.clone());
+                self.workers.run(move || events(&view, &inputs)).await??
+            }
+            Some(_) => (RecordBatch::new_empty(push.plan.view().signature.output_schema()), BTreeMap::new()),
+            None if push.plan.view().maps_events() => {
+                (RecordBatch::new_empty(push.plan.view().signature.output_schema()), BTreeMap::new())
             }
             None => (bound.inputs.clone(), BTreeMap::new()),
         };

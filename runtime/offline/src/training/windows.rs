@@ -66,9 +66,12 @@ pub(super) fn events_of(view: &BoundView) -> Option<Arc<BoundView>> {
                 description: String::new(),
             });
             events.view.inputs.insert(RETRACTED.to_owned(), tandem_core::model::InputSource::Column(column));
+            // A component that makes the events has no such input: what is read is passed on.
+            let retraction = tandem_core::types::Field::new(RETRACTED, DataType::Boolean, true);
+            events.signature.inputs.push(retraction.clone());
+            events.signature.outputs.push(retraction);
         }
         events.view.source = ViewSource::Files(Arc::new(source));
-        (events.signature, _) = events.view.declared()?;
     }
     Some(Arc::new(events))
 }

@@ -66,6 +66,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         (report.future, "rows with an event time too far in the future, left out"),
         (report.set_aside, "rows set aside, left out"),
         (report.set_aside_contract, "of them rows that break the contract of the source"),
+        (report.set_aside_transform, "of them rows that the view's component fails on"),
     ] {
         if count > 0 {
             context.output.warning(format!("{what}: {}", grouped(count)));
@@ -128,6 +129,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
                 "future": report.future,
                 "set_aside": report.set_aside,
                 "set_aside_contract": report.set_aside_contract,
+                "set_aside_transform": report.set_aside_transform,
                 "partitions": report.partitions,
                 "files": report.files,
                 "files_before": report.files_before,

@@ -58,5 +58,6 @@ pub(super) async fn run(
         progress(&report);
     }
     (report.set_aside, report.set_aside_contract) = rows.passed_over();
+    report.set_aside_transform = rows.failed();
     Ok(report)
 }

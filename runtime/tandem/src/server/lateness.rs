@@ -59,11 +59,13 @@ mod tests {
         let watched = Arc::clone(&lateness);
         runtime.block_on(async move {
             tokio::spawn(async move { watched.watch().await });
-            let blocked = Duration::from_millis(30);
-            for _ in 0..2 * SAMPLES {
-                std::thread::sleep(blocked);
-                tokio::task::yield_now().await;
-            }
+            let busy = tokio::spawn(async {
+                for _ in 0..4 * SAMPLES {
+                    std::thread::sleep(Duration::from_millis(30));
+                    tokio::task::yield_now().await;
+                }
+            });
+            busy.await.unwrap();
         });
         // The sample falls somewhere into the time in which the thread is kept busy.
         assert!(lateness.now() >= Duration::from_millis(20), "{:?}", lateness.now());

@@ -120,6 +120,12 @@ impl TandemServes {
     }
 }
 
+impl TandemServes {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
 impl Process for TandemServes {
     fn address(&self) -> SocketAddr {
         self.address

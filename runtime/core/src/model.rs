@@ -529,7 +529,8 @@ impl FeatureView {
     }
 
     /// The events of an aggregate view as the rows of a view of columns, with a feature for each column, or, where there is none, one with the event time.
-    /// None for every other view.
+    /// Behind them stand, where the source has them, the event's id ([`crate::types::EVENT_ID`]) and its retraction ([`crate::types::RETRACTED`]): rows are
+    /// versions of events, of which [`crate::versions::ends`] says when each counts. None for every other view.
     pub fn events(&self) -> Option<FeatureView> {
         let aggregates = self.aggregates.as_ref()?;
         let source = self.source.files()?;
@@ -548,9 +549,36 @@ impl FeatureView {
                 description: String::new(),
             });
         }
+        let mut source = Source::clone(source);
+        if let Some(column) = source.event_id.take() {
+            let data_type = self.event_id_type(&source, &column, &columns);
+            columns.push(ColumnFeature {
+                name: crate::types::EVENT_ID.to_owned(),
+                column,
+                data_type,
+                description: String::new(),
+            });
+        }
+        if let Some(column) = source.retracted.take() {
+            columns.push(ColumnFeature {
+                name: crate::types::RETRACTED.to_owned(),
+                column,
+                data_type: DataType::Boolean,
+                description: String::new(),
+            });
+        }
         let inputs = columns.iter().map(|feature| (feature.name.clone(), InputSource::Column(feature.column.clone())));
         let inputs = inputs.collect();
-        Some(FeatureView { columns, inputs, aggregates: None, defaults: BTreeMap::new(), ..self.clone() })
+        let source = ViewSource::Files(Arc::new(source));
+        Some(FeatureView { source, columns, inputs, aggregates: None, defaults: BTreeMap::new(), ..self.clone() })
+    }
+
+    /// As what an event's id is read: as the column is read otherwise, or promised; else as text, to which integers and bytes are written.
+    fn event_id_type(&self, source: &Source, column: &str, columns: &[ColumnFeature]) -> DataType {
+        let of_view = columns.iter().find(|feature| feature.column == column).map(|feature| feature.data_type);
+        let of_key = || self.join_keys().find(|key| self.key_column(&key.name) == column).map(|key| key.data_type);
+        let promised = || source.contract.columns.iter().find(|one| one.name == column).map(|one| one.data_type);
+        of_view.or_else(of_key).or_else(promised).unwrap_or(DataType::String)
     }
 
     /// The views that it reads, each once: the one whose rows are its source, then those of its inputs in the order of the inputs' names.

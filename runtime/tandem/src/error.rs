@@ -246,14 +246,6 @@ pub enum Error {
         /// What was to be done with the transform: "computed in batch".
         what: &'static str,
     },
-    /// A view of aggregates whose events have ids, of which the online store keeps no versions yet.
-    #[error(
-        "feature view `{view}` cannot be materialized: its source has event ids, and the online store keeps no versions of events"
-    )]
-    EventIds {
-        /// The view.
-        view: ViewVersion,
-    },
     /// A view that the online store does not have, as it is defined now.
     #[error("the online store in {} has nothing of `{view}` as it is defined now", .store.display())]
     NotMaterialized {
@@ -434,7 +426,6 @@ impl Error {
             Error::NoTransform { view, .. } => Some(format!(
                 "training sets and `tandem materialize {view}` read its source's files themselves"
             )),
-            Error::EventIds { .. } => Some("training sets count versions of events; for serving, take `event_id` out of the source, or read another one".to_owned()),
             Error::NotMaterialized { view, .. } => Some(format!("tandem materialize {view}")),
             Error::Parity { .. } => Some(
                 "has the definition, the component or the source changed since the batch? re-run `tandem batch`, and restart the server"
@@ -467,7 +458,6 @@ impl Error {
         match self {
             Error::NoProject { .. }
             | Error::NoTransform { .. }
-            | Error::EventIds { .. }
             | Error::Definitions(_)
             | Error::UnknownView { .. }
             | Error::UnknownSource { .. }

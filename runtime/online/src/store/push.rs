@@ -191,8 +191,12 @@ impl Store {
         let places: Vec<u16> = rows.iter().map(|row| equals.next(row.key, &row.record)).collect();
         let fates = windows.put_in(txn, view, rows, &places, (self.inner.hash, to.offline, now))?;
         let written = fates.iter().filter(|fate| fate.is_new).count();
-        let fate = |EventFate { is_new, in_history }: EventFate| Fate {
-            outcome: if is_new { RowOutcome::Written } else { RowOutcome::Unchanged },
+        let fate = |EventFate { is_new, in_history, stands }: EventFate| Fate {
+            outcome: match (is_new, stands) {
+                (false, _) => RowOutcome::Unchanged,
+                (true, true) => RowOutcome::Written,
+                (true, false) => RowOutcome::Older,
+            },
             in_history,
         };
         let report = PutReport { written, kept: rows.len() - written, repaired: 0 };

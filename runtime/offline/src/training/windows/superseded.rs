@@ -153,7 +153,8 @@ impl<'a> Reader<'a> {
                 column.is_valid(row).then(|| Timestamp(column.value(row)))
             };
             let (event_time, created_time, published_time) = (at(0), at(1), at(2).unwrap_or(written));
-            (key.clear(), bytes.clear());
+            key.clear();
+            bytes.clear();
             let has_key = encoder.encode_into(row, &mut key);
             rows.encode(row, &mut bytes);
             let is_true = |column: &arrow_array::BooleanArray| column.is_valid(row) && column.value(row);

@@ -18,6 +18,9 @@ struct Row {
     shop: Option<&'static str>,
 }
 
+/// A row as it is drawn: id, whether it takes back, card, time, how late, sequence, amount, shop.
+type Drawn = (Option<u8>, bool, u8, i64, Option<i64>, Option<i64>, Option<f64>, Option<&'static str>);
+
 const CLOCKS: [fn() -> Timestamp; 4] =
     [|| Timestamp(0), || Timestamp(30 * HOUR), || Timestamp(60 * HOUR), || Timestamp(90 * HOUR)];
 
@@ -61,10 +64,7 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
     let id = proptest::option::weighted(0.85, 0..9_u8);
     let row = (id, proptest::bool::weighted(0.15), 0..2_u8, time, late, proptest::option::of(0..2_i64), amount, shop);
     proptest::collection::vec(row, 1..50).prop_map(|rows| {
-        let row = |(index, (id, gone, card, time, late, sequence, amount, shop)): (
-            usize,
-            (Option<u8>, _, _, i64, Option<i64>, Option<i64>, _, _),
-        )| Row {
+        let row = |(index, (id, gone, card, time, late, sequence, amount, shop)): (usize, Drawn)| Row {
             id,
             gone,
             card,

@@ -144,6 +144,7 @@ fn serve_views(runtime: &Runtime, project: &Path, threads: usize, views: &[&str]
     let state = ServerState {
         live: Live::new(None, views.iter().map(served).collect::<Result<_, _>>()?, &[], &[]),
         store: None,
+        feature_log: None,
         pusher: None,
         offline_root: None,
         settings: opened.project.settings.server.clone(),

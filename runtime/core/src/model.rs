@@ -14,7 +14,7 @@ pub use check::{Allowed, Check, CheckAction, Expected};
 pub use column::ColumnFeature;
 pub use contract::{ColumnContract, SourceContract};
 pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
-pub use service::{Alias, FeatureService, Required, ServiceFeatures};
+pub use service::{Alias, FeatureService, Required, ServiceFeatures, Share};
 
 use crate::defaults::Defaults;
 use crate::definition::Settings;
@@ -465,6 +465,8 @@ pub struct FeatureView {
     pub key_columns: BTreeMap<String, String>,
     /// How long after its event time a row is served and joined.
     pub ttl: Option<Duration>,
+    /// How long after its event time a row is as fresh as it should be; it is served past that, and told as stale. Less than the ttl. It changes no value.
+    pub freshness: Option<Duration>,
     /// Whether a row at exactly T counts.
     pub as_of: AsOf,
     /// What "known by T" means.

@@ -14,6 +14,7 @@
 //! - [`materialize`]: published feature rows into the online store
 //! - [`lookup`]: what the online store has for entities, as statuses and columns
 //! - [`server`]: the HTTP server
+//! - [`feature_log`]: what was served, as Parquet files
 //! - [`following`]: a server's views, replaced when another registration is there
 //! - [`tokens`]: the file of clients' tokens; [`watched`]: files that may be replaced meanwhile
 //! - [`notify`]: what the service manager is told
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod commands;
 pub mod describe;
 pub mod error;
+pub mod feature_log;
 pub mod following;
 pub mod import;
 pub mod lookup;

@@ -9,7 +9,7 @@ use arrow_select::zip::zip;
 use tandem_core::canonical::{decode_rows, schema_fingerprint};
 use tandem_core::key::{EntityKey, KeyEncoder, KeyError};
 use tandem_core::model::{BoundView, JoinKey};
-use tandem_core::status::{FeatureStatus, Qualification, Status, has_ended, is_known, qualifies};
+use tandem_core::status::{FeatureStatus, Qualification, Status, has_ended, is_known, is_stale, qualifies};
 use tandem_core::time::Timestamp;
 use tandem_core::types::Field;
 use tandem_online::{Lookup, OnlineError, Record, Store, ViewId};
@@ -30,7 +30,7 @@ pub enum LookupError {
 pub struct Served {
     /// What its row is served as, before any default: never `NULL_VALUE` or `DEFAULTED`.
     pub status: Status,
-    /// Its row: where the status is `PRESENT` or `OUTSIDE_MAX_AGE`.
+    /// Its row: where the status is `PRESENT`, `STALE` or `OUTSIDE_MAX_AGE`.
     pub record: Option<Record>,
 }
 
@@ -245,7 +245,8 @@ fn serve(view: &BoundView, record: Record, as_of: Timestamp) -> Served {
     match qualifies(record.event_time, as_of, view.as_of, view.ttl) {
         Qualification::Expired => Served { status: Status::OutsideMaxAge, record: Some(record) },
         Qualification::Qualifies if is_known(view.known_by, record.created_time, record.published_time, as_of) => {
-            Served { status: Status::Present, record: Some(record) }
+            let stale = is_stale(record.event_time, as_of, view.freshness);
+            Served { status: if stale { Status::Stale } else { Status::Present }, record: Some(record) }
         }
         // The store has the newest row alone; which one was the newest at an earlier instant it does not know.
         Qualification::Qualifies | Qualification::Future => Served { status: Status::NotFound, record: None },
@@ -255,7 +256,7 @@ fn serve(view: &BoundView, record: Record, as_of: Timestamp) -> Served {
 /// One column for each output. A row whose bytes are malformed under a right checksum is a defect of whoever wrote it; it becomes corrupt.
 fn columns(outputs: &[Field], rows: &mut [Served], corrupt: &mut Vec<(usize, String)>) -> Vec<ArrayRef> {
     let bytes = |served: &Served| match (served.status, &served.record) {
-        (Status::Present, Some(record)) => Some(record.row.clone()),
+        (status, Some(record)) if status.gives_values() => Some(record.row.clone()),
         _ => None,
     };
     loop {

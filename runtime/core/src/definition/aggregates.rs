@@ -29,7 +29,7 @@ const WINDOWS_HINT: &str = "a window is a duration like \"1h\" or \"30d\", \"lif
 const OWN_KEYS: [&str; 7] = ["columns", "where", "bounds", "precision", "hop", "retention", "timezone"];
 
 /// Keys that go with other views, and why not with this one.
-const OTHER_KEYS: [(&str, &str); 11] = [
+const OTHER_KEYS: [(&str, &str); 12] = [
     ("features", "its features are its aggregates"),
     ("component", "its features are computed by the windows' own functions"),
     ("inputs", "`columns` says which columns of the events it reads"),
@@ -38,6 +38,7 @@ const OTHER_KEYS: [(&str, &str); 11] = [
     ("nan", "there is no transform that computes with NaN"),
     ("instance", "there is no transform that has instances"),
     ("ttl", "its windows say how old an event may be"),
+    ("freshness", "its features are computed at the time that is asked for, so none gets old"),
     ("as_of", "`bounds` says whether an event at exactly the time that is asked for counts"),
     ("history", "nothing is published of it that could be computed again"),
     ("checks", "it publishes no rows that could be looked at"),

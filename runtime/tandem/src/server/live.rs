@@ -138,12 +138,17 @@ impl Served {
             .collect();
         views.sort_by(|a, b| a.name_and_version().cmp(&b.name_and_version()));
         let aliases = aliases.iter().map(|alias| ((alias.view.clone(), alias.name.clone()), alias.version));
-        let services = Service::all(services, &views, &of_services);
+        let services = Service::all(services, &views, &of_services, registration);
         Arc::new(Served { registration, views, aliases: aliases.collect(), services, lists: Lists::default() })
     }
 }
 
 fn measured(view: &ServedView) -> Measured {
     let definition = &view.bound.view;
-    Measured { id: definition.id(), stored: definition.is_stored(), computed: view.on_demand.is_some() }
+    Measured {
+        id: definition.id(),
+        stored: definition.is_stored(),
+        objective: definition.freshness.is_some(),
+        computed: view.on_demand.is_some(),
+    }
 }

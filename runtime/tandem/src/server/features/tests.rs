@@ -146,6 +146,34 @@ fn every_status_is_told() {
 }
 
 #[test]
+fn a_row_past_the_freshness_objective_is_served_as_stale() {
+    let bound = bound_with("freshness = \"1h\"\ndefaults = { label = \"none\" }", vec![]);
+    let lookups = [
+        (Lookup::Found(record(NOW.0 - HOUR, Some(0.5))), "PRESENT", "PRESENT", json!(0.5)),
+        (Lookup::Found(record(NOW.0 - HOUR - 1, Some(0.5))), "STALE", "STALE", json!(0.5)),
+        (Lookup::Found(record(NOW.0 - HOUR - 1, None)), "STALE", "NULL_VALUE", json!(null)),
+        (Lookup::Found(record(NOW.0 - 24 * HOUR, Some(0.5))), "STALE", "STALE", json!(0.5)),
+        (Lookup::Found(record(NOW.0 - 24 * HOUR - 1, Some(0.5))), "OUTSIDE_MAX_AGE", "OUTSIDE_MAX_AGE", json!(null)),
+        (Lookup::NotFound, "NOT_FOUND", "NOT_FOUND", json!(null)),
+    ];
+    let keys = vec![r#"{"card_id": 1, "bank": "x"}"#; lookups.len()].join(",");
+    let body = format!(r#"{{"view": "risk", "entities": [{keys}]}}"#);
+    let asked = request::decode(body.as_bytes(), &bound, LIVE, 100).unwrap();
+    let (answer, _) = answered(&bound, &asked, lookups.iter().map(|(lookup, ..)| lookup.clone()).collect());
+    for (row, (lookup, status, feature, value)) in lookups.iter().enumerate() {
+        let row = &answer["rows"][row];
+        assert_eq!((&row["status"], &row["statuses"]["score"]), (&json!(status), &json!(feature)), "{lookup:?}");
+        assert_eq!(&row["values"]["score"], value, "{lookup:?}");
+        let label = match *status {
+            "PRESENT" | "STALE" => (json!("ok"), json!(status)),
+            _ => (json!("none"), json!("DEFAULTED")),
+        };
+        assert_eq!((&row["values"]["label"], &row["statuses"]["label"]), (&label.0, &label.1), "{lookup:?}");
+        assert_eq!(row["event_time"].is_string(), *status != "NOT_FOUND", "{lookup:?}");
+    }
+}
+
+#[test]
 fn defaults_stand_in_and_say_why() {
     let bound = bound_with("defaults = { score = -0.0 }", vec![]);
     let lookups = [

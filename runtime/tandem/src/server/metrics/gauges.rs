@@ -43,6 +43,10 @@ pub(super) fn of_now(server: &Server) -> Registry {
     let help = "1 where a newer registration cannot be served, else 0";
     gauges.add("registration_behind", help, None, u8::from(server.live.is_behind()));
 
+    if let Some(log) = &server.feature_log {
+        let help = "Values that wait to be written into the feature log";
+        gauges.add("feature_log_values_waiting", help, None, log.waiting());
+    }
     if let Some(store) = &server.store {
         store_gauges(&mut gauges, store);
     }

@@ -154,7 +154,6 @@ fn counts(all: &[Version]) -> BTreeMap<&'static str, i64> {
 fn a_random_history_is_served_as_it_is_trained_on_whatever_is_killed() {
     let rounds = std::env::var("TANDEM_CRASH_ROUNDS").ok().map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
     let seed = RandomState::new().hash_one(0);
-    println!("the seed is {seed}");
     let mut numbers = Numbers(seed);
     let all = history(&mut numbers, EVENTS * rounds / ROUNDS);
 
@@ -219,7 +218,7 @@ fn a_random_history_is_served_as_it_is_trained_on_whatever_is_killed() {
     let last = &served[served.len() - CARDS.len()..];
     let found: BTreeMap<&str, i64> =
         CARDS.iter().zip(last).map(|(card, row)| (*card, row[1].as_i64().expect("a count"))).collect();
-    assert_eq!(found, counts(&all));
+    assert_eq!(found, counts(&all), "seed {seed}");
 
     run(&["log", "flush"], 0);
     let labels: String = instants.iter().flat_map(|instant| CARDS.map(|card| format!("{card},{instant}\n"))).collect();
@@ -228,7 +227,7 @@ fn a_random_history_is_served_as_it_is_trained_on_whatever_is_killed() {
     let trained = read(root, "train.parquet", &COLUMNS[..7]);
     assert_eq!(trained.len(), served.len());
     for (row, (trained, served)) in trained.iter().zip(&served).enumerate() {
-        assert_eq!(trained, served, "{} at {}", CARDS[row % 4], instants[row / 4]);
+        assert_eq!(trained, served, "{} at {}, seed {seed}", CARDS[row % 4], instants[row / 4]);
     }
     let different: HashSet<String> = served.iter().map(Value::to_string).collect();
     assert!(different.len() > served.len() / 3, "the values say little: {}", different.len());
@@ -236,7 +235,7 @@ fn a_random_history_is_served_as_it_is_trained_on_whatever_is_killed() {
     let parity = |more: &[&str]| {
         let (report, _) = run(&[&["parity", "activity", "--json"], more].concat(), 0);
         let report: Value = serde_json::from_str(&report).expect("JSON");
-        assert_eq!(report["different"], json!(0), "{report:#}");
+        assert_eq!(report["different"], json!(0), "seed {seed}: {report:#}");
         report["rows"].as_u64().expect("a number")
     };
     assert!(parity(&["--sample", "40", "--at", &instants.join(",")]) >= 20 * instants.len() as u64);

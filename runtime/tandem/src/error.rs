@@ -236,6 +236,24 @@ pub enum Error {
         /// What to do.
         hint: Option<String>,
     },
+    /// Rows that cannot be ingested.
+    #[error("{what}: {reason}")]
+    Ingest {
+        /// The file, or the lines.
+        what: String,
+        /// Why.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Rows that were refused while the others were taken.
+    #[error("rows that were refused: {rows}; they are in {}, the others were taken", .file.display())]
+    RowsRejected {
+        /// How many.
+        rows: u64,
+        /// Where they are.
+        file: std::path::PathBuf,
+    },
     /// A view of columns, where a transform is needed.
     #[error(
         "feature view `{view}` has no component: its features are columns or aggregates of its source's rows, and there is nothing to be {what}"
@@ -423,6 +441,8 @@ impl Error {
                 Some("`storage.cache` in tandem.toml names the folder; it must be this user's own and writable".to_owned())
             }
             Error::Http { hint, .. } => hint.clone(),
+            Error::Ingest { hint, .. } => Some(hint.clone()),
+            Error::RowsRejected { .. } => Some("each line there has the row's line and why; correct the rows and ingest them".to_owned()),
             Error::NoTransform { view, .. } => Some(format!(
                 "training sets and `tandem materialize {view}` read its source's files themselves"
             )),
@@ -486,6 +506,7 @@ impl Error {
             | Error::NothingRegistered { .. }
             | Error::Registry(RegistryError::NoSuchRegistration { .. }) => 2,
             Error::Parity { .. }
+            | Error::RowsRejected { .. }
             | Error::Denied { .. }
             | Error::NotReproduced { .. }
             | Error::ChecksFailed { .. }

@@ -30,6 +30,7 @@ pub mod error;
 pub mod feature_log;
 pub mod following;
 pub mod import;
+pub mod ingest;
 pub mod lookup;
 pub mod materialize;
 pub mod notify;

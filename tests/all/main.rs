@@ -9,6 +9,7 @@
 //! - `cli`: what the program says
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
 //! - `aggregates`: events over windows of time, in training sets
+//! - `event_transforms`: the same of events that a component makes of the source's rows
 //! - `authors`: `tandem new`, `tandem test`
 //! - `operations`: what whoever runs a server relies on: readiness, signals, the service manager
 //! - `other_languages`: transforms in JavaScript, TypeScript and C
@@ -19,6 +20,7 @@
 //! - `verify`: proof before going live, against guests that cheat
 //! - `pushing`: rows that are pushed into a running server, and the history that they become
 //! - `python`: transforms in Python
+//! - `rebuilt`: generations of views, rows whose values are removed, copies
 //! - `docs`: the book holds together
 //! - `guide`: the guide and the README are run
 //! - `history`: rows that are corrected or taken back, offline and online
@@ -37,6 +39,7 @@ mod crash;
 mod docs;
 mod edges;
 mod engine;
+mod event_transforms;
 mod examples;
 mod flights;
 mod guide;
@@ -53,6 +56,7 @@ mod parity;
 mod pushing;
 mod python;
 mod queries;
+mod rebuilt;
 mod registry;
 mod serving;
 mod tls;

@@ -231,7 +231,10 @@ fn a_person_sees_plain_text() {
     };
     let (media_type, text) = told(None);
     assert_eq!(media_type, "text/plain; version=0.0.4; charset=utf-8");
-    assert!(text.contains("# HELP tandem_online_entries Rows in the online store, over all views.\n"), "{text}");
+    assert!(
+        text.contains("# HELP tandem_online_entries Rows in the online store, over all views and their generations.\n"),
+        "{text}"
+    );
     let (media_type, _) = told(Some("application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.5"));
     assert_eq!(media_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
 }

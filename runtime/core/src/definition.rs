@@ -38,7 +38,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use bind::{BindError, bind};
+pub use bind::{BindError, bind, bind_with};
 pub use bind_service::{ServiceColumn, ServiceError, bind_service};
 pub use diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 pub use locate::{Defined, Key, Mistake, locate};
@@ -47,6 +47,6 @@ pub use reader::DURATION_DAYS_MAX;
 pub use registered::{Registered, parse_registered};
 pub use render::{render_alias, render_service, render_view};
 pub use settings::{
-    BatchSettings, EngineSettings, FeatureLogSettings, Fsync, PushSettings, ServerSettings, Settings, StorageSettings,
-    TlsSettings,
+    BatchSettings, EngineSettings, ExpirySettings, FeatureLogSettings, Fsync, PushSettings, ServerSettings, Settings,
+    StorageSettings, TlsSettings,
 };

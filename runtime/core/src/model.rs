@@ -2,6 +2,7 @@
 
 mod check;
 mod column;
+mod component;
 mod contract;
 mod reference;
 mod service;
@@ -12,9 +13,12 @@ use std::sync::Arc;
 
 pub use check::{Allowed, Check, CheckAction, Expected};
 pub use column::ColumnFeature;
+pub use component::{BoundComponent, Code, CodeError, EventTransform, MappedEvents};
 pub use contract::{ColumnContract, SourceContract};
 pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
 pub use service::{Alias, FeatureService, Required, ServiceFeatures, Share};
+
+use arrow_array::RecordBatch;
 
 use crate::defaults::Defaults;
 use crate::definition::Settings;
@@ -449,13 +453,13 @@ pub struct FeatureView {
     pub source: ViewSource,
     /// The entities that key it: at least one for a stored view; those of all upstream views, and maybe more, for an on-demand view.
     pub entities: Vec<Arc<Entity>>,
-    /// The component file; empty for a view of columns.
+    /// The component file; empty for a view of columns. Of an aggregate view the one that makes its events of the source's rows, if it is not empty.
     pub component: PathBuf,
     /// Its features, where they are columns of its source as they are; empty for a view with a component. A view of columns has a source of files, no
     /// parameters, the limits' defaults, and an input for each feature.
     pub columns: Vec<ColumnFeature>,
     /// Its features, where they are aggregates of the events of its source; None for every other view. An aggregate view has a source of events in files, no
-    /// component, no ttl, an input for each column of the events, and an `as_of` that follows from the bounds.
+    /// ttl, an input for each column of the events (or, with a component, that one's inputs), and an `as_of` that follows from the bounds.
     pub aggregates: Option<Arc<Aggregates>>,
     /// Parameters of the transform.
     pub parameters: Parameters,
@@ -516,23 +520,54 @@ impl FeatureView {
         self.aggregates.is_some()
     }
 
-    /// Whether a component computes its features.
+    /// Whether a component computes its features, row by row.
     pub fn has_component(&self) -> bool {
         !self.is_columns() && !self.is_aggregates()
+    }
+
+    /// Whether its features are aggregates of events that a component makes of the rows of its source.
+    pub fn has_event_transform(&self) -> bool {
+        self.is_aggregates() && !self.component.as_os_str().is_empty()
+    }
+
+    /// The files of the components that an aggregate view runs; none of every other view.
+    pub fn event_components(&self) -> Vec<&PathBuf> {
+        self.has_event_transform().then_some(&self.component).into_iter().collect()
+    }
+
+    /// Puts other files in the place of [`FeatureView::event_components`], in their order.
+    pub fn set_event_components(&mut self, files: Vec<PathBuf>) {
+        let mut files = files.into_iter();
+        if self.has_event_transform()
+            && let Some(file) = files.next()
+        {
+            self.component = file;
+        }
     }
 
     /// What stands for the declaration of a component, and for its digest, in a view of columns or of aggregates: the digest of what the view says of them.
     /// None for a view with a component.
     pub fn declared(&self) -> Option<(Signature, Digest)> {
+        self.declared_with(&[])
+    }
+
+    /// The same of an aggregate view and its components, in the order of [`FeatureView::event_components`].
+    pub fn declared_with(&self, components: &[BoundComponent]) -> Option<(Signature, Digest)> {
         if let Some(aggregates) = &self.aggregates {
-            return Some((aggregates.signature(), aggregates_digest(aggregates)));
+            let mut signature = aggregates.signature();
+            if self.has_event_transform() {
+                signature.inputs = components.first().map_or_else(Vec::new, |one| one.signature.inputs.clone());
+            }
+            let digests: Vec<Digest> = components.iter().map(|component| component.digest).collect();
+            return Some((signature, aggregates_digest(aggregates, &digests)));
         }
         self.is_columns().then(|| (ColumnFeature::signature(&self.columns), columns_digest(&self.columns)))
     }
 
     /// The events of an aggregate view as the rows of a view of columns, with a feature for each column, or, where there is none, one with the event time.
     /// Behind them stand, where the source has them, the event's id ([`crate::types::EVENT_ID`]) and its retraction ([`crate::types::RETRACTED`]): rows are
-    /// versions of events, of which [`crate::versions::ends`] says when each counts. None for every other view.
+    /// versions of events, of which [`crate::versions::ends`] says when each counts. Where a component makes the events, the inputs are that one's, and these two,
+    /// and the other columns name its outputs. None for every other view.
     pub fn events(&self) -> Option<FeatureView> {
         let aggregates = self.aggregates.as_ref()?;
         let source = self.source.files()?;
@@ -551,32 +586,32 @@ impl FeatureView {
                 description: String::new(),
             });
         }
+        let mut inputs = match self.has_event_transform() {
+            true => self.inputs.clone(),
+            false => columns
+                .iter()
+                .map(|feature| (feature.name.clone(), InputSource::Column(feature.column.clone())))
+                .collect(),
+        };
         let mut source = Source::clone(source);
-        if let Some(column) = source.event_id.take() {
-            let data_type = self.event_id_type(&source, &column, &columns);
-            columns.push(ColumnFeature {
-                name: crate::types::EVENT_ID.to_owned(),
-                column,
-                data_type,
-                description: String::new(),
-            });
+        let id_type = source.event_id.as_ref().map(|column| self.event_id_type(&source, column, &columns));
+        let of_source = [
+            (crate::types::EVENT_ID, source.event_id.take(), id_type),
+            (crate::types::RETRACTED, source.retracted.take(), Some(DataType::Boolean)),
+        ];
+        for (name, column, data_type) in of_source {
+            let (Some(column), Some(data_type)) = (column, data_type) else { continue };
+            inputs.insert(name.to_owned(), InputSource::Column(column.clone()));
+            columns.push(ColumnFeature { name: name.to_owned(), column, data_type, description: String::new() });
         }
-        if let Some(column) = source.retracted.take() {
-            columns.push(ColumnFeature {
-                name: crate::types::RETRACTED.to_owned(),
-                column,
-                data_type: DataType::Boolean,
-                description: String::new(),
-            });
-        }
-        let inputs = columns.iter().map(|feature| (feature.name.clone(), InputSource::Column(feature.column.clone())));
-        let inputs = inputs.collect();
         let source = ViewSource::Files(Arc::new(source));
         Some(FeatureView { source, columns, inputs, aggregates: None, defaults: BTreeMap::new(), ..self.clone() })
     }
 
     /// As what an event's id is read: as the column is read otherwise, or promised; else as text, to which integers and bytes are written.
     fn event_id_type(&self, source: &Source, column: &str, columns: &[ColumnFeature]) -> DataType {
+        // The columns of a component's events are its outputs.
+        let columns = if self.has_event_transform() { &[] } else { columns };
         let of_view = columns.iter().find(|feature| feature.column == column).map(|feature| feature.data_type);
         let of_key = || self.join_keys().find(|key| self.key_column(&key.name) == column).map(|key| key.data_type);
         let promised = || source.contract.columns.iter().find(|one| one.name == column).map(|one| one.data_type);
@@ -632,13 +667,22 @@ pub struct BoundView {
     pub defaults: Defaults,
     /// The views that it reads, bound, in the order of [`FeatureView::upstream`].
     pub upstream: Vec<Arc<BoundView>>,
+    /// Of an aggregate view the components that it runs, in the order of [`FeatureView::event_components`]; none of every other view.
+    pub components: Vec<BoundComponent>,
 }
 
 impl BoundView {
     /// The events of an aggregate view, bound as the view of columns that [`FeatureView::events`] makes of them.
     pub fn events(&self) -> Option<BoundView> {
         let view = self.view.events()?;
-        let (signature, _) = view.declared()?;
+        let (mut signature, _) = view.declared()?;
+        let transform = self.components.first().filter(|_| self.view.has_event_transform());
+        if let Some(transform) = transform {
+            signature.inputs.clone_from(&transform.signature.inputs);
+            // The component has no such inputs: what is read is passed on.
+            let passed = signature.outputs.iter().filter(|output| crate::types::is_of_source(&output.name));
+            signature.inputs.extend(passed.cloned());
+        }
         // What is read for a view is named as the view is.
         let BoundView { digest, definition_hash, .. } = *self;
         Some(BoundView {
@@ -648,7 +692,59 @@ impl BoundView {
             definition_hash,
             defaults: Defaults::default(),
             upstream: Vec::new(),
+            components: transform.cloned().into_iter().collect(),
         })
+    }
+
+    /// The view of its component: itself, or of an aggregate view the component that makes its events, as a view of its own. None where there is no
+    /// component that computes row by row.
+    pub fn row_function(self: &Arc<Self>) -> Option<Arc<BoundView>> {
+        if self.view.has_component() {
+            return Some(Arc::clone(self));
+        }
+        let BoundComponent { signature, digest, .. } =
+            self.components.first().filter(|_| self.view.has_event_transform())?;
+        let view =
+            FeatureView { aggregates: None, columns: Vec::new(), defaults: BTreeMap::new(), ..self.view.clone() };
+        Some(Arc::new(BoundView {
+            view,
+            signature: signature.clone(),
+            digest: *digest,
+            definition_hash: self.definition_hash,
+            defaults: Defaults::default(),
+            upstream: Vec::new(),
+            components: Vec::new(),
+        }))
+    }
+
+    /// Whether this is the events of an aggregate view ([`BoundView::events`]) that a component makes: what is read of the source are its inputs.
+    pub fn maps_events(&self) -> bool {
+        self.view.is_columns() && !self.components.is_empty()
+    }
+
+    /// The events of rows with a column for each input, where [`BoundView::maps_events`]: a column for each output. An input that the component does not have
+    /// is passed on as the output of its name. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// What is no row's fault, and code that was not loaded.
+    pub fn map_events(&self, inputs: &RecordBatch) -> Result<MappedEvents, CodeError> {
+        let Some(BoundComponent { signature, code: Code::Events(transform), .. }) = self.components.first() else {
+            return Err(CodeError(format!("the component of feature view `{}` is not loaded", self.view.name).into()));
+        };
+        let arrow = |error: arrow_schema::ArrowError| CodeError(Box::new(error));
+        let own: Vec<usize> = (0..signature.inputs.len()).collect();
+        let mapped = transform.apply(&inputs.project(&own).map_err(arrow)?)?;
+        let column = |feature: &ColumnFeature| {
+            let output = signature.outputs.iter().position(|output| output.name == feature.column);
+            let passed = self.signature.inputs.iter().skip(own.len()).position(|input| input.name == feature.name);
+            let made = output.filter(|_| !crate::types::is_of_source(&feature.name));
+            let made = made.and_then(|output| mapped.outputs.get(output));
+            let found = made.or_else(|| inputs.columns().get(own.len() + passed?));
+            found.cloned().ok_or_else(|| CodeError(format!("the component has no output `{}`", feature.column).into()))
+        };
+        let outputs = self.view.columns.iter().map(column).collect::<Result<_, _>>()?;
+        Ok(MappedEvents { outputs, failures: mapped.failures })
     }
 
     /// The values of a stored row: its features, and behind them the end of its validity where its source tells one.

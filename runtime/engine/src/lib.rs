@@ -27,6 +27,7 @@ pub mod convert;
 mod engine;
 mod error;
 mod evaluation;
+mod events;
 mod instance;
 mod lift;
 mod lower;

@@ -8,18 +8,19 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, TimestampMicrosecondType};
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
-    new_null_array,
+    UInt32Array, new_null_array,
 };
 use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
 use arrow_select::concat::concat;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::nullif::nullif;
+use arrow_select::take::take;
 use datafusion::error::DataFusionError;
 use tandem_core::canonical::{CanonicalError, RowEncoder, decode_rows};
 use tandem_core::contract::violations;
 use tandem_core::model::{BoundView, ColumnContract, InputSource, OnError, Source, ViewSource};
 use tandem_core::time::{Timestamp, Zone};
-use tandem_core::types::{DataType, EVENT_ID, HISTORY_COLUMNS, RETRACTED, TIME_COLUMNS};
+use tandem_core::types::{DataType, EVENT_ID, HISTORY_COLUMNS, RETRACTED, TIME_COLUMNS, is_of_source};
 use tandem_engine::convert::{ConvertError, to_declared, to_event_id};
 use tandem_engine::{EngineError, Outcome, Session, Transform};
 
@@ -122,6 +123,22 @@ enum Reject {
     Failed(String),
     /// Breaks what is promised of the source's rows.
     Contract(String),
+}
+
+/// Of the rows of a batch those that are set aside for a reason that is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SetAside {
+    /// They break the source's contract.
+    pub(crate) broken: u64,
+    /// The component that makes the events fails on them.
+    pub(crate) failed: u64,
+}
+
+impl std::ops::AddAssign for SetAside {
+    fn add_assign(&mut self, other: Self) {
+        self.broken += other.broken;
+        self.failed += other.failed;
+    }
 }
 
 /// Rows of a batch that are set aside.
@@ -304,24 +321,27 @@ impl Binding {
         }
     }
 
-    /// The feature rows of a view of columns, for every row of the scan's columns: what is bound is what the view gives. A row that is set aside has no
-    /// event time; the number with them is of those that break the source's contract. Blocking.
+    /// The feature rows of a view of columns, for every row of the scan's columns: what is bound is what the view gives, or what a component makes of it
+    /// where one makes the events. A row that is set aside has no event time. Blocking.
     pub(crate) fn aligned(
         &self,
         columns: Vec<ArrayRef>,
         rows: usize,
         first_row: u64,
-    ) -> Result<(RecordBatch, u64), OfflineError> {
+    ) -> Result<(RecordBatch, SetAside), OfflineError> {
         let fields = columns.iter().map(|column| Field::new("", column.data_type().clone(), true));
         let scanned = record_batch(&Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns, rows)?;
         let (bound, mut rejects) = self.bind(&scanned, first_row)?;
         self.reject(&bound, &mut rejects);
-        let outputs = &self.view.signature.outputs;
-        if let Some(place) = outputs.iter().position(|output| output.name == RETRACTED) {
-            take_back(bound.column(self.keys + TIME_COLUMNS.len() + place), &mut rejects);
+        let place = |name: &str| self.view.signature.inputs.iter().position(|input| input.name == name);
+        let bound_at = |place: usize| bound.column(self.keys + TIME_COLUMNS.len() + place);
+        let taken_back = place(RETRACTED).map(|place| take_back(bound_at(place), &mut rejects)).unwrap_or_default();
+        let mut columns = bound.columns().to_vec();
+        if self.view.maps_events() {
+            let events = self.events(&bound, &taken_back, &mut rejects, first_row)?;
+            columns.splice(self.keys + TIME_COLUMNS.len().., events);
         }
         self.refuse(&rejects, rows, first_row)?;
-        let mut columns = bound.columns().to_vec();
         if !rejects.is_empty() {
             let rejected: BooleanArray = (0..rows).map(|row| Some(rejects.contains_key(&row))).collect();
             columns[self.keys] = nullif(&columns[self.keys], &rejected).map_err(arrow)?;
@@ -332,8 +352,53 @@ impl Binding {
         let none = new_null_array(&DataType::Timestamp.to_arrow(), rows);
         let history = self.keys + TIME_COLUMNS.len();
         columns.splice(history..history, std::iter::repeat_n(none, HISTORY_COLUMNS.len()));
-        let broken = rejects.values().filter(|reject| matches!(reject, Reject::Contract(_))).count();
-        Ok((record_batch(&aligned_schema(&self.view), columns, rows)?, broken as u64))
+        let count = |is: fn(&Reject) -> bool| rejects.values().filter(|reject| is(reject)).count() as u64;
+        let set_aside = SetAside {
+            broken: count(|reject| matches!(reject, Reject::Contract(_))),
+            failed: count(|reject| matches!(reject, Reject::Failed(_))),
+        };
+        Ok((record_batch(&aligned_schema(&self.view), columns, rows)?, set_aside))
+    }
+
+    /// What the view's component makes of the rows that are neither rejected nor retractions, null for the others; rows that it fails on are rejected. The
+    /// event's id and its retraction are there of all.
+    fn events(
+        &self,
+        bound: &RecordBatch,
+        taken_back: &BTreeSet<usize>,
+        rejects: &mut Rejects,
+        first_row: u64,
+    ) -> Result<Vec<ArrayRef>, OfflineError> {
+        let is_kept = |row: usize| !rejects.contains_key(&row) && !taken_back.contains(&row);
+        let kept_rows: Vec<usize> = (0..bound.num_rows()).filter(|row| is_kept(*row)).collect();
+        let kept = keep(bound, is_kept, kept_rows.len() == bound.num_rows())?;
+        let mapped = self.view.map_events(&self.inputs_of(&kept)?).map_err(|error| {
+            let (file, row) = self.checked.locate(first_row);
+            match error.0.downcast::<EngineError>() {
+                Ok(source) => {
+                    let partition = self.checked.partition.id.clone();
+                    OfflineError::Engine { partition, file: file.path.clone(), first_row: row, source }
+                }
+                Err(error) => OfflineError::Task(error.to_string()),
+            }
+        })?;
+        rejects.extend(mapped.failures.into_iter().map(|(row, message)| (kept_rows[row], Reject::Failed(message))));
+        if kept_rows.len() == bound.num_rows() {
+            return Ok(mapped.outputs);
+        }
+        let mut places = vec![None; bound.num_rows()];
+        kept_rows.iter().enumerate().for_each(|(place, row)| places[*row] = Some(place as u32));
+        let places = UInt32Array::from(places);
+        let signature = &self.view.signature;
+        let columns = mapped.outputs.iter().zip(&signature.outputs).map(|(column, output)| {
+            let passed = Some(&output.name).filter(|name| is_of_source(name));
+            let passed = passed.and_then(|name| signature.inputs.iter().position(|input| input.name == *name));
+            match passed {
+                Some(place) => Ok(Arc::clone(bound.column(self.keys + TIME_COLUMNS.len() + place))),
+                None => take(column, &places, None).map_err(arrow),
+            }
+        });
+        columns.collect()
     }
 
     /// What [`Binding::compute`] would give to the transform: inputs and event times of the rows that reach it and stand. Blocking.

@@ -17,7 +17,7 @@ use tandem_core::model::{BoundView, OnError, Source, SourceContract};
 use tandem_core::time::{DayRange, Timestamp};
 use tandem_engine::convert::ConvertError;
 
-use crate::bind::{Binding, local_day};
+use crate::bind::{Binding, SetAside, local_day};
 use crate::columns::{RowColumns, check_names, feature_schema, needed_columns};
 use crate::error::OfflineError;
 use crate::footers::{self, CheckedPartition};
@@ -95,6 +95,8 @@ pub(crate) struct PassedOver {
     pub(crate) rows: AtomicU64,
     /// Of them, rows that break the contract.
     pub(crate) broken: AtomicU64,
+    /// Of them, rows on which the component that makes the events fails.
+    pub(crate) failed: AtomicU64,
 }
 
 /// The feature rows of a view of columns, partition after partition; rows that are set aside stay, without an event time, where they are `kept`. Needs a
@@ -139,7 +141,9 @@ pub(crate) fn rows(
                     return;
                 }
             }
-            passed_over.broken.fetch_add(batches.broken(), Ordering::Relaxed);
+            let SetAside { broken, failed } = batches.set_aside();
+            passed_over.broken.fetch_add(broken, Ordering::Relaxed);
+            passed_over.failed.fetch_add(failed, Ordering::Relaxed);
             if !file.entry().is_unchanged() {
                 let changed = OfflineError::SourceChanged { file: file.entry().path.clone() };
                 sent(Err(changed));
@@ -213,6 +217,10 @@ impl DirectFile {
         batch_rows: usize,
     ) -> Result<DirectRows, OfflineError> {
         let keys = RowColumns::of(&self.view).features;
+        if self.view.maps_events() {
+            // A component takes all of its inputs, whatever is wanted of what it gives.
+            return self.read_as(Arc::clone(&self.view), columns.to_vec(), which, batch_rows);
+        }
         // The features that are wanted, in the order of the view; what is bound has keys and times before them.
         let outputs = self.view.signature.outputs.len();
         let mut features: Vec<usize> =
@@ -225,8 +233,17 @@ impl DirectFile {
             Some(feature) if feature == outputs => keys + features.len(),
             Some(feature) => keys + features.binary_search(&feature).expect("it was collected"),
         });
-        let positions = positions.collect();
-        let narrow = Arc::new(narrowed(&self.view, &features));
+        self.read_as(Arc::new(narrowed(&self.view, &features)), positions.collect(), which, batch_rows)
+    }
+
+    /// The columns at these positions of the feature rows of `narrow`.
+    fn read_as(
+        &self,
+        narrow: Arc<BoundView>,
+        positions: Vec<usize>,
+        which: Which<'_>,
+        batch_rows: usize,
+    ) -> Result<DirectRows, OfflineError> {
         // Rows that are chosen were read before, and kept what is promised.
         let source = match which {
             Which::Rows(_) => &self.unpromised,
@@ -266,7 +283,7 @@ impl DirectFile {
             }
         }
         let reader = builder.build().map_err(|source| OfflineError::ReadFile { file: path.clone(), source })?;
-        Ok(DirectRows { reader, checked, binding, broken: 0, positions, row, selected })
+        Ok(DirectRows { reader, checked, binding, set_aside: SetAside::default(), positions, row, selected })
     }
 
     fn checked(&self, view: &BoundView, source: &Source) -> Result<CheckedPartition, OfflineError> {
@@ -287,8 +304,8 @@ pub(crate) struct DirectRows {
     reader: ParquetRecordBatchReader,
     checked: Arc<CheckedPartition>,
     binding: Binding,
-    /// Rows so far that break the source's contract.
-    broken: u64,
+    /// Rows so far that are set aside.
+    set_aside: SetAside,
     positions: Vec<usize>,
     /// The number of the next row in the file; where rows are selected, its position among them.
     row: u64,
@@ -306,17 +323,17 @@ impl DirectRows {
         for (_, value) in &self.checked.hive {
             columns.push(Arc::new((0..rows).map(|_| value.as_deref()).collect::<StringArray>()));
         }
-        let (bound, broken) = self.binding.aligned(columns, rows, self.row).map_err(|error| self.placed(error))?;
-        self.broken += broken;
+        let (bound, set_aside) = self.binding.aligned(columns, rows, self.row).map_err(|error| self.placed(error))?;
+        self.set_aside += set_aside;
         self.row += rows as u64;
         bound.project(&self.positions).map_err(arrow)
     }
 }
 
 impl DirectRows {
-    /// Rows so far that break the source's contract.
-    pub(crate) fn broken(&self) -> u64 {
-        self.broken
+    /// Rows so far that are set aside for a reason that is counted.
+    pub(crate) fn set_aside(&self) -> SetAside {
+        self.set_aside
     }
 
     /// The error with the row's number in the file.

@@ -175,6 +175,11 @@ impl PublishedRows {
         (self.passed_over.rows.load(Ordering::Relaxed), self.passed_over.broken.load(Ordering::Relaxed))
     }
 
+    /// Of the rows that are passed over those that the component which makes the events fails on.
+    pub fn failed(&self) -> u64 {
+        self.passed_over.failed.load(Ordering::Relaxed)
+    }
+
     /// The files that the stream goes through, in its order, also those without rows.
     pub fn files(&self) -> &[FileEntry] {
         &self.files

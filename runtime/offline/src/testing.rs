@@ -99,6 +99,7 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
         definition_hash: Digest([2; 32]),
         defaults: Defaults::default(),
         upstream: Vec::new(),
+        components: Vec::new(),
     }
 }
 

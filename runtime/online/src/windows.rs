@@ -33,6 +33,7 @@ use crate::error::OnlineError;
 use crate::record::RecordRef;
 
 use keys::Prefix;
+pub(crate) use keys::parse_event;
 pub(crate) use write::EventFate;
 
 /// Levels of tiles at most.

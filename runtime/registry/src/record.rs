@@ -2,11 +2,17 @@
 
 use serde_json::{Map, Value, json};
 use tandem_core::hash::Digest;
+use tandem_core::model::{BoundComponent, Code};
 use tandem_core::types::{Field, Signature};
 
-/// The newest format of a record that this program knows: that of a view of columns. A view with a component has the one before, which earlier programs
-/// read too.
-const RECORD_VERSION: u64 = 2;
+/// The newest format of a record that this program knows: that of a view of aggregates that runs components. Earlier programs read too what needs less.
+const RECORD_VERSION: u64 = 3;
+
+/// Of a view without components.
+const WITHOUT_COMPONENT: u64 = 2;
+
+/// Of a view with a component.
+const WITH_COMPONENT: u64 = 1;
 
 /// A registered version of a view.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +21,8 @@ pub struct ViewRecord {
     pub definition: String,
     /// SHA-256 of its component, which the registry keeps; None for a view of columns.
     pub component: Option<Digest>,
+    /// The components that a view of aggregates runs, which the registry keeps too; none of every other view.
+    pub components: Vec<BoundComponent>,
     /// Hash over everything that can change a value.
     pub definition_hash: Digest,
     /// What the component declared under the view's parameters.
@@ -30,10 +38,23 @@ pub struct ViewRecord {
 impl ViewRecord {
     /// Its JSON, always the same bytes for the same record.
     pub(crate) fn encode(&self) -> String {
-        let ViewRecord { definition, component, definition_hash, signature, runtime_fingerprint, verified, golden } =
-            self;
-        let value = json!({
-            "format": if component.is_some() { RECORD_VERSION - 1 } else { RECORD_VERSION },
+        let ViewRecord {
+            definition,
+            component,
+            components,
+            definition_hash,
+            signature,
+            runtime_fingerprint,
+            verified,
+            golden,
+        } = self;
+        let format = match (component, components.is_empty()) {
+            (_, false) => RECORD_VERSION,
+            (Some(_), true) => WITH_COMPONENT,
+            (None, true) => WITHOUT_COMPONENT,
+        };
+        let mut value = json!({
+            "format": format,
             "component": component.map(|component| component.to_string()),
             "definition_hash": definition_hash.to_string(),
             "runtime_fingerprint": runtime_fingerprint,
@@ -42,6 +63,10 @@ impl ViewRecord {
             "signature": signature_json(signature),
             "definition": definition,
         });
+        if !components.is_empty() {
+            let component = |one: &BoundComponent| json!({ "digest": one.digest.to_string(), "signature": signature_json(&one.signature) });
+            value["components"] = components.iter().map(component).collect();
+        }
         format!("{value:#}\n")
     }
 
@@ -62,6 +87,11 @@ impl ViewRecord {
                 component: match &value["component"] {
                     Value::Null => None,
                     component => Some(component.as_str()?.parse().ok()?),
+                },
+                components: match &value["components"] {
+                    Value::Null => Vec::new(),
+                    Value::Array(components) => components.iter().map(component).collect::<Option<_>>()?,
+                    _ => return None,
                 },
                 definition_hash: value["definition_hash"].as_str()?.parse().ok()?,
                 signature: signature(&value["signature"])?,
@@ -84,6 +114,11 @@ pub(crate) enum RecordRefused {
     Newer(u32),
     /// The rest of a sentence about the file.
     Damaged(String),
+}
+
+fn component(value: &Value) -> Option<BoundComponent> {
+    let digest = value["digest"].as_str()?.parse().ok()?;
+    Some(BoundComponent { signature: signature(&value["signature"])?, digest, code: Code::NotLoaded })
 }
 
 fn signature_json(signature: &Signature) -> Value {
@@ -131,6 +166,7 @@ mod tests {
         ViewRecord {
             definition: "[[feature_view]]\nname = \"risk\"\n".to_owned(),
             component: Some(Digest::of(b"component")),
+            components: Vec::new(),
             definition_hash: Digest::of(b"definition"),
             signature: Signature {
                 inputs: vec![documented, Field::new("words", DataType::Sequence(ItemType::String), true)],
@@ -149,6 +185,15 @@ mod tests {
             record(),
             ViewRecord { golden: None, verified: Value::Null, ..record() },
             ViewRecord { component: None, ..record() },
+            ViewRecord {
+                component: None,
+                components: vec![BoundComponent {
+                    signature: record().signature,
+                    digest: Digest::of(b"events"),
+                    code: Code::NotLoaded,
+                }],
+                ..record()
+            },
         ] {
             let text = record.encode();
             assert_eq!(ViewRecord::decode(&text), Ok(record), "{text}");
@@ -157,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_refused() {
-        assert_eq!(ViewRecord::decode("{\"format\": 3}"), Err(RecordRefused::Newer(3)));
+        assert_eq!(ViewRecord::decode("{\"format\": 4}"), Err(RecordRefused::Newer(4)));
         let text = record().encode();
         for wrong in
             ["", "[]", "{}", "{\"format\": 1}", &text.replace("sha256:", "sha1:"), &text.replace("float32", "f32")]

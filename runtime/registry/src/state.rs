@@ -142,9 +142,12 @@ impl State {
                 diagnostics,
             })?;
         for view in &mut views {
-            if let Some(component) = content.views.get(&view.id()).and_then(|record| record.component) {
+            let Some(record) = content.views.get(&view.id()) else { continue };
+            if let Some(component) = record.component {
                 view.component = registry.component_path(component);
             }
+            let paths = record.components.iter().map(|component| registry.component_path(component.digest));
+            view.set_event_components(paths.collect());
         }
         let (entities, sources) = of_views(&views);
         let project = Project { settings, entities, sources, views, services, aliases };
@@ -192,7 +195,7 @@ fn bind_all(
     let mut bound: BTreeMap<ViewVersion, Arc<BoundView>> = BTreeMap::new();
     for view in upstream_first(views) {
         let Some(record) = records.get(&view.id()) else { continue };
-        let declared = view.declared().map(|(_, digest)| digest);
+        let declared = view.declared_with(&record.components).map(|(_, digest)| digest);
         let Some(digest) = record.component.or(declared) else { continue };
         let made = BoundView {
             view: view.clone(),
@@ -202,6 +205,7 @@ fn bind_all(
             digest,
             definition_hash: record.definition_hash,
             upstream: view.upstream().into_iter().filter_map(|id| bound.get(id).cloned()).collect(),
+            components: record.components.clone(),
         };
         bound.insert(view.id(), Arc::new(made));
     }

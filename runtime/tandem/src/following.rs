@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use tandem_core::definition::Settings;
 use tandem_core::hash::Digest;
-use tandem_core::model::{BoundView, InstanceMode, NanMode, ViewVersion};
+use tandem_core::model::{BoundComponent, BoundView, InstanceMode, NanMode, ViewVersion};
 use tandem_engine::{Component, Engine, OnDemand, OnDemandOptions, ReuseOptions, Workers};
 use tandem_online::Store;
 use tandem_registry::{Registered, Registry, RegistryError};
 
 use crate::error::Error;
-use crate::project::{ViewTransform, load_component};
+use crate::project::{ViewTransform, load_component, with_code};
 use crate::server::{Behind, Live, ServedView};
 
 /// `registry_poll_millis`: how often a server looks for a newer registration, in milliseconds. A look reads two small files.
@@ -34,12 +34,22 @@ pub struct Loader {
     /// By version, with what the version means and how long its instances live: what is the same in both is called in the same way. Views of
     /// columns are called in none.
     on_demand: BTreeMap<ViewVersion, (Digest, InstanceMode, Option<OnDemand>)>,
+    /// Components of views of aggregates, by version, with what the version means.
+    of_events: BTreeMap<ViewVersion, (Digest, Vec<BoundComponent>)>,
 }
 
 impl Loader {
     /// Calls of views run on `workers`.
     pub fn new(engine: Engine, workers: Workers, store: Option<Store>, options: OnDemandOptions) -> Loader {
-        Loader { engine, workers, store, options, components: HashMap::new(), on_demand: BTreeMap::new() }
+        Loader {
+            engine,
+            workers,
+            store,
+            options,
+            components: HashMap::new(),
+            on_demand: BTreeMap::new(),
+            of_events: BTreeMap::new(),
+        }
     }
 
     /// All views of a registration. Blocking; what is not loaded yet is loaded by `threads` threads. Runs no user code.
@@ -100,7 +110,12 @@ impl Loader {
 
     fn bind(&self, bound: &Arc<BoundView>) -> Result<(Arc<BoundView>, Option<OnDemand>), Error> {
         if !bound.view.has_component() {
-            return Ok((Arc::clone(bound), None));
+            if let Some((hash, components)) = self.of_events.get(&bound.view.id())
+                && *hash == bound.definition_hash
+            {
+                return Ok((Arc::new(BoundView { components: components.clone(), ..BoundView::clone(bound) }), None));
+            }
+            return Ok((with_code(&self.engine, bound)?, None));
         }
         if let Some((hash, instance, on_demand)) = self.on_demand.get(&bound.view.id())
             && (*hash, *instance) == (bound.definition_hash, bound.view.instance)
@@ -148,6 +163,10 @@ impl Loader {
         let kept = |(bound, on_demand): (Arc<BoundView>, Option<OnDemand>)| {
             (bound.view.id(), (bound.definition_hash, bound.view.instance, on_demand))
         };
+        let with_components = views.iter().filter(|(bound, _)| !bound.components.is_empty());
+        self.of_events = with_components
+            .map(|(bound, _)| (bound.view.id(), (bound.definition_hash, bound.components.clone())))
+            .collect();
         self.on_demand = views.into_iter().map(kept).collect();
         Ok(served)
     }

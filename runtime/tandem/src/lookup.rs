@@ -177,6 +177,10 @@ pub fn found(view: &BoundView, lookups: Vec<Lookup>, as_of: Timestamp) -> Found 
     let mut corrupt = Vec::new();
     let mut rows = Vec::with_capacity(lookups.len());
     for (row, lookup) in lookups.into_iter().enumerate() {
+        if let Lookup::Removed(record) = lookup {
+            rows.push(serve_removed(view, record, as_of));
+            continue;
+        }
         rows.push(match read(lookup, fingerprint) {
             Ok(None) => Served { status: Status::NotFound, record: None },
             Ok(Some(record)) => serve(view, record, as_of),
@@ -229,7 +233,7 @@ fn stand_in(default: &ArrayRef, column: &ArrayRef, statuses: &[FeatureStatus]) -
 
 fn read(lookup: Lookup, fingerprint: u64) -> Result<Option<Record>, String> {
     match lookup {
-        Lookup::NotFound => Ok(None),
+        Lookup::NotFound | Lookup::Removed(_) => Ok(None),
         Lookup::Corrupt(corruption) => Err(corruption.to_string()),
         Lookup::Found(record) if record.schema_fingerprint != fingerprint => Err(format!(
             "its schema fingerprint is {:016x}, the view's is {fingerprint:016x}",
@@ -250,6 +254,16 @@ fn serve(view: &BoundView, record: Record, as_of: Timestamp) -> Served {
         }
         // The store has the newest row alone; which one was the newest at an earlier instant it does not know.
         Qualification::Qualifies | Qualification::Future => Served { status: Status::NotFound, record: None },
+    }
+}
+
+/// A row whose values were removed since it is older than the ttl: as it is too old now, it is at every instant that is asked for.
+fn serve_removed(view: &BoundView, record: Record, as_of: Timestamp) -> Served {
+    match serve(view, record.clone(), as_of) {
+        Served { status: Status::Present | Status::Stale, .. } => {
+            Served { status: Status::OutsideMaxAge, record: Some(record) }
+        }
+        served => served,
     }
 }
 

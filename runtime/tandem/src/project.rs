@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tandem_core::definition::{self, Defined, File, Key, Mistake, Settings, Sources};
+use tandem_core::definition::{self, BindError, Defined, File, Key, Mistake, Settings, Sources};
 use tandem_core::hash::Digest;
-use tandem_core::model::{BoundView, FeatureView, Project, ViewReference, ViewVersion};
+use tandem_core::model::{BoundComponent, BoundView, Code, FeatureView, Project, ViewReference, ViewVersion};
 use tandem_core::types::Signature;
 use tandem_engine::{Component, Engine, EngineError, EngineOptions, Transform, Workers};
 use tandem_registry::{Registered, RegistryError};
@@ -231,16 +231,9 @@ impl Opened {
     pub fn bind_all_and(&self, look: impl Fn(&BoundView) -> Vec<Mistake>) -> Result<Vec<ViewTransform>, Error> {
         let mut transforms = BTreeMap::new();
         let declared = |view: &FeatureView| {
-            if let Some(declared) = view.declared() {
-                return Ok(Ok(declared));
-            }
-            let bytes = match self.component_bytes(view)? {
-                Ok(bytes) => bytes,
-                Err(mistakes) => return Ok(Err(mistakes)),
-            };
-            Ok(self.load(view, bytes)?.map_err(|error| vec![refused_component(view, error)]).map(|transform| {
-                let declared = (transform.signature().clone(), transform.digest());
-                transforms.insert(view.id(), transform);
+            let found = self.found(view)?;
+            Ok(found.map_err(|unbound| unbound.mistakes(view)).map(|(declared, transform)| {
+                transforms.extend(transform.map(|transform| (view.id(), transform)));
                 declared
             }))
         };
@@ -252,7 +245,7 @@ impl Opened {
     /// As [`Opened::bind_all_and`], with `declared` saying what the component of a view declares, and its digest.
     pub(crate) fn bind_each(
         &self,
-        mut declared: impl FnMut(&FeatureView) -> Result<Result<(Signature, Digest), Vec<Mistake>>, Error>,
+        mut declared: impl FnMut(&FeatureView) -> Result<Result<Declared, Vec<Mistake>>, Error>,
         look: impl Fn(&BoundView) -> Vec<Mistake>,
     ) -> Result<BTreeMap<ViewVersion, Arc<BoundView>>, Error> {
         let mut known: BTreeMap<ViewVersion, Arc<BoundView>> = BTreeMap::new();
@@ -263,8 +256,9 @@ impl Opened {
                 continue;
             }
             let bound = match declared(view)? {
-                Ok((signature, digest)) => definition::bind(view.clone(), signature, digest, &known)
-                    .map_err(|errors| errors.iter().map(Mistake::from).collect()),
+                Ok(declared) => {
+                    declared.bind(view, &known).map_err(|errors| errors.iter().map(Mistake::from).collect())
+                }
                 Err(mistakes) => Err(mistakes),
             };
             match bound {
@@ -304,24 +298,39 @@ impl Opened {
         view: &FeatureView,
         known: &BTreeMap<ViewVersion, Arc<BoundView>>,
     ) -> Result<Result<ViewTransform, Unbound>, Error> {
-        let (declared, transform) = match view.declared() {
-            Some(declared) => (declared, None),
-            None => {
-                let bytes = match self.component_of(view)? {
-                    Ok(bytes) => bytes,
-                    Err(unbound) => return Ok(Err(unbound)),
-                };
-                match self.load(view, bytes)? {
-                    Ok(transform) => ((transform.signature().clone(), transform.digest()), Some(transform)),
-                    Err(error) => return Ok(Err(Unbound::Component(error))),
-                }
-            }
+        let (declared, transform) = match self.found(view)? {
+            Ok(found) => found,
+            Err(unbound) => return Ok(Err(unbound)),
         };
-        let bound = definition::bind(view.clone(), declared.0, declared.1, known);
-        Ok(match bound {
+        Ok(match declared.bind(view, known) {
             Ok(bound) => Ok(ViewTransform { bound: Arc::new(bound), transform }),
             Err(errors) => Err(Unbound::Mistakes(errors.iter().map(Mistake::from).collect())),
         })
+    }
+
+    /// What a view, or its component, declares, with its transform where it has one; the components of an aggregate view are loaded.
+    fn found(&self, view: &FeatureView) -> Result<Result<(Declared, Option<Transform>), Unbound>, Error> {
+        let load = || -> Result<Result<Transform, Unbound>, Error> {
+            let bytes = match self.component_of(view)? {
+                Ok(bytes) => bytes,
+                Err(unbound) => return Ok(Err(unbound)),
+            };
+            Ok(self.load(view, bytes)?.map_err(Unbound::Component))
+        };
+        if view.has_component() {
+            let found = |transform: Transform| {
+                (Declared::row_function((transform.signature().clone(), transform.digest())), Some(transform))
+            };
+            return Ok(load()?.map(found));
+        }
+        let mut components = Vec::new();
+        if view.has_event_transform() {
+            match load()? {
+                Ok(transform) => components.push(event_transform(transform)),
+                Err(unbound) => return Ok(Err(unbound)),
+            }
+        }
+        Ok(Ok((Declared::by_view(view, components), None)))
     }
 
     /// The transform of these bytes, as the view has it. Blocking.
@@ -386,12 +395,60 @@ impl Opened {
 pub fn load_recorded(engine: &Engine, bound: &Arc<BoundView>) -> Result<ViewTransform, Error> {
     let BoundView { view, signature, .. } = &**bound;
     if !view.has_component() {
-        return Ok(ViewTransform { bound: Arc::clone(bound), transform: None });
+        return Ok(ViewTransform { bound: with_code(engine, bound)?, transform: None });
     }
     let fail = |source| Error::Component { component: view.component.clone(), source };
     let component = load_component(engine, bound)?;
     let transform = component.bind_described(&view.parameters, &view.limits, signature.clone()).map_err(fail)?;
     Ok(ViewTransform { bound: Arc::clone(bound), transform: Some(transform) })
+}
+
+/// A registered view of aggregates with its components loaded. Blocking: code that the cache does not have is compiled. Runs no user code.
+///
+/// # Errors
+///
+/// As [`load_recorded`].
+pub fn with_code(engine: &Engine, bound: &Arc<BoundView>) -> Result<Arc<BoundView>, Error> {
+    let Some(function) = bound.row_function() else { return Ok(Arc::clone(bound)) };
+    let BoundView { view, signature, .. } = &*function;
+    let fail = |source| Error::Component { component: view.component.clone(), source };
+    let component = load_component(engine, &function)?;
+    let transform = component.bind_described(&view.parameters, &view.limits, signature.clone()).map_err(fail)?;
+    Ok(Arc::new(BoundView { components: vec![event_transform(transform)], ..BoundView::clone(bound) }))
+}
+
+fn event_transform(transform: Transform) -> BoundComponent {
+    let (signature, digest) = (transform.signature().clone(), transform.digest());
+    BoundComponent { signature, digest, code: Code::Events(Arc::new(transform)) }
+}
+
+/// What a view's component declares, or what stands for it.
+pub(crate) struct Declared {
+    signature: Signature,
+    digest: Digest,
+    components: Vec<BoundComponent>,
+}
+
+impl Declared {
+    /// By a component that computes the view's features.
+    pub(crate) fn row_function((signature, digest): (Signature, Digest)) -> Declared {
+        Declared { signature, digest, components: Vec::new() }
+    }
+
+    /// By the view itself, one of columns or of aggregates, which runs these components.
+    pub(crate) fn by_view(view: &FeatureView, components: Vec<BoundComponent>) -> Declared {
+        let declared = view.declared_with(&components);
+        let (signature, digest) = declared.expect("a view without a component of its own declares its features");
+        Declared { signature, digest, components }
+    }
+
+    fn bind(
+        self,
+        view: &FeatureView,
+        known: &BTreeMap<ViewVersion, Arc<BoundView>>,
+    ) -> Result<BoundView, Vec<BindError>> {
+        definition::bind_with(view.clone(), self.signature, self.digest, self.components, known)
+    }
 }
 
 /// The component of a registered view. Blocking.

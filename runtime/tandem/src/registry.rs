@@ -151,10 +151,11 @@ impl Opening {
         let mut proofs = BTreeMap::new();
         let mut prover = prove::Prover::new(opened, self);
         for (id, bound) in &wanted.definitions.views {
-            // Of columns and aggregates there is nothing to prove.
-            if !self.state.content.views.contains_key(id) && bound.view.has_component() {
+            // Of columns, and of aggregates of a source's own columns, there is nothing to prove.
+            let Some(function) = bound.row_function() else { continue };
+            if !self.state.content.views.contains_key(id) {
                 tracing::debug!(view = %id, "verifying");
-                proofs.insert(id.clone(), prover.prove(bound, &wanted.component(self, bound.digest)?)?);
+                proofs.insert(id.clone(), prover.prove(&function, &wanted.component(self, function.digest)?)?);
             }
         }
         Ok(proofs)
@@ -214,7 +215,10 @@ impl Opening {
         let mut content = earlier.content.clone();
         content.remember(&self.state.content);
         for record in content.views.values() {
-            record.component.map(|component| self.registry.component(component)).transpose()?;
+            let others = record.components.iter().map(|component| component.digest);
+            for component in record.component.into_iter().chain(others) {
+                self.registry.component(component)?;
+            }
         }
         self.register(plan, signed, content, Vec::new(), Vec::new())
     }

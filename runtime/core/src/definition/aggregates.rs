@@ -28,15 +28,18 @@ const WINDOWS_HINT: &str = "a window is a duration like \"1h\" or \"30d\", \"lif
 /// Keys that a view has only with `aggregates`.
 const OWN_KEYS: [&str; 7] = ["columns", "where", "bounds", "precision", "hop", "retention", "timezone"];
 
+/// Keys that go with a transform of events, and why not where there is none.
+const TRANSFORM_KEYS: [(&str, &str); 4] = [
+    ("inputs", "without a `component`, `columns` says which columns of the events it reads"),
+    ("parameters", "there is no `component` to take them"),
+    ("limits", "there is no `component` to be limited"),
+    ("nan", "there is no `component` that computes with NaN"),
+];
+
 /// Keys that go with other views, and why not with this one.
-const OTHER_KEYS: [(&str, &str); 12] = [
+const OTHER_KEYS: [(&str, &str); 7] = [
     ("features", "its features are its aggregates"),
-    ("component", "its features are computed by the windows' own functions"),
-    ("inputs", "`columns` says which columns of the events it reads"),
-    ("parameters", "there is no transform to take them"),
-    ("limits", "there is no transform to be limited"),
-    ("nan", "there is no transform that computes with NaN"),
-    ("instance", "there is no transform that has instances"),
+    ("instance", "each call of its component has a fresh instance"),
     ("ttl", "its windows say how old an event may be"),
     ("freshness", "its features are computed at the time that is asked for, so none gets old"),
     ("as_of", "`bounds` says whether an event at exactly the time that is asked for counts"),
@@ -62,13 +65,24 @@ pub(super) fn read<'a>(
     entities: Option<&[Arc<Entity>]>,
 ) -> Option<Aggregates> {
     check_source(view, value, source);
-    for (key, reason) in OTHER_KEYS {
+    let transform = view.get("component");
+    let without_transform = TRANSFORM_KEYS.into_iter().filter(|_| transform.is_none());
+    for (key, reason) in OTHER_KEYS.into_iter().chain(without_transform) {
         if let Some(other) = view.get(key) {
             let message = format!("{} has `aggregates` and cannot have `{key}`: {reason}", view.what);
             view.error(other, message, format!("take `{key}` out, or `aggregates`"));
         }
     }
     let columns = read_columns(view);
+    if let Some(transform) = transform.filter(|_| columns.as_ref().is_some_and(Vec::is_empty)) {
+        let message = format!("{} has a `component` and no `columns`", view.what);
+        view.error(
+            transform,
+            message,
+            "name the outputs that it takes: `columns = { amount = \"float64\" }`".to_owned(),
+        );
+        return None;
+    }
     let known = columns.as_deref().unwrap_or_default();
     let filter = view.get("where").map(|value| read_filter(view, value, known));
     let bounds = view.get("bounds").map(|value| view.choice("bounds", value, &Bounds::ALL, Bounds::as_str));
@@ -520,7 +534,7 @@ fn taken(function: Function) -> Vec<&'static str> {
         .collect()
 }
 
-/// The events' columns that have another name, as inputs.
+/// The events' columns, as inputs.
 pub(super) fn inputs(aggregates: &Aggregates) -> impl Iterator<Item = ColumnFeature> + '_ {
     aggregates.columns.iter().map(|column| ColumnFeature {
         name: column.name.clone(),

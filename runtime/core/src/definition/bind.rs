@@ -1,5 +1,7 @@
 //! Binding a view to its component: what only both together can tell.
 
+mod events;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use crate::checks::{self, CheckMistake};
 use crate::defaults::{DefaultError, Defaults};
 use crate::hash::{Digest, definition_hash};
 use crate::json::JsonError;
-use crate::model::{BoundView, FeatureView, InputSource, ViewSource, ViewVersion};
+use crate::model::{BoundComponent, BoundView, FeatureView, InputSource, ViewSource, ViewVersion};
 use crate::suggest;
 use crate::types::{CREATED_TIME, DataType, EVENT_TIME, Field, SEQUENCE, Signature, SignatureError, VALID_TO};
 
@@ -181,6 +183,36 @@ pub enum BindError {
         /// The column's type.
         found: DataType,
     },
+    /// A column of an aggregate view names no output of the component that makes its events.
+    #[error(
+        "column `{column}` of feature view `{view}` is output `{output}` of its component, which the component does not have"
+    )]
+    UnknownOutput {
+        /// The view.
+        view: String,
+        /// The column.
+        column: String,
+        /// The output.
+        output: String,
+        /// The nearest output, and all that there are.
+        hint: String,
+    },
+    /// Such a column has another type than the output.
+    #[error(
+        "column `{column}` of feature view `{view}` is {declared}, but output `{output}` of its component is {found}"
+    )]
+    OutputType {
+        /// The view.
+        view: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        declared: DataType,
+        /// The output.
+        output: String,
+        /// The output's type.
+        found: DataType,
+    },
     /// Two inputs take one column of the request as two types.
     #[error(
         "inputs `{first}` and `{second}` of feature view `{view}` both come from `{column}` of the request, as {first_type} and as {second_type}"
@@ -211,7 +243,11 @@ impl BindError {
             | BindError::DefaultType { hint, .. }
             | BindError::Check { hint, .. }
             | BindError::UnknownFeature { hint, .. }
+            | BindError::UnknownOutput { hint, .. }
             | BindError::UnknownColumn { hint, .. } => Some(hint),
+            BindError::OutputType { .. } => {
+                Some("give the column the type of the output: nothing is converted on the way")
+            }
             BindError::FeatureIsValidTo { .. } => Some("rename the feature"),
             BindError::AsOfInput { .. } => Some("such an input must be a timestamp that is not nullable"),
             BindError::FeatureIsJoinKey { .. } => Some("a row has both, so rename one of them"),
@@ -242,6 +278,7 @@ impl BindError {
             | BindError::InputNotNullable { input, .. } => Key::input(input),
             BindError::RequestType { second, .. } => Key::input(second),
             BindError::UnknownColumn { key, .. } => key.clone(),
+            BindError::UnknownOutput { .. } | BindError::OutputType { .. } => Key::of("columns"),
             BindError::KeyType { join_key, .. } => Key::join_key(join_key),
             BindError::UpstreamNotBound { .. } => Key::of("source"),
         }
@@ -263,10 +300,27 @@ pub fn bind(
     digest: Digest,
     known: &BTreeMap<ViewVersion, Arc<BoundView>>,
 ) -> Result<BoundView, Vec<BindError>> {
+    bind_with(view, signature, digest, Vec::new(), known)
+}
+
+/// The same of an aggregate view and its components, in the order of [`FeatureView::event_components`]; `signature` and `digest` are what
+/// [`FeatureView::declared`] says of them.
+///
+/// # Errors
+///
+/// As [`bind`].
+pub fn bind_with(
+    view: FeatureView,
+    signature: Signature,
+    digest: Digest,
+    components: Vec<BoundComponent>,
+    known: &BTreeMap<ViewVersion, Arc<BoundView>>,
+) -> Result<BoundView, Vec<BindError>> {
     let mut errors = Vec::new();
     if let Err(error) = signature.check() {
         errors.push(BindError::Signature { view: view.name.clone(), error });
     }
+    events::check(&view, &components, &mut errors);
     let inputs: Vec<&str> = signature.inputs.iter().map(|input| input.name.as_str()).collect();
     for (name, source) in &view.inputs {
         match signature.inputs.iter().find(|input| input.name == *name) {
@@ -322,7 +376,7 @@ pub fn bind(
         return Err(errors);
     }
     let definition_hash = definition_hash(&view, &signature, digest);
-    Ok(BoundView { view, signature, digest, definition_hash, defaults, upstream })
+    Ok(BoundView { view, signature, digest, definition_hash, defaults, upstream, components })
 }
 
 fn default_error(view: &FeatureView, signature: &Signature, error: DefaultError) -> BindError {

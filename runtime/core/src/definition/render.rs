@@ -71,7 +71,12 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         ViewSource::Request => {}
     }
     out.line("entities", list(entities, |entity| quoted(&entity.name)));
+    // A component with its inputs, parameters and limits.
+    let has_transform = view.has_component() || view.has_event_transform();
     if let Some(aggregates) = aggregates {
+        if has_transform {
+            out.line("component", path(component, root));
+        }
         out.aggregates(aggregates);
     } else if view.is_columns() {
         out.line("features", list(columns, column_text));
@@ -91,8 +96,10 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         out.optional("publish_delay", publish_delay.map(|delay| quoted(&delay.to_string())));
     }
     out.line("on_error", quoted(on_error.as_str()));
-    if view.has_component() {
+    if has_transform {
         out.line("nan", quoted(nan.as_str()));
+    }
+    if view.has_component() {
         out.line("instance", quoted(instance.as_str()));
     }
     if !checks.is_empty() {
@@ -101,7 +108,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
     out.prose("owner", owner);
     out.prose("description", description);
     out.texts("[feature_view.tags]", tags);
-    if !inputs.is_empty() && view.has_component() {
+    if !inputs.is_empty() && has_transform {
         out.table("[feature_view.inputs]");
         inputs.iter().for_each(|(name, input)| out.line(name, input_text(input)));
     }
@@ -114,7 +121,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         out.table("[feature_view.parameters]");
         parameters.iter().for_each(|(name, parameter)| out.line(name, parameter_text(parameter)));
     }
-    if view.has_component() {
+    if has_transform {
         out.limits(limits);
     }
     out.0

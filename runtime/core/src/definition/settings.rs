@@ -32,6 +32,8 @@ pub struct Settings {
     pub batch: BatchSettings,
     /// `[push]`: rows that are pushed, on their way into the offline history.
     pub push: PushSettings,
+    /// `[expiry]`: rows that are older than their view's ttl, in the online store.
+    pub expiry: ExpirySettings,
     /// `[feature_log]`: what was served, on its way into files.
     pub feature_log: FeatureLogSettings,
 }
@@ -91,6 +93,25 @@ pub struct PushSettings {
 impl Default for PushSettings {
     fn default() -> Self {
         PushSettings { roll_seconds: 60, roll_rows: 1_000_000, roll_bytes: 64 << 20 }
+    }
+}
+
+/// `[expiry]`: how a server removes the values of rows that are older than their view's ttl.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpirySettings {
+    /// `pass_seconds`: from the end of a pass over all rows of views with a ttl to the next, in seconds. Default 600.
+    pub pass_seconds: u64,
+    /// `pause_millis`: from one piece of a pass to the next, in milliseconds. Default 100.
+    pub pause_millis: u64,
+    /// `looked_rows_max`: rows of a piece: they are looked at in one read transaction. Default 16,384.
+    pub looked_rows_max: usize,
+    /// `removed_rows_max`: rows whose values are removed in one write transaction. Default 1,024.
+    pub removed_rows_max: usize,
+}
+
+impl Default for ExpirySettings {
+    fn default() -> Self {
+        ExpirySettings { pass_seconds: 600, pause_millis: 100, looked_rows_max: 16_384, removed_rows_max: 1_024 }
     }
 }
 
@@ -254,7 +275,8 @@ impl Default for BatchSettings {
 }
 
 /// Tables of `tandem.toml`.
-pub(super) const TABLES: &[&str] = &["project", "storage", "server", "engine", "batch", "push", "feature_log"];
+pub(super) const TABLES: &[&str] =
+    &["project", "storage", "server", "engine", "batch", "push", "expiry", "feature_log"];
 pub(super) const PROJECT_KEYS: &[&str] = &["name", "features", "max_future"];
 
 /// `max_future` where `tandem.toml` names none.
@@ -294,6 +316,7 @@ pub(super) const ENGINE_KEYS: &[&str] = &[
 pub(super) const BATCH_KEYS: &[&str] = &["rows_per_call", "partitions_in_flight", "row_group_rows", "calls_in_flight"];
 
 pub(super) const PUSH_KEYS: &[&str] = &["roll_seconds", "roll_rows", "roll_bytes"];
+pub(super) const EXPIRY_KEYS: &[&str] = &["pass_seconds", "pause_millis", "looked_rows_max", "removed_rows_max"];
 
 pub(super) const FEATURE_LOG_KEYS: &[&str] = &["file_seconds", "file_rows", "waiting_values_max"];
 
@@ -339,6 +362,8 @@ pub(super) fn read<'a>(place: Place<'a>, tree: &'a DeTable<'a>, root: &Path) -> 
             .map_or_else(EngineSettings::default, |table| engine(&table)),
         batch: section(place, tree, "batch", BATCH_KEYS).map_or_else(BatchSettings::default, |table| batch(&table)),
         push: section(place, tree, "push", PUSH_KEYS).map_or_else(PushSettings::default, |table| push(&table)),
+        expiry: section(place, tree, "expiry", EXPIRY_KEYS)
+            .map_or_else(ExpirySettings::default, |table| expiry(&table)),
         feature_log: section(place, tree, "feature_log", FEATURE_LOG_KEYS)
             .map_or_else(FeatureLogSettings::default, |table| feature_log(&table)),
     };
@@ -396,6 +421,16 @@ fn push(table: &Table<'_>) -> PushSettings {
         roll_seconds: table.integer_or("roll_seconds", defaults.roll_seconds, 1, SECONDS_MAX),
         roll_rows: table.integer_or("roll_rows", defaults.roll_rows, 1, 1 << 30),
         roll_bytes: table.integer_or("roll_bytes", defaults.roll_bytes, 1, BYTES_MAX),
+    }
+}
+
+fn expiry(table: &Table<'_>) -> ExpirySettings {
+    let defaults = ExpirySettings::default();
+    ExpirySettings {
+        pass_seconds: table.integer_or("pass_seconds", defaults.pass_seconds, 1, SECONDS_MAX),
+        pause_millis: table.integer_or("pause_millis", defaults.pause_millis, 0, 60_000),
+        looked_rows_max: table.count_or("looked_rows_max", defaults.looked_rows_max, 1, 1 << 20),
+        removed_rows_max: table.count_or("removed_rows_max", defaults.removed_rows_max, 1, 1 << 16),
     }
 }
 

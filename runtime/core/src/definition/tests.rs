@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::*;
 use crate::hash::Digest;
 use crate::limits::TransformLimits;
-use crate::model::{AsOf, InputSource, KnownBy, NanMode, OnError, Project, SourceKind, ViewVersion};
+use crate::model::{
+    AsOf, BoundComponent, Code, InputSource, KnownBy, NanMode, OnError, Project, SourceKind, ViewVersion,
+};
 use crate::parameter::ParameterValue;
 use crate::time::{Duration, Timestamp};
 use crate::types::{DataType, Field, Signature};
@@ -293,6 +295,45 @@ aggregates = [
     ] {
         assert_ne!(hash(text), hash(&text.replace(from, to)), "{from}");
     }
+    // A component that makes the events, with all that changes what it makes.
+    let made = text
+        .replace("\"Fee\"", "\"fee_eur\"")
+        .replace("columns =", "component = \"a.wasm\"\nparameters = { x = 1 }\ninputs = { net = \"Net\" }\ncolumns =");
+    let hash_of = |text: &str, component: &[u8]| {
+        let view = parse(&[CARD, TRANSACTIONS, text]).unwrap_or_else(|error| panic!("{error}")).views.remove(0);
+        let signature = Signature {
+            inputs: vec![Field::new("net", DataType::Float64, true), Field::new("as_of", DataType::Timestamp, false)],
+            outputs: vec![Field::new("amount", DataType::Float64, true), Field::new("fee_eur", DataType::Int64, false)],
+            doc: String::new(),
+        };
+        let components = vec![BoundComponent { signature, digest: Digest::of(component), code: Code::NotLoaded }];
+        let (signature, digest) = view.declared_with(&components).unwrap();
+        assert_eq!(fields(&signature.inputs), ["net: float64?", "as_of: timestamp"]);
+        bind_with(view, signature, digest, components, &BTreeMap::new()).unwrap()
+    };
+    let bound = hash_of(&made, b"a");
+    assert_ne!(bound.definition_hash, hash_of(&made, b"b").definition_hash);
+    for (from, to) in [
+        ("x = 1", "x = 2"),
+        ("\"Net\"", "\"net\""),
+        ("timezone", "limits = { fuel_base = 7 }\ntimezone"),
+        ("timezone", "nan = \"strict\"\ntimezone"),
+    ] {
+        assert_ne!(bound.definition_hash, hash_of(&made.replace(from, to), b"a").definition_hash, "{to}");
+    }
+    let events = bound.events().unwrap();
+    assert!(events.maps_events() && events.view.is_columns());
+    assert_eq!(fields(&events.signature.inputs), ["net: float64?", "as_of: timestamp"]);
+    assert_eq!(fields(&events.signature.outputs), ["amount: float64?", "fee: int64?"]);
+    let nothing = arrow_array::RecordBatch::new_empty(Arc::new(arrow_schema::Schema::new(
+        events.signature.inputs.iter().map(Field::to_arrow).collect::<Vec<_>>(),
+    )));
+    assert_eq!(
+        events.map_events(&nothing).unwrap_err().to_string(),
+        "the component of feature view `activity` is not loaded"
+    );
+    let function = Arc::new(bound).row_function().unwrap();
+    assert!(function.view.has_component() && function.digest == Digest::of(b"a"));
     // The events are a view of columns.
     let events = view.events().unwrap();
     assert!(events.is_columns() && !events.is_aggregates());

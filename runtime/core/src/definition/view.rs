@@ -113,14 +113,17 @@ pub(super) fn read(
     let columns = table.get("features").filter(|_| aggregates.is_none());
     let columns = columns.map(|value| columns::read(table, value, source.as_ref(), entities.as_deref()));
     let component = match &columns {
-        _ if aggregates.is_some() => None,
+        _ if aggregates.is_some() => table.get("component").and_then(|value| table.path("component", value, root)),
         None => table
             .required("component", "`component = \"....wasm\"`, the file that `tandem build` makes")
             .and_then(|value| table.path("component", value, root)),
         Some(_) => None,
     };
     let columns = columns.flatten().unwrap_or_default();
-    let events: Vec<ColumnFeature> = aggregates.iter().flatten().flat_map(aggregates::inputs).collect();
+    // The columns of events that a component makes are its outputs.
+    let makes_events = aggregates.is_some() && component.is_some();
+    let events = aggregates.iter().flatten().filter(|_| !makes_events);
+    let events: Vec<ColumnFeature> = events.flat_map(aggregates::inputs).collect();
     let own_names = columns.iter().chain(&events).filter(|feature| feature.column != feature.name);
     let columns_inputs: Vec<(String, InputSource)> =
         own_names.map(|feature| (feature.name.clone(), InputSource::Column(feature.column.clone()))).collect();

@@ -52,7 +52,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         deprecation: _,
         source,
         entities,
-        component: _,
+        component: _, // its digest says what it is
         columns,
         aggregates,
         parameters,
@@ -76,16 +76,24 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
     } = view;
     let Signature { inputs, outputs: _, doc: _ } = signature;
     // No field of one is a field of the other, so that no view of columns has the hash of one with a component.
-    let mut fields = if let Some(aggregates) = aggregates {
-        Item::fields([("aggregates", aggregates_item(aggregates))])
-    } else if view.is_columns() {
-        Item::fields([("columns", Item::list(columns, column_item))])
-    } else {
+    let transform = |component: Digest| {
         Item::fields([
-            ("component", Item::Bytes(digest.0.to_vec())),
+            ("component", Item::Bytes(component.0.to_vec())),
             ("parameters", parameters_item(parameters)),
             ("inputs", Item::list(inputs, |input| input_item(&input.name, view.input_source(&input.name)))),
         ])
+    };
+    let mut fields = if let Some(aggregates) = aggregates {
+        let mut fields = Item::fields([("aggregates", aggregates_item(aggregates))]);
+        if view.has_event_transform() {
+            // The digest of what is computed covers those of the components.
+            fields.extend(transform(digest));
+        }
+        fields
+    } else if view.is_columns() {
+        Item::fields([("columns", Item::list(columns, column_item))])
+    } else {
+        transform(digest)
     };
     fields.extend(Item::fields([
         ("keys", Item::list(entities.iter().flat_map(|entity| keys(entity)), |key| key_item(view, key))),
@@ -94,7 +102,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         ("known_by", Item::text(known_by.as_str())),
         ("ttl_us", Item::optional(*ttl, |ttl| Item::Unsigned(ttl.as_micros()))),
     ]));
-    if view.has_component() {
+    if view.has_component() || view.has_event_transform() {
         fields.extend(Item::fields([("limits", limits_item(limits)), ("nan", Item::text(nan.as_str()))]));
     }
     fields.push(("on_error".to_owned(), Item::text(on_error.as_str())));
@@ -120,11 +128,15 @@ pub fn columns_digest(columns: &[ColumnFeature]) -> Digest {
     Digest::of(&bytes)
 }
 
-/// SHA-256 over what an aggregate view computes: what stands for a component's digest.
-pub fn aggregates_digest(aggregates: &Aggregates) -> Digest {
+/// SHA-256 over what an aggregate view computes, and over the digests of the components that it runs: what stands for a component's digest.
+pub fn aggregates_digest(aggregates: &Aggregates, components: &[Digest]) -> Digest {
     let mut bytes = Vec::new();
     Item::text("tandem-aggregates/1").encode(&mut bytes);
     aggregates_item(aggregates).encode(&mut bytes);
+    // Views without components keep their digests.
+    if !components.is_empty() {
+        Item::list(components, |digest| Item::Bytes(digest.0.to_vec())).encode(&mut bytes);
+    }
     Digest::of(&bytes)
 }
 

@@ -26,11 +26,13 @@ use tandem_core::point_in_time::{JoinRow, Rules};
 use tandem_core::status::is_never_valid;
 use tandem_core::time::Timestamp;
 use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
+use tandem_engine::STACK_BYTES;
 
 use super::TrainingError;
 use super::explain::Origin;
 use super::groups::{Found, NONE};
 use super::labels::LabelKeys;
+use crate::bind::SetAside;
 use crate::columns::{RowColumns, feature_schema};
 use crate::direct::{self, DirectFile, DirectRows, Which};
 use crate::error::OfflineError;
@@ -105,8 +107,8 @@ pub(super) struct Offered {
     pub(super) null_created: u64,
     /// Of them, rows that are set aside: without an event time, with a value that does not convert, or breaking the contract of the source.
     pub(super) set_aside: u64,
-    /// Of those, rows that break the contract of the view's source.
-    pub(super) broken: u64,
+    /// Of those, rows that break the contract of the view's source, and rows that the component which makes the events fails on.
+    pub(super) reasons: SetAside,
 }
 
 impl std::ops::AddAssign for Offered {
@@ -122,7 +124,7 @@ impl std::ops::AddAssign for Offered {
         self.null_keys += other.null_keys;
         self.null_created += other.null_created;
         self.set_aside += other.set_aside;
-        self.broken += other.broken;
+        self.reasons += other.reasons;
     }
 }
 
@@ -385,7 +387,7 @@ impl History {
                 row += batch.num_rows() as u64;
                 offered.rows += batch.num_rows() as u64;
             }
-            offered.broken += batches.broken();
+            offered.reasons += batches.set_aside();
         }
         offered.null_keys = found.null_keys;
         self.check_unchanged(file)?;
@@ -554,11 +556,11 @@ pub(super) enum FileRows<'a> {
 }
 
 impl FileRows<'_> {
-    /// Rows so far that break the contract of the view's source.
-    pub(super) fn broken(&self) -> u64 {
+    /// Rows so far that are set aside for a reason that is counted.
+    pub(super) fn set_aside(&self) -> SetAside {
         match self {
-            FileRows::Direct { rows, .. } => rows.broken(),
-            FileRows::Published { .. } => 0,
+            FileRows::Direct { rows, .. } => rows.set_aside(),
+            FileRows::Published { .. } => SetAside::default(),
         }
     }
 }
@@ -585,9 +587,12 @@ pub(super) fn on_threads<T: Send>(
     work: impl Fn() -> Result<T, TrainingError> + Sync,
 ) -> Result<Vec<T>, TrainingError> {
     let done: Vec<Result<T, TrainingError>> = std::thread::scope(|scope| {
-        let running: Vec<_> = (1..threads).map(|_| scope.spawn(&work)).collect();
+        // With room for calls of components: one may make the events that are read.
+        let start = |_| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, &work);
+        let running: Vec<_> = (1..threads).map(start).collect();
         let first = work();
         let rest = running.into_iter().map(|thread| {
+            let thread = thread.map_err(|error| OfflineError::Task(format!("the system gives no thread: {error}")))?;
             thread.join().unwrap_or_else(|_| Err(OfflineError::Task("a reader panicked".to_owned()).into()))
         });
         std::iter::once(first).chain(rest).collect()

@@ -20,6 +20,7 @@ use super::history::{History, Offered, on_threads};
 use super::labels::LabelKeys;
 use super::report::TrainingReport;
 use super::{Shared, TrainingError, TrainingOptions, windows};
+use crate::bind::SetAside;
 
 /// What a label gets: a row of the values, or why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,7 +222,9 @@ impl JoinedView {
         report.rows_without_created_time += self.offered.null_created;
         // Each part reads the same rows; the one with the last label reads all that any of them does.
         report.rows_set_aside = report.rows_set_aside.max(self.offered.set_aside);
-        report.rows_breaking_contract = report.rows_breaking_contract.max(self.offered.broken);
+        let SetAside { broken, failed } = self.offered.reasons;
+        report.rows_breaking_contract = report.rows_breaking_contract.max(broken);
+        report.rows_failing_transform = report.rows_failing_transform.max(failed);
         for (label, time) in times.iter().enumerate() {
             let slot = self.keys.slots[label].map(|slot| slot as usize);
             match self.status(label) {

@@ -59,6 +59,8 @@ pub struct ViewReport {
     pub rows_set_aside: u64,
     /// Of them, rows that break the contract of the source.
     pub rows_breaking_contract: u64,
+    /// Of them, rows that the component which makes the view's events fails on.
+    pub rows_failing_transform: u64,
     /// Rows whose values were read, over all parts.
     pub rows_fetched: u64,
     /// Distinct keys and instants of the labels, over all parts.
@@ -212,6 +214,7 @@ impl ViewReport {
             checks: Vec::new(),
             rows_set_aside: 0,
             rows_breaking_contract: 0,
+            rows_failing_transform: 0,
             rows_fetched: 0,
             slots: 0,
             present: 0,

@@ -14,14 +14,15 @@
 use std::collections::BTreeMap;
 
 use tandem_core::time::Timestamp;
-use tandem_core::versions::{Placed, Version, content, ends};
+use tandem_core::versions::{Placed, Version, content, ends, event_ids};
 
 use super::keys::{EventId, of_id};
 use super::stored::{Event, FOR_EVER};
 use super::write::{EventFate, Writing};
 use super::{Prefix, WindowView};
-use crate::environment::{Fault, Table, WriteTransaction};
+use crate::environment::{Fault, Snapshot, Table, WriteTransaction};
 use crate::error::OnlineError;
+use crate::key::KeyHash;
 use crate::record::{Record, RecordRef, Stored};
 use crate::store::PutRow;
 use crate::view::ViewId;
@@ -115,15 +116,14 @@ impl WindowView {
         let mut bytes = Vec::new();
         for held in held.iter().filter(|held| held.is_changed) {
             let Place { prefix, time, version } = &held.place;
-            let event = Event {
-                stored: Stored {
-                    record: held.record.borrow(),
-                    full_key: held.full_key.as_deref(),
-                    in_history: held.in_history,
-                },
-                until: held.until,
-            };
-            self.encode_event(&event, &mut bytes);
+            Stored {
+                record: held.record.borrow(),
+                full_key: held.full_key.as_deref(),
+                in_history: held.in_history,
+                removed: false,
+                until: Some(held.until).filter(|until| *until != FOR_EVER),
+            }
+            .encode(&mut bytes);
             txn.put(Table::Windows, &prefix.version(*time, id, *version), &bytes)?;
             let stands = held.until == FOR_EVER;
             if let Some(row) = held.row {
@@ -187,6 +187,39 @@ impl WindowView {
         Ok((places, held))
     }
 
+    /// The keys and values under a number of what is stored of a row, if it is there: all events that are equal to it, or the version that it is.
+    pub(crate) fn stored_of(
+        &self,
+        snapshot: &Snapshot<'_>,
+        view: ViewId,
+        hash: KeyHash,
+        (key, record): (&[u8], &RecordRef<'_>),
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
+        let mut found = Vec::new();
+        let id = match self.id {
+            Some(column) => event_ids(&self.arrays(&[*record]).map_err(Fault::Error)?[column])[0],
+            None => None,
+        };
+        let Some(id) = id else {
+            let prefix = Prefix::new(view, key, hash);
+            for equal in 0..=u16::MAX {
+                let key = prefix.event(record, equal);
+                let Some(bytes) = snapshot.get(Table::Windows, &key)? else { break };
+                found.push((key, bytes.to_vec()));
+            }
+            return Ok(found);
+        };
+        let id = std::array::from_fn(|byte| id[byte]);
+        for place in read_places(snapshot.get(Table::Windows, &of_id(view, &id))?)? {
+            let key = place.prefix.version(place.time, &id, place.version);
+            let Some(bytes) = snapshot.get(Table::Windows, &key)? else { continue };
+            if self.decode_event(bytes)?.record().order() == record.order() {
+                found.push((key, bytes.to_vec()));
+            }
+        }
+        Ok(found)
+    }
+
     /// Drops an event with all its versions, if no window reaches any of them: what has lost one would not know which counts. `reached` is the first instant
     /// that windows reach.
     pub(super) fn drop_event(
@@ -208,7 +241,11 @@ impl WindowView {
 }
 
 fn places(txn: &WriteTransaction<'_, '_>, view: ViewId, id: &EventId) -> Result<Vec<Place>, Fault> {
-    let Some(bytes) = txn.get(Table::Windows, &of_id(view, id))? else { return Ok(Vec::new()) };
+    read_places(txn.get(Table::Windows, &of_id(view, id))?)
+}
+
+fn read_places(bytes: Option<&[u8]>) -> Result<Vec<Place>, Fault> {
+    let Some(bytes) = bytes else { return Ok(Vec::new()) };
     let damaged = || Fault::Error(OnlineError::Windows { reason: "where an event lies is damaged".to_owned() });
     let (checksum, mut rest) = bytes.split_first_chunk::<4>().ok_or_else(damaged)?;
     if u32::from_le_bytes(*checksum) != crc32c::crc32c(rest) {

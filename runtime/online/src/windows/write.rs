@@ -11,7 +11,7 @@ use tandem_core::time::Timestamp;
 use tandem_core::versions::event_ids;
 use tandem_core::window::{Events, State};
 
-use super::stored::{Event, FOR_EVER};
+use super::stored::Event;
 use super::versions::{ById, NO_TIME};
 use super::{Prefix, WindowView};
 use crate::environment::{Fault, Table, WriteTransaction};
@@ -150,19 +150,18 @@ impl WindowView {
         let full_key = prefix.is_hashed().then_some(key);
         let mut bytes = Vec::new();
         if let Some(found) = txn.get(Table::Windows, &event_key)? {
-            let Event { stored, until } = self.decode_event(found)?;
+            let Event { stored, .. } = self.decode_event(found)?;
             if prefix.is_hashed() && stored.full_key != Some(key) {
                 return Err(Fault::Error(OnlineError::KeyCollision { row: index }));
             }
             let in_history = stored.in_history;
             if writing.history && !in_history {
-                self.encode_event(&Event { stored: Stored { in_history: true, ..stored }, until }, &mut bytes);
+                Stored { in_history: true, ..stored }.encode(&mut bytes);
                 txn.put(Table::Windows, &event_key, &bytes)?;
             }
             return Ok(EventFate { is_new: false, in_history, stands: true });
         }
-        let stored = Stored { record, full_key, in_history: writing.history };
-        self.encode_event(&Event { stored, until: FOR_EVER }, &mut bytes);
+        Stored { record, full_key, in_history: writing.history, removed: false, until: None }.encode(&mut bytes);
         txn.put(Table::Windows, &event_key, &bytes)?;
         self.add_to_tiles(txn, writing, &prefix, index)?;
         writing.know(txn, &prefix, self.known_from(&record))?;

@@ -77,6 +77,8 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         found.documentation(!differs && old.columns != *columns, "features");
     } else if let (Some(old), Some(new)) = (&old.aggregates, aggregates) {
         of_aggregates(old, new, &mut found);
+        let digests = |bound: &BoundView| bound.components.iter().map(|one| one.digest).collect::<Vec<_>>();
+        found.meaning(digests(before) != digests(after), "component");
     } else {
         found.meaning(before.digest != after.digest, "component");
     }
@@ -89,7 +91,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
     };
     let names = before.signature.inputs.iter().chain(&after.signature.inputs).map(|input| &input.name);
     // Those of columns are their features'.
-    for name in sorted(names).into_iter().filter(|_| after.view.has_component()) {
+    for name in sorted(names).into_iter().filter(|_| !after.view.is_columns()) {
         found.meaning(input(before, name) != input(after, name), format!("inputs.{name}"));
     }
     let keys = |view: &FeatureView| -> Vec<(JoinKey, String)> {

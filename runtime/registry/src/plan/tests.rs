@@ -90,7 +90,15 @@ fn signature(outputs: &[&str]) -> Signature {
 fn bound_with(view: FeatureView, signature: Signature, digest: Digest) -> Arc<BoundView> {
     let definition_hash = definition_hash(&view, &signature, digest);
     let (defaults, _) = Defaults::of(&view, &signature);
-    Arc::new(BoundView { view, signature, digest, definition_hash, defaults, upstream: Vec::new() })
+    Arc::new(BoundView {
+        view,
+        signature,
+        digest,
+        definition_hash,
+        defaults,
+        upstream: Vec::new(),
+        components: Vec::new(),
+    })
 }
 
 fn bound(view: FeatureView) -> Arc<BoundView> {

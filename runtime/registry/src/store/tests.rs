@@ -15,6 +15,7 @@ fn record(seed: u64) -> ViewRecord {
     ViewRecord {
         definition: format!("definition {seed}\n"),
         component: Some(Digest::of(&component(seed))),
+        components: Vec::new(),
         definition_hash: Digest::of(&seed.to_be_bytes()),
         signature: Signature {
             inputs: vec![],

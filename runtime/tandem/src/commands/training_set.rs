@@ -327,8 +327,12 @@ fn tell(context: &Context, report: &TrainingReport, found: &[Finding]) {
             0 => String::new(),
             count => format!(", of them rows that break the contract of the source: {}", grouped(count)),
         };
+        let failing = match view.rows_failing_transform {
+            0 => String::new(),
+            count => format!(", of them rows that its component fails on: {}", grouped(count)),
+        };
         let count = grouped(view.rows_set_aside);
-        context.output.warning(format!("`{}`: rows set aside: {count}{broken}", view.view));
+        context.output.warning(format!("`{}`: rows set aside: {count}{broken}{failing}", view.view));
     }
     for view in &report.views {
         for check in view.checks.iter().filter(|check| !check.fails()) {

@@ -15,7 +15,7 @@ use tandem_core::time::{Duration, Timestamp};
 use tandem_core::types::{EVENT_ID, RETRACTED};
 use tandem_engine::Workers;
 use tandem_offline::{FileEntry, PublishedRows, RowColumns};
-use tandem_online::{Equals, PutRow, Store, ViewId, WindowView};
+use tandem_online::{Equals, PutRow, Store, Target, WindowView};
 
 use super::{BATCH_ROWS, EncodedRow, Report, Request, Rows, transaction, worker_error};
 use crate::error::Error;
@@ -34,7 +34,7 @@ fn modified(file: &FileEntry) -> Timestamp {
 pub(super) async fn run(
     request: Request,
     store: &Store,
-    id: ViewId,
+    id: Target,
     windows: &Arc<WindowView>,
     workers: &Workers,
     mut progress: impl FnMut(&Report),
@@ -78,6 +78,7 @@ pub(super) async fn run(
     }
     let (set_aside, broken) = rows.passed_over();
     (report.set_aside, report.set_aside_contract) = (report.set_aside + set_aside, broken);
+    report.set_aside_transform = rows.failed();
     Ok(report)
 }
 

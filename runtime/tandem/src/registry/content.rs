@@ -30,6 +30,7 @@ pub(super) fn content(
                 ViewRecord {
                     definition,
                     component: bound.view.has_component().then_some(bound.digest),
+                    components: bound.components.clone(),
                     definition_hash: bound.definition_hash,
                     signature: bound.signature.clone(),
                     runtime_fingerprint: fingerprint.to_owned(),

@@ -62,10 +62,11 @@ impl<'a> Prover<'a> {
         let fingerprint = opened.engine.fingerprint();
         let mut proved: Vec<(Arc<BoundView>, Proof)> = Vec::new();
         for (id, record) in &opening.state.content.views {
-            let (Some(bound), Some(golden)) = (opening.registered.bound.get(id), record.golden) else { continue };
+            let bound = opening.registered.bound.get(id).and_then(BoundView::row_function);
+            let (Some(bound), Some(golden)) = (bound, record.golden) else { continue };
             if record.runtime_fingerprint == fingerprint && !record.verified.is_null() {
                 let proof = Proof { report: record.verified.clone(), golden: Golden::Registered(golden) };
-                proved.push((Arc::clone(bound), proof));
+                proved.push((bound, proof));
             }
         }
         Prover { opened, proved }
@@ -166,17 +167,18 @@ impl Opening {
     pub fn replay(&self, opened: &Opened, views: &[ViewVersion]) -> Result<Vec<Replayed>, Error> {
         let mut done: Vec<(Digest, Replayed)> = Vec::new();
         for id in views {
-            let registered = self.registered.bound.get(id).zip(self.state.content.views.get(id));
+            let registered = self.registered.bound.get(id).and_then(BoundView::row_function);
+            let registered = registered.zip(self.state.content.views.get(id));
             let Some((bound, golden)) = registered.and_then(|(bound, record)| Some((bound, record.golden?))) else {
                 continue;
             };
             let same =
-                |(other, replayed): &&(Digest, Replayed)| *other == golden && is_same_function(&replayed.bound, bound);
+                |(other, replayed): &&(Digest, Replayed)| *other == golden && is_same_function(&replayed.bound, &bound);
             let replay = match done.iter().find(same) {
                 Some((_, replayed)) => replayed.replay.clone(),
-                None => self.replay_one(opened, bound, golden)?,
+                None => self.replay_one(opened, &bound, golden)?,
             };
-            done.push((golden, Replayed { bound: Arc::clone(bound), replay }));
+            done.push((golden, Replayed { bound, replay }));
         }
         Ok(done.into_iter().map(|(_, replayed)| replayed).collect())
     }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tandem_core::definition::Mistake;
 use tandem_core::hash::Digest;
 use tandem_core::limits::TransformLimits;
-use tandem_core::model::{BoundView, FeatureView, NanMode};
+use tandem_core::model::{BoundComponent, BoundView, Code, FeatureView, NanMode};
 use tandem_core::parameter::Parameters;
 use tandem_core::types::Signature;
 use tandem_registry::Registered;
@@ -14,7 +15,7 @@ use tandem_registry::plan::Definitions;
 
 use super::Opening;
 use crate::error::Error;
-use crate::project::{Opened, refused_component};
+use crate::project::{Declared, Opened, refused_component};
 
 /// What the definition files say, bound.
 pub struct Wanted {
@@ -43,10 +44,7 @@ impl Wanted {
 pub fn bind(opened: &Opened, registered: &Registered) -> Result<Wanted, Error> {
     let mut known = Known::new(registered);
     let mut files: HashMap<PathBuf, (Digest, Arc<Vec<u8>>)> = HashMap::new();
-    let declared = |view: &FeatureView| {
-        if let Some(declared) = view.declared() {
-            return Ok(Ok(declared));
-        }
+    let mut row_function = |view: &FeatureView| -> Result<Result<(Signature, Digest), Vec<Mistake>>, Error> {
         let (digest, bytes) = match files.get(&view.component) {
             Some((digest, bytes)) => (*digest, Arc::clone(bytes)),
             None => match opened.component_bytes(view)? {
@@ -65,6 +63,19 @@ pub fn bind(opened: &Opened, registered: &Registered) -> Result<Wanted, Error> {
             known.add(view, digest, transform.signature());
             (transform.signature().clone(), digest)
         }))
+    };
+    let declared = |view: &FeatureView| {
+        if view.has_component() {
+            return Ok(row_function(view)?.map(Declared::row_function));
+        }
+        let mut components = Vec::new();
+        if view.has_event_transform() {
+            match row_function(view)? {
+                Ok((signature, digest)) => components.push(BoundComponent { signature, digest, code: Code::NotLoaded }),
+                Err(mistakes) => return Ok(Err(mistakes)),
+            }
+        }
+        Ok(Ok(Declared::by_view(view, components)))
     };
     let look = |bound: &BoundView| match registered.bound.contains_key(&bound.view.id()) {
         true => Vec::new(),
@@ -103,6 +114,8 @@ impl Known {
         let mut known = Known { registered: HashSet::new(), described: HashMap::new() };
         for bound in registered.bound.values() {
             known.registered.insert(bound.digest);
+            known.registered.extend(bound.components.iter().map(|component| component.digest));
+            let Some(bound) = bound.row_function() else { continue };
             if known.signature(&bound.view, bound.digest).is_none() {
                 known.add(&bound.view, bound.digest, &bound.signature);
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Value, json};
-use tandem_core::model::{Alias, BoundView, FeatureService};
+use tandem_core::model::{Alias, BoundView, FeatureService, ViewVersion};
 
 use super::ServedView;
 use super::metrics::{Measured, Metrics};
@@ -97,6 +97,11 @@ impl Live {
 
     pub(super) fn served(&self) -> Arc<Served> {
         Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner).served)
+    }
+
+    /// Rows of a version of a view lost their values, since they are older than its ttl.
+    pub fn expired(&self, view: &ViewVersion, rows: u64) {
+        self.metrics.expired(view, rows);
     }
 
     /// What is measured, of all that was served since the server's start.

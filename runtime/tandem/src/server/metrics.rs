@@ -100,6 +100,7 @@ struct StoredMetrics {
     values: Vec<Counter>,
     ages: Histogram,
     freshness: Option<FreshnessMetrics>,
+    expired: Counter,
     /// By outcome, in the order of [`PUSH_OUTCOMES`].
     pushed: Vec<Counter>,
 }
@@ -251,6 +252,15 @@ impl Metrics {
         self.families.push_seconds.observe(took.as_secs_f64());
     }
 
+    /// Rows of a version of a view lost their values.
+    pub(super) fn expired(&self, id: &ViewVersion, rows: u64) {
+        let labels = self.labels(id);
+        let of_served = self.of_served.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stored) = of_served.views.get(&labels).and_then(|view| view.stored.as_ref()) {
+            stored.expired.inc_by(rows);
+        }
+    }
+
     /// The entities of one request were looked up, in all views together.
     pub(super) fn looked_up(&self, took: Duration) {
         self.families.lookup_seconds.observe(took.as_secs_f64());
@@ -284,6 +294,7 @@ impl ViewMetrics {
                     rows: families.freshness_rows.get_or_create_owned(labels),
                     fresh: families.freshness_rows_met.get_or_create_owned(labels),
                 }),
+                expired: families.expired_rows.get_or_create_owned(labels),
                 pushed: families.by_outcome(labels),
             }),
             computed: has.computed.then(|| ComputedMetrics {

@@ -169,6 +169,9 @@ pub struct View {
     /// Of them, rows that break the contract.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rows_breaking_contract: Option<u64>,
+    /// Of them, rows that the component which makes the view's events fails on; None where there were none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rows_failing_transform: Option<u64>,
     /// The files whose rows could be joined.
     pub files: Vec<File>,
 }
@@ -365,6 +368,7 @@ pub fn views(
             join: Some(join(&step.view)),
             rows_set_aside: Some(found.rows_set_aside),
             rows_breaking_contract: Some(found.rows_breaking_contract),
+            rows_failing_transform: Some(found.rows_failing_transform).filter(|count| *count > 0),
             ..view(&step.view, "stored")
         }
     });
@@ -391,6 +395,7 @@ fn view(bound: &BoundView, kind: &str) -> View {
         first_failure: None,
         rows_set_aside: None,
         rows_breaking_contract: None,
+        rows_failing_transform: None,
         files: Vec::new(),
     }
 }

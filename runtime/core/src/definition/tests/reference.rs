@@ -87,6 +87,7 @@ fn with(table: &str, line: &str) -> Result<Project, Diagnostics> {
         ("[engine]", ""),
         ("[batch]", ""),
         ("[push]", ""),
+        ("[expiry]", ""),
         ("[feature_log]", ""),
     ]);
     let features = text(&[
@@ -119,6 +120,7 @@ fn a_stated_default_written_out_changes_nothing() {
         ("batch", 4),
         ("engine", 7),
         ("entity", 1),
+        ("expiry", 4),
         ("feature_log", 3),
         ("feature_service", 6),
         ("feature_view", 14),

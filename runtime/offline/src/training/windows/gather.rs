@@ -125,7 +125,7 @@ impl<'a> Gatherer<'a> {
                 row += rows;
                 self.gathered.offered.rows += rows;
             }
-            self.gathered.offered.broken += batches.broken();
+            self.gathered.offered.reasons += batches.set_aside();
         }
         self.gathered.offered.null_keys += std::mem::take(&mut self.found.null_keys);
         self.history.check_unit(unit)

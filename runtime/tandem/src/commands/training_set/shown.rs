@@ -94,6 +94,7 @@ pub(super) fn json(manifest: &Manifest, out: &Path, report: &TrainingReport, ela
             "rows_without_key": view.rows_without_key,
             "rows_set_aside": view.rows_set_aside,
             "rows_breaking_contract": view.rows_breaking_contract,
+            "rows_failing_transform": view.rows_failing_transform,
             "rows_without_created_time": view.rows_without_created_time,
             "rows_fetched": view.rows_fetched,
             "slots": view.slots,

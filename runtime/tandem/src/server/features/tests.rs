@@ -120,6 +120,10 @@ fn every_status_is_told() {
         (Lookup::NotFound, "NOT_FOUND", "NOT_FOUND"),
         (Lookup::Found(record(NOW.0 - 24 * HOUR, Some(0.5))), "PRESENT", "PRESENT"),
         (Lookup::Found(record(NOW.0 - 24 * HOUR - 1, Some(0.5))), "OUTSIDE_MAX_AGE", "OUTSIDE_MAX_AGE"),
+        // Its values were removed, and it is asked for as of before it was too old.
+        (Lookup::Removed(record(NOW.0 - HOUR, None)), "OUTSIDE_MAX_AGE", "OUTSIDE_MAX_AGE"),
+        (Lookup::Removed(record(NOW.0 - 48 * HOUR, None)), "OUTSIDE_MAX_AGE", "OUTSIDE_MAX_AGE"),
+        (Lookup::Removed(record(NOW.0 + 1, None)), "NOT_FOUND", "NOT_FOUND"),
         (Lookup::Found(record(NOW.0 + 1, Some(0.5))), "NOT_FOUND", "NOT_FOUND"),
         (Lookup::Corrupt(tandem_online::Corruption::Format { found: 9 }), "CORRUPT", "CORRUPT"),
         (Lookup::Found(other_schema), "CORRUPT", "CORRUPT"),
@@ -141,7 +145,7 @@ fn every_status_is_told() {
         assert_eq!(row["event_time"].is_string(), has_row, "{lookup:?}");
         assert_eq!(row["digest"] == Digest([7; 32]).to_string(), has_row, "{lookup:?}");
     }
-    assert_eq!(corrupt.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [6, 7, 8]);
+    assert_eq!(corrupt.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [9, 10, 11]);
     assert!(corrupt[0].1.contains("format 9"));
 }
 

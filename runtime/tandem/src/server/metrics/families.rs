@@ -130,6 +130,7 @@ pub(super) struct Families {
     pub(super) ages: Histograms<ViewLabels>,
     pub(super) freshness_rows: Family<ViewLabels, Counter>,
     pub(super) freshness_rows_met: Family<ViewLabels, Counter>,
+    pub(super) expired_rows: Family<ViewLabels, Counter>,
     pub(super) push_seconds: Histogram,
     pub(super) push_rows: Family<OutcomeLabels, Counter>,
     pub(super) transform_seconds: Histograms<ViewLabels>,
@@ -159,6 +160,7 @@ impl Families {
             ages: Family::new_with_constructor(ages),
             freshness_rows: Family::default(),
             freshness_rows_met: Family::default(),
+            expired_rows: Family::default(),
             push_seconds: latencies(),
             push_rows: Family::default(),
             transform_seconds: Family::new_with_constructor(latencies),
@@ -190,6 +192,8 @@ impl Families {
         registry.register("freshness_rows", help, f.freshness_rows.clone());
         let help = "Of them, rows that were no older than the objective";
         registry.register("freshness_rows_met", help, f.freshness_rows_met.clone());
+        let help = "Rows that lost their values since they are older than the ttl";
+        registry.register("expired_rows", help, f.expired_rows.clone());
         let help = "From the rows of a push to its acknowledgement";
         registry.register_with_unit("push_duration", help, Unit::Seconds, f.push_seconds.clone());
         registry.register("push_rows", "Rows that were pushed, by what became of them", f.push_rows.clone());
@@ -234,6 +238,7 @@ impl Families {
         for histograms in [&self.ages, &self.transform_seconds] {
             histograms.remove(labels);
         }
+        self.expired_rows.remove(labels);
         for counters in [&self.transform_rows, &self.transform_failed_rows, &self.transform_fuel] {
             counters.remove(labels);
         }

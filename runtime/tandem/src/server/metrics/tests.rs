@@ -119,6 +119,17 @@ fn the_share_of_rows_within_the_objective_is_counted() {
 }
 
 #[test]
+fn rows_that_lost_their_values_are_counted() {
+    let metrics = Metrics::new();
+    metrics.replace(&[measured("risk", 2)], &[]);
+    for (version, rows) in [(2, 3), (2, 4), (9, 5)] {
+        metrics.expired(&ViewVersion::new("risk", version), rows);
+    }
+    let rows = value(&text(&metrics), r#"tandem_expired_rows_total{view="risk",version="2"}"#);
+    assert_eq!(rows, Some(7.0), "what is not served has no series");
+}
+
+#[test]
 fn pushed_rows_are_counted_by_what_became_of_them() {
     let metrics = Metrics::new();
     let (views, _) = metrics.replace(&[measured("risk", 2)], &[]);

@@ -247,6 +247,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("join_memory_bytes_max", join_memory_bytes_max),
         ("join_batch_rows", join_batch_rows as u64),
         ("query_memory_bytes_max", tandem_offline::query::QUERY_MEMORY_BYTES_MAX as u64),
+        ("line_bytes_max", tandem::ingest::LINE_BYTES_MAX as u64),
         ("lock_seconds_max", LOCK_SECONDS_MAX),
         ("registry_poll_millis", REGISTRY_POLL_MILLIS),
         ("registry_retry_seconds", REGISTRY_RETRY_SECONDS),

@@ -70,6 +70,7 @@ pub use deprecated::DEPRECATED_LOG_SECONDS;
 pub use live::{Behind, Live};
 pub use metrics::{SERVICES_MAX, VIEWS_MAX};
 use problem::{Kind, Problem};
+pub(crate) use push::given as pushed_rows;
 pub use ready::READY_SECONDS_MAX;
 use state::Server;
 pub use tls::Tls;

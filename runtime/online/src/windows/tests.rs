@@ -1,5 +1,7 @@
 //! The state of windows against the sweep that training sets take, bit by bit.
 
+mod versions;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -31,7 +33,11 @@ struct Event {
 }
 
 fn view(known_by: &str) -> BoundView {
-    let text = format!(
+    bound(&text(known_by))
+}
+
+fn text(known_by: &str) -> String {
+    format!(
         r#"
 [[entity]]
 name = "card"
@@ -61,9 +67,12 @@ aggregates = [
     {{ function = "distinct_count", column = "shop", windows = ["3d"] }},
 ]
 "#
-    );
+    )
+}
+
+fn bound(text: &str) -> BoundView {
     let settings = File { name: "tandem.toml".to_owned(), text: "[project]\nname = \"x\"".to_owned() };
-    let features = vec![File { name: "f.toml".to_owned(), text }];
+    let features = vec![File { name: "f.toml".to_owned(), text: text.to_owned() }];
     let project =
         parse_project(&Sources { settings, features }, Path::new("")).unwrap_or_else(|error| panic!("{error}"));
     let view = project.views.into_iter().next().unwrap();

@@ -300,6 +300,7 @@ fn what_is_acknowledged_survives_being_killed_and_is_there_once() {
             ended.store(true, Ordering::Relaxed);
             asked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
+        drop(client); // it is dead once it was waited for
         // Whatever was left in between is finished.
         run(&["log", "flush"]);
         run(&["apply", "--by", "ada"]);

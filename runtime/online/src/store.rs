@@ -47,6 +47,8 @@ struct Inner {
 pub enum Lookup {
     /// Its newest row.
     Found(Record),
+    /// Of a view of aggregates: its values, without those of the features whose components failed, by their position, with why.
+    Partly(Record, Vec<(usize, String)>),
     /// No row.
     NotFound,
     /// A row that cannot be read. Other entities are not affected, and the next write replaces it.

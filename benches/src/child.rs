@@ -17,6 +17,7 @@ use tandem_offline::{BatchOptions, BatchRequest};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::serving::{append, redis};
 use crate::{Failure, copy, echo, registry, training};
 
 /// The quickstart's view.
@@ -43,6 +44,8 @@ pub(crate) struct Arguments {
     view: String,
     #[arg(long, hide = true, default_value_t = 1)]
     threads: usize,
+    #[arg(long, hide = true, default_value_t = 0)]
+    port: u16,
 }
 
 /// What a process does.
@@ -62,6 +65,10 @@ pub(crate) enum Task {
     Registry,
     /// Echoes JSON until its input ends.
     Echo,
+    /// Answers with what the Redis at the port has, until its input ends.
+    Redis,
+    /// Appends the newest row of each user to LMDB.
+    Append,
 }
 
 impl Task {
@@ -96,13 +103,15 @@ pub(crate) fn run(task: Task, arguments: &Arguments) -> Result<(), Failure> {
         Task::Serve => serve_views(&runtime, project, threads, &[RISK])?,
         Task::ServeAttacked => serve_views(&runtime, project, threads, &[RISK, ATTACKS])?,
         Task::Registry => registry::serve_registered(&runtime, project, threads)?,
+        Task::Redis => {
+            let port = arguments.port;
+            runtime.block_on(async { redis::serve(announced().await?, port, input_ends()).await })?;
+        }
+        Task::Append => append::run(project)?,
         Task::Echo => runtime.block_on(async { echo::serve(announced().await?, input_ends()).await })?,
     }
-    if matches!(task, Task::Batch | Task::Copy | Task::Training) {
-        let status = fs::read_to_string("/proc/self/status")?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-        let kib: u64 = peak.trim().trim_end_matches(" kB").parse()?;
-        say(&format!("{} {}", cpu_seconds("self")?, kib * 1024))?;
+    if matches!(task, Task::Batch | Task::Copy | Task::Training | Task::Append) {
+        say(&format!("{} {}", cpu_seconds("self")?, peak_bytes("self")?))?;
     }
     Ok(())
 }
@@ -144,6 +153,7 @@ fn serve_views(runtime: &Runtime, project: &Path, threads: usize, views: &[&str]
     let state = ServerState {
         live: Live::new(None, views.iter().map(served).collect::<Result<_, _>>()?, &[], &[]),
         store: None,
+        feature_log: None,
         pusher: None,
         offline_root: None,
         settings: opened.project.settings.server.clone(),
@@ -220,7 +230,13 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(task: Task, project: &Path, threads: usize) -> Result<Served, Failure> {
+        Served::start_at(task, project, threads, 0)
+    }
+
+    /// The same, over another server at a port.
+    pub(crate) fn start_at(task: Task, project: &Path, threads: usize, port: u16) -> Result<Served, Failure> {
         let mut command = command(task, project, threads, None)?;
+        command.args(["--port", &port.to_string()]);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(process.stdout.take().ok_or("no output")?).read_line(&mut line)?;
@@ -237,10 +253,7 @@ impl Served {
 impl Served {
     /// Its resident memory, in bytes.
     pub(crate) fn resident_bytes(&self) -> Result<u64, Failure> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024)
+        resident_bytes(&self.process.id().to_string())
     }
 }
 
@@ -251,7 +264,25 @@ impl Drop for Served {
     }
 }
 
-fn cpu_seconds(process: &str) -> Result<f64, Failure> {
+/// Resident memory of a process, in bytes.
+pub(crate) fn resident_bytes(process: &str) -> Result<u64, Failure> {
+    of_status(process, "VmRSS:")
+}
+
+/// Most resident memory of a process so far, in bytes.
+pub(crate) fn peak_bytes(process: &str) -> Result<u64, Failure> {
+    of_status(process, "VmHWM:")
+}
+
+fn of_status(process: &str, name: &str) -> Result<u64, Failure> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or_else(|| format!("no {name}"))?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024)
+}
+
+/// Processor time that a process has taken so far, in seconds.
+pub(crate) fn cpu_seconds(process: &str) -> Result<f64, Failure> {
     let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name, in brackets, may hold anything; utime and stime are fields 14 and 15 of proc_pid_stat(5).
     let (_, fields) = text.rsplit_once(')').ok_or("no fields")?;

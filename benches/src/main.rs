@@ -1,7 +1,7 @@
 //! What Tandem costs: every figure beside its baseline, measured in the same run, as Markdown.
 //!
 //! ```text
-//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours] [registry] [languages] [training]
+//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours] [registry] [languages] [training] [serving]
 //! ```
 //!
 //! In the order of the table:
@@ -15,6 +15,7 @@
 //! - `registry`: a thousand views planned, registered, served, and replaced while they are served
 //! - `languages`: the example of each language built, started and called, against plain Python and pandas (`baselines/`)
 //! - `training`: point-in-time joins of several sizes, against DuckDB, Polars and pandas (`baselines/`)
+//! - `serving`: stored features over HTTP, against axum, Redis and Feast, and materialize against appending to LMDB
 //!
 //! What they share: `race` times contenders in turns, `guests` builds and loads components, `columns` makes rows, `project` lays the quickstart
 //! out at several sizes, `child` measures in a process of its own, `tools` installs what other languages need, `markdown` writes tables.
@@ -36,6 +37,7 @@ mod neighbours;
 mod project;
 mod race;
 mod registry;
+mod serving;
 mod tools;
 mod training;
 mod transforms;
@@ -64,6 +66,9 @@ struct Arguments {
     /// Rows of the largest point-in-time join, which has a tenth as many labels; tools that hold all in memory may need 200 bytes for each
     #[arg(long, value_name = "ROWS")]
     training_rows: Option<usize>,
+    /// Users whose features are served
+    #[arg(long, value_name = "USERS", default_value_t = 1_000_000)]
+    serving_users: usize,
     /// What a process of its own is to do; this program gives it to itself
     #[command(flatten)]
     child: child::Arguments,
@@ -87,10 +92,12 @@ enum Section {
     Languages,
     /// Point-in-time joins
     Training,
+    /// Stored features over HTTP
+    Serving,
 }
 
 impl Section {
-    const ALL: [Section; 8] = [
+    const ALL: [Section; 9] = [
         Section::Transforms,
         Section::Crossing,
         Section::Batch,
@@ -99,6 +106,7 @@ impl Section {
         Section::Registry,
         Section::Languages,
         Section::Training,
+        Section::Serving,
     ];
 }
 
@@ -131,6 +139,7 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
             Section::Registry => registry::run(arguments.quick)?,
             Section::Languages => languages::run(arguments.quick)?,
             Section::Training => training::run(arguments.quick, arguments.training_rows)?,
+            Section::Serving => serving::run(arguments.quick, arguments.serving_users)?,
         })?;
     }
     Ok(())

@@ -244,6 +244,7 @@ pub(crate) fn serve_registered(runtime: &Runtime, root: &Path, threads: usize) -
     let state = ServerState {
         live: live.clone(),
         store: None,
+        feature_log: None,
         pusher: None,
         offline_root: None,
         settings: settings.server.clone(),

@@ -28,6 +28,26 @@ pub(crate) fn modules(name: &str, pins: &str) -> Result<PathBuf, Failure> {
     })
 }
 
+/// Packages of Debian that a file below the workspace names, unpacked.
+pub(crate) fn debian(name: &str, packages: &str) -> Result<PathBuf, Failure> {
+    once(name, packages, |folder, packages| {
+        let names = fs::read_to_string(packages)?;
+        let download = || {
+            let mut command = Command::new("apt-get");
+            command.arg("download").args(names.lines()).current_dir(folder);
+            command
+        };
+        // A machine may know no packages yet.
+        if output(&mut download()).is_err() {
+            run(Command::new("apt-get").arg("update"))?;
+            run(&mut download())?;
+        }
+        run(Command::new("sh")
+            .current_dir(folder)
+            .args(["-ec", "for file in *.deb; do dpkg -x \"$file\" .; rm \"$file\"; done"]))
+    })
+}
+
 /// Runs `install` in a folder of this name unless it ran to its end with the same pins before.
 fn once(name: &str, pins: &str, install: impl FnOnce(&Path, &Path) -> Result<(), Failure>) -> Result<PathBuf, Failure> {
     let target = scratch()?.parent().ok_or("the benches lie in no target folder")?.to_owned();

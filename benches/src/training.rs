@@ -234,12 +234,12 @@ fn project(case: &Case) -> Result<PathBuf, Failure> {
     Ok(root)
 }
 
-fn instants(micros: Vec<i64>) -> ArrayRef {
+pub(crate) fn instants(micros: Vec<i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from(micros).with_timezone("UTC"))
 }
 
 /// Writes so many rows, as many at a time as `make` is asked for.
-fn write(
+pub(crate) fn write(
     path: &Path,
     rows: usize,
     mut make: impl FnMut(usize, usize) -> Vec<(&'static str, ArrayRef)>,
@@ -266,10 +266,10 @@ fn ordered(row: usize, rows: usize) -> i64 {
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -277,11 +277,11 @@ impl Random {
     }
 
     /// From 0 to below 1.
-    fn share(&mut self) -> f64 {
+    pub(crate) fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    fn instant(&mut self) -> i64 {
+    pub(crate) fn instant(&mut self) -> i64 {
         (FIRST + self.next() % SPAN) as i64
     }
 

@@ -11,8 +11,8 @@ use tandem::server::{DEPRECATED_LOG_SECONDS, READY_SECONDS_MAX, SERVICES_MAX, VI
 use tandem::tokens::TOKENS_MAX;
 use tandem::watched::FILES_POLL_SECONDS;
 use tandem_core::definition::{
-    BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, File, PushSettings, ServerSettings, Settings,
-    parse_settings,
+    BatchSettings, DIAGNOSTICS_MAX, DURATION_DAYS_MAX, EngineSettings, ExpirySettings, FeatureLogSettings, File,
+    PushSettings, ServerSettings, Settings, parse_settings,
 };
 use tandem_core::limits::TransformLimits;
 use tandem_engine::verify::VerifyOptions;
@@ -173,6 +173,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
     let TrainingOptions { batch_rows: join_batch_rows, threads: _, memory_bytes_max: join_memory_bytes_max } =
         TrainingOptions::default();
     let PushSettings { roll_seconds, roll_rows, roll_bytes } = settings.push;
+    let ExpirySettings { pass_seconds, pause_millis, looked_rows_max, removed_rows_max } = settings.expiry;
+    let FeatureLogSettings { file_seconds, file_rows, waiting_values_max } = settings.feature_log;
     let BatchSettings { rows_per_call, partitions_in_flight, row_group_rows, calls_in_flight } = settings.batch;
     // 0 is as many as there are cores or workers, and told in words.
     assert_eq!((workers, partitions_in_flight, calls_in_flight), (0, 0, 0));
@@ -205,6 +207,9 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("reused_calls_max", u64::from(reused_calls_max)),
         ("reused_memory_bytes_max", reused_memory_bytes_max),
         ("compiled_bytes_max", COMPILED_BYTES_MAX),
+        ("file_seconds", file_seconds),
+        ("file_rows", file_rows),
+        ("waiting_values_max", waiting_values_max),
         ("map_bytes", map_bytes as u64),
         ("map_bytes_max", map_bytes_max as u64),
         ("readers_max", u64::from(readers_max)),
@@ -213,6 +218,10 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("key_bytes_max", key_bytes_max as u64),
         ("row_bytes_max", row_bytes_max as u64),
         ("queue_batches_max", queue_batches_max as u64),
+        ("pass_seconds", pass_seconds),
+        ("pause_millis", pause_millis),
+        ("looked_rows_max", looked_rows_max as u64),
+        ("removed_rows_max", removed_rows_max as u64),
         ("body_bytes_max", body_bytes_max),
         ("rows_max", rows_max as u64),
         ("request_seconds_max", request_seconds_max),

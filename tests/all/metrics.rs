@@ -116,6 +116,9 @@ fn post(server: &Serving, route: &str, body: &Value) -> u16 {
 #[test]
 fn prometheus_scrapes_and_is_asked() {
     let project = Checkouts::new();
+    let definitions = std::fs::read_to_string(project.root().join("features/all.toml")).expect("definitions");
+    let with_objective = definitions.replacen("ttl = \"3d\"", "ttl = \"3d\"\nfreshness = \"2d\"", 1);
+    std::fs::write(project.root().join("features/all.toml"), with_objective).expect("a file");
     for view in ["usual", "guess"] {
         project.run(&["materialize", view], 0);
     }
@@ -161,6 +164,9 @@ fn prometheus_scrapes_and_is_asked() {
         (r#"tandem_lookup_rows_total{view="usual", version="1", status="NOT_FOUND"}"#, 10.0),
         (r#"tandem_lookup_rows_total{view="usual", status="PRESENT"}"#, 10.0),
         (r#"tandem_lookup_rows_total{view="usual", status="OUTSIDE_MAX_AGE"}"#, 1.0),
+        (r#"tandem_freshness_rows_total{view="usual"}"#, 11.0),
+        (r#"tandem_freshness_rows_met_total{view="usual"}"#, 10.0),
+        (r#"absent(tandem_freshness_rows_total{view="guess"})"#, 1.0),
         (r#"tandem_lookup_values_total{view="guess", status="DEFAULTED"}"#, 10.0),
         ("tandem_lookup_duration_seconds_count", 11.0),
         (r#"sum(tandem_transform_errors_total)"#, 0.0),
@@ -201,7 +207,7 @@ fn prometheus_scrapes_and_is_asked() {
     }
 
     let queries = blocks("promql");
-    assert_eq!(queries.len(), 4, "{queries:?}");
+    assert_eq!(queries.len(), 5, "{queries:?}");
     for query in queries {
         let answer = prometheus.query(&query.replace("fraud_model", "checkout"));
         if query.contains("behind") {
@@ -225,7 +231,10 @@ fn a_person_sees_plain_text() {
     };
     let (media_type, text) = told(None);
     assert_eq!(media_type, "text/plain; version=0.0.4; charset=utf-8");
-    assert!(text.contains("# HELP tandem_online_entries Rows in the online store, over all views.\n"), "{text}");
+    assert!(
+        text.contains("# HELP tandem_online_entries Rows in the online store, over all views and their generations.\n"),
+        "{text}"
+    );
     let (media_type, _) = told(Some("application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.5"));
     assert_eq!(media_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
 }

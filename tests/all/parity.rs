@@ -62,6 +62,7 @@ fn assert_parity(events: &[Event]) {
     let store = Store::open(&project.root().join("online"), StoreOptions::default()).unwrap();
     let request = materialize::Request {
         incremental: false,
+        rebuild: false,
         rows_per_second_max: None,
         view: Arc::clone(&view.bound),
         offline_root: project.root().join("one"),

@@ -47,5 +47,6 @@ pub use reader::DURATION_DAYS_MAX;
 pub use registered::{Registered, parse_registered};
 pub use render::{render_alias, render_service, render_view};
 pub use settings::{
-    BatchSettings, EngineSettings, Fsync, PushSettings, ServerSettings, Settings, StorageSettings, TlsSettings,
+    BatchSettings, EngineSettings, ExpirySettings, FeatureLogSettings, Fsync, PushSettings, ServerSettings, Settings,
+    StorageSettings, TlsSettings,
 };

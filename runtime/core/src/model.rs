@@ -16,7 +16,7 @@ pub use column::ColumnFeature;
 pub use component::{BoundComponent, Code, CodeError, EventTransform, MappedEvents};
 pub use contract::{ColumnContract, SourceContract};
 pub use reference::{NotAReference, Selector, ViewReference, ViewVersion};
-pub use service::{Alias, FeatureService, Required, ServiceFeatures};
+pub use service::{Alias, FeatureService, Required, ServiceFeatures, Share};
 
 use arrow_array::RecordBatch;
 
@@ -469,6 +469,8 @@ pub struct FeatureView {
     pub key_columns: BTreeMap<String, String>,
     /// How long after its event time a row is served and joined.
     pub ttl: Option<Duration>,
+    /// How long after its event time a row is as fresh as it should be; it is served past that, and told as stale. Less than the ttl. It changes no value.
+    pub freshness: Option<Duration>,
     /// Whether a row at exactly T counts.
     pub as_of: AsOf,
     /// What "known by T" means.

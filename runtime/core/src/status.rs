@@ -11,6 +11,8 @@ use crate::time::{Duration, Timestamp};
 pub enum Status {
     /// There is a value.
     Present,
+    /// There is a value, and it is older than the view's freshness objective: it is served all the same.
+    Stale,
     /// There is a row, and its value is known to be null.
     NullValue,
     /// There is no row of the entity.
@@ -29,8 +31,9 @@ pub enum Status {
 
 impl Status {
     /// Every status.
-    pub const ALL: [Status; 8] = [
+    pub const ALL: [Status; 9] = [
         Status::Present,
+        Status::Stale,
         Status::NullValue,
         Status::NotFound,
         Status::OutsideMaxAge,
@@ -39,6 +42,11 @@ impl Status {
         Status::DeadlineExceeded,
         Status::Corrupt,
     ];
+
+    /// Whether a row of this status is there and gives its values.
+    pub const fn gives_values(self) -> bool {
+        matches!(self, Status::Present | Status::Stale)
+    }
 
     /// Whether it is a failure: nothing is known of the value, not even that there is none.
     pub const fn is_failure(self) -> bool {
@@ -49,6 +57,7 @@ impl Status {
     pub const fn as_str(self) -> &'static str {
         match self {
             Status::Present => "PRESENT",
+            Status::Stale => "STALE",
             Status::NullValue => "NULL_VALUE",
             Status::NotFound => "NOT_FOUND",
             Status::OutsideMaxAge => "OUTSIDE_MAX_AGE",
@@ -69,7 +78,7 @@ impl fmt::Display for Status {
 /// A text that names no status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a status; the statuses are PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE, DEFAULTED, TRANSFORM_ERROR, DEADLINE_EXCEEDED and CORRUPT"
+    "`{0}` is not a status; the statuses are PRESENT, STALE, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE, DEFAULTED, TRANSFORM_ERROR, DEADLINE_EXCEEDED and CORRUPT"
 )]
 pub struct UnknownStatus(pub String);
 
@@ -96,7 +105,7 @@ impl FeatureStatus {
     ///
     /// A default stands in where it is known that there is no value. It never hides a failure: what could not be computed or read stays so.
     pub fn of(row: Status, is_null: bool, has_default: bool) -> Self {
-        let status = if row == Status::Present && is_null { Status::NullValue } else { row };
+        let status = if row.gives_values() && is_null { Status::NullValue } else { row };
         let stands_in = has_default && matches!(status, Status::NullValue | Status::NotFound | Status::OutsideMaxAge);
         if stands_in {
             FeatureStatus { status: Status::Defaulted, reason: Some(status) }
@@ -133,6 +142,12 @@ pub fn qualifies(event_time: Timestamp, as_of: Timestamp, rule: AsOf, ttl: Optio
     } else {
         Qualification::Qualifies
     }
+}
+
+/// Whether a row is older than the view's freshness objective when a value is asked for `as_of`: `event_time < as_of - freshness`. A row at exactly the border
+/// is not, and nothing overflows.
+pub fn is_stale(event_time: Timestamp, as_of: Timestamp, freshness: Option<Duration>) -> bool {
+    freshness.and_then(|freshness| as_of.checked_sub(freshness)).is_some_and(|start| event_time < start)
 }
 
 /// Whether a row was known at `as_of`: rule 2 of the point-in-time join. `published_time` is when Tandem made the row visible; a row without a
@@ -209,6 +224,9 @@ mod tests {
         assert_eq!(of(Present, true, true), (Defaulted, Some(NullValue)));
         assert_eq!(of(Present, true, false), (NullValue, None));
         assert_eq!(of(Present, false, true), (Present, None));
+        assert_eq!(of(Stale, false, true), (Stale, None));
+        assert_eq!(of(Stale, true, false), (NullValue, None));
+        assert_eq!(of(Stale, true, true), (Defaulted, Some(NullValue)));
         for failure in [TransformError, Corrupt] {
             assert_eq!(of(failure, true, true), (failure, None));
         }
@@ -273,6 +291,15 @@ mod tests {
             let rule = if before { AsOf::Before } else { AsOf::AtOrBefore };
             let ttl = ttl.map(Duration::from_micros);
             prop_assert_eq!(qualifies(Timestamp(event), Timestamp(as_of), rule, ttl), expected);
+        }
+
+        #[test]
+        fn staleness_agrees_with_wide_integers(
+            event in instants(), as_of in instants(), freshness in proptest::option::of(spans()),
+        ) {
+            let expected = freshness.is_some_and(|span| i128::from(event) < i128::from(as_of) - i128::from(span));
+            let freshness = freshness.map(Duration::from_micros);
+            prop_assert_eq!(is_stale(Timestamp(event), Timestamp(as_of), freshness), expected);
         }
 
         #[test]

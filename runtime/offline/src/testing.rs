@@ -71,6 +71,7 @@ pub(crate) fn view(path: impl Into<PathBuf>) -> BoundView {
             inputs: BTreeMap::new(),
             key_columns: BTreeMap::from([("user_id".to_owned(), "user".to_owned())]),
             ttl: None,
+            freshness: None,
             as_of: AsOf::Before,
             known_by: KnownBy::Created,
             history: History::Append,

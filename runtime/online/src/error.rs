@@ -186,6 +186,15 @@ pub enum OnlineError {
         /// Position in the batch.
         row: usize,
     },
+    /// The generation is no longer being built.
+    #[error("the generation is no longer being built: it was dropped, or another process finished it")]
+    GenerationGone,
+    /// A generation is kept beside the live one.
+    #[error("a generation is kept beside the live one")]
+    GenerationKept,
+    /// There is no generation beside the live one.
+    #[error("there is no generation beside the live one that could be served")]
+    NoOtherGeneration,
     /// The writer's queue is full.
     #[error("{queue_batches_max} batches wait for the writer (queue_batches_max)")]
     QueueFull {
@@ -219,6 +228,10 @@ impl OnlineError {
                 "raise the version of the view: what a version means never changes"
             }
             OnlineError::SchemaChanged { .. } => "raise the version of the view and materialize it again",
+            OnlineError::GenerationKept => "drop it first: `tandem online drop VIEW`",
+            OnlineError::GenerationGone | OnlineError::NoOtherGeneration => {
+                "`tandem online stats` shows the generations of each view"
+            }
             OnlineError::BatchTooLarge { .. } => "divide the batch",
             OnlineError::QueueFull { .. } => "try again later",
             _ => return None,

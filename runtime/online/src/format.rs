@@ -9,7 +9,8 @@ use crate::error::OnlineError;
 ///
 /// - 1: tables `meta`, `views` and `records`.
 /// - 2: beside them `log` and `state`, and flags of records that programs of format 1 take for damage.
-pub(crate) const STORE_FORMAT: u32 = 2;
+/// - 3: generations of views, and rows whose values were removed; programs of format 2 would not find the first and take the second for damage.
+pub(crate) const STORE_FORMAT: u32 = 3;
 
 const FORMAT_KEY: &[u8] = b"format";
 
@@ -70,9 +71,24 @@ mod tests {
         write_format(folder.path(), &(STORE_FORMAT + 1).to_le_bytes());
         for open in [Store::open, Store::open_read_only] {
             let error = open(folder.path(), StoreOptions::default()).unwrap_err();
-            assert!(matches!(error, OnlineError::FormatNewer { found: 3, known: STORE_FORMAT, .. }), "{error}");
+            assert!(matches!(error, OnlineError::FormatNewer { found: 4, known: STORE_FORMAT, .. }), "{error}");
             assert!(error.hint().is_some());
         }
+    }
+
+    #[test]
+    fn a_store_of_the_format_before_is_read_and_raised() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path(), StoreOptions::default()).unwrap());
+        write_format(folder.path(), &2_u32.to_le_bytes());
+        drop(Store::open_read_only(folder.path(), StoreOptions::default()).unwrap());
+        let format = || {
+            let environment = Environment::open(folder.path(), Access::Read, &StoreOptions::default()).unwrap();
+            environment.read(|snapshot| Ok(snapshot.get(Table::Meta, FORMAT_KEY)?.map(<[u8]>::to_vec))).unwrap()
+        };
+        assert_eq!(format(), Some(2_u32.to_le_bytes().to_vec()), "reading changes nothing");
+        drop(Store::open(folder.path(), StoreOptions::default()).unwrap());
+        assert_eq!(format(), Some(STORE_FORMAT.to_le_bytes().to_vec()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offset  size  field
-//! 0       4     number of the view, big-endian, so that a view's records lie together
+//! 0       4     number of the generation, big-endian, so that its records lie together
 //! 4       1     0: the entity key follows; 1: its SHA-256 follows
 //! 5       n     the entity key (n <= 506), or its SHA-256 (n = 32)
 //! ```

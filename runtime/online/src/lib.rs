@@ -11,6 +11,7 @@
 //! - [`record`]: a stored value and its bytes
 //! - [`view`]: the views in a store and their numbers
 //! - [`store`]: open, `get_many`, `put_if_newer`
+//! - [`generation`]: what is served, and what is rebuilt beside it
 //! - [`windows`]: events of views of aggregates, and tiles over them
 //! - [`log`](mod@log): rows that were pushed, on their way into the offline history
 //! - [`taken`]: which files of the offline history were materialized
@@ -20,6 +21,7 @@
 //! An LMDB environment does not survive a fork: open the store in the process that uses it.
 
 pub mod error;
+pub mod generation;
 pub mod log;
 pub mod options;
 pub mod record;
@@ -36,10 +38,11 @@ mod format;
 mod key;
 
 pub use error::OnlineError;
+pub use generation::{Generation, GenerationState, Generations, Target};
 pub use log::{LogPiece, LogRow, LogStats};
 pub use options::StoreOptions;
 pub use record::{Corruption, Record, RecordRef};
-pub use store::{AGE_BOUNDS_SECONDS, CopyReport, ViewStats};
+pub use store::{AGE_BOUNDS_SECONDS, CopyReport, Expired, RestoredView, ViewStats};
 pub use store::{Lookup, PushReport, PushTo, PutReport, PutRow, RowOutcome, Stats, Store, TakenBack};
 pub use taken::{Taken, TakenFile};
 pub use ticket::Ticket;

@@ -6,7 +6,7 @@
 //! offset  size  field
 //! 0       1     record format: 1
 //! 1       1     flags: bit 0 has a created time, bit 1 has a sequence, bit 2 holds the full entity key, bit 3 is in the offline
-//!               history; others zero
+//!               history, bit 4 its values were removed since it is older than the view's ttl (then n is 0); others zero
 //! 2       2     zero
 //! 4       4     CRC-32C (Castagnoli, RFC 3720) of all other bytes of the record
 //! 8       8     event time, microseconds since 1970-01-01T00:00:00Z, signed
@@ -20,6 +20,8 @@
 //! 84+k    n     canonical bytes of the row, to the end
 //! ```
 
+use std::cmp::Ordering;
+
 use tandem_core::hash::Digest;
 use tandem_core::order::RowOrder;
 use tandem_core::time::Timestamp;
@@ -32,6 +34,7 @@ const HAS_CREATED_TIME: u8 = 1;
 const HAS_SEQUENCE: u8 = 1 << 1;
 const HAS_FULL_KEY: u8 = 1 << 2;
 const IN_HISTORY: u8 = 1 << 3;
+const REMOVED: u8 = 1 << 4;
 
 /// A feature row as stored. `R` holds the canonical bytes of the row: see [`Record`] and [`RecordRef`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +95,14 @@ impl<R: AsRef<[u8]>> RecordOf<R> {
     }
 }
 
+impl RecordRef<'_> {
+    /// The event time of a record's bytes, and whether its values were removed, without looking whether they are whole.
+    pub(crate) fn peek(bytes: &[u8]) -> Option<(Timestamp, bool)> {
+        let is_record = bytes.len() >= HEADER_BYTES && bytes[0] == RECORD_FORMAT;
+        is_record.then(|| (Timestamp(i64::from_le_bytes(array(bytes, 8))), bytes[1] & REMOVED != 0))
+    }
+}
+
 /// Why stored bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -131,9 +142,21 @@ pub(crate) struct Stored<'a> {
     pub(crate) full_key: Option<&'a [u8]>,
     /// Whether it came from the offline history, or is in the log on its way there.
     pub(crate) in_history: bool,
+    /// Whether its values were removed, and only what orders it is left.
+    pub(crate) removed: bool,
 }
 
 impl Stored<'_> {
+    /// How a row is ordered against another of its entity. Where the values of one were removed, they do not matter: rows of one time are
+    /// older than the ttl together.
+    pub(crate) fn compare(&self, other: &RowOrder<'_>, other_removed: bool) -> Ordering {
+        let (mut own, mut other) = (self.record.order(), *other);
+        if self.removed || other_removed {
+            (own.row, other.row) = (&[], &[]);
+        }
+        own.cmp(&other)
+    }
+
     /// Replaces what is in `out` by the bytes of the record. `full_key` has less than 4 GiB.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let record = &self.record;
@@ -142,7 +165,8 @@ impl Stored<'_> {
         let flags = flag(record.created_time.is_some(), HAS_CREATED_TIME)
             | flag(record.sequence.is_some(), HAS_SEQUENCE)
             | flag(self.full_key.is_some(), HAS_FULL_KEY)
-            | flag(self.in_history, IN_HISTORY);
+            | flag(self.in_history, IN_HISTORY)
+            | flag(self.removed, REMOVED);
         out.clear();
         out.reserve(HEADER_BYTES + key.len() + record.row.len());
         out.extend_from_slice(&[RECORD_FORMAT, flags, 0, 0, 0, 0, 0, 0]);
@@ -172,7 +196,9 @@ impl Stored<'_> {
             return Err(Corruption::Checksum { stored, computed });
         }
         let flags = bytes[1];
-        if flags & !(HAS_CREATED_TIME | HAS_SEQUENCE | HAS_FULL_KEY | IN_HISTORY) != 0 || bytes[2..4] != [0, 0] {
+        if flags & !(HAS_CREATED_TIME | HAS_SEQUENCE | HAS_FULL_KEY | IN_HISTORY | REMOVED) != 0
+            || bytes[2..4] != [0, 0]
+        {
             return Err(Corruption::Layout { what: "a flag that this format does not have" });
         }
         let optional = |offset: usize, bit: u8| match (flags & bit != 0, i64::from_le_bytes(array(bytes, offset))) {
@@ -199,7 +225,11 @@ impl Stored<'_> {
             digest: Digest(array(bytes, 48)),
             row,
         };
-        Ok(Stored { record, full_key, in_history: flags & IN_HISTORY != 0 })
+        let removed = flags & REMOVED != 0;
+        if removed && !row.is_empty() {
+            return Err(Corruption::Layout { what: "values that were removed" });
+        }
+        Ok(Stored { record, full_key, in_history: flags & IN_HISTORY != 0, removed })
     }
 }
 

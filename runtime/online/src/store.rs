@@ -1,6 +1,8 @@
 //! Open a store, look entities up, write rows that are newer.
 
+mod carry;
 mod copy;
+mod expiry;
 mod push;
 
 use std::collections::HashMap;
@@ -14,16 +16,19 @@ use tandem_core::model::BoundView;
 use tandem_core::time::Timestamp;
 use tandem_core::types::{FIELD_NAME_BYTES_MAX, is_name};
 
-use crate::environment::{Access, Environment, Fault, Snapshot, Table};
+use crate::environment::{Access, Environment, Fault, Snapshot, Table, WriteTransaction};
 use crate::error::OnlineError;
 use crate::format;
+use crate::generation::Target;
 use crate::key::{KeyHash, RecordKey};
 use crate::options::StoreOptions;
 use crate::record::{Corruption, Record, RecordRef, Stored};
 use crate::view::{View, ViewId, ViewIdentity, entry_key};
 use crate::windows::WindowView;
 
+pub use carry::RestoredView;
 pub use copy::{AGE_BOUNDS_SECONDS, CopyReport, ViewStats};
+pub use expiry::Expired;
 pub(crate) use push::{Batch, Kind};
 pub use push::{PushReport, PushTo, RowOutcome};
 
@@ -49,6 +54,8 @@ pub enum Lookup {
     Found(Record),
     /// Of a view of aggregates: its values, without those of the features whose components failed, by their position, with why.
     Partly(Record, Vec<(usize, String)>),
+    /// Its newest row is older than the view's ttl, and its values were removed: the record's row is empty.
+    Removed(Record),
     /// No row.
     NotFound,
     /// A row that cannot be read. Other entities are not affected, and the next write replaces it.
@@ -222,12 +229,25 @@ impl Store {
 
     /// As [`Store::get_many`], over several views in one snapshot.
     pub fn get_many_of<K: AsRef<[u8]>>(&self, probes: &[(ViewId, K)]) -> Result<Vec<Lookup>, OnlineError> {
-        let record_keys: Vec<_> =
-            probes.iter().map(|(view, key)| RecordKey::new(*view, key.as_ref(), self.inner.hash)).collect();
-        // In the order of keys, neighbours are on pages that the one before has touched.
-        let mut order: Vec<usize> = (0..probes.len()).collect();
-        order.sort_by(|a, b| record_keys[*a].cmp(&record_keys[*b]));
         self.inner.environment.read(|snapshot| {
+            // The generation and its rows are of one snapshot.
+            let mut numbers: Vec<(ViewId, ViewId)> = Vec::new();
+            let mut record_keys = Vec::with_capacity(probes.len());
+            for (view, key) in probes {
+                let known = numbers.iter().rev().find(|(known, _)| known == view).map(|(_, number)| *number);
+                let number = match known {
+                    Some(number) => number,
+                    None => {
+                        let number = self.live_number(snapshot, *view)?;
+                        numbers.push((*view, number));
+                        number
+                    }
+                };
+                record_keys.push(RecordKey::new(number, key.as_ref(), self.inner.hash));
+            }
+            // In the order of keys, neighbours are on pages that the one before has touched.
+            let mut order: Vec<usize> = (0..probes.len()).collect();
+            order.sort_by(|a, b| record_keys[*a].cmp(&record_keys[*b]));
             let mut lookups = vec![Lookup::NotFound; probes.len()];
             for &index in &order {
                 lookups[index] = look_up(snapshot, &record_keys[index], probes[index].1.as_ref())?;
@@ -241,9 +261,9 @@ impl Store {
     ///
     /// # Errors
     /// Nothing of the batch is written.
-    pub fn put_if_newer(&self, view: ViewId, rows: &[PutRow<'_>]) -> Result<PutReport, OnlineError> {
+    pub fn put_if_newer(&self, target: impl Into<Target>, rows: &[PutRow<'_>]) -> Result<PutReport, OnlineError> {
         self.check_batch(rows)?;
-        let batch = Batch { view, rows: rows.to_vec(), kind: Kind::Materialized, windows: None };
+        let batch = Batch { target: target.into(), rows: rows.to_vec(), kind: Kind::Materialized, windows: None };
         Ok(self.commit(&[batch], now)?.remove(0).put)
     }
 
@@ -268,14 +288,23 @@ impl Store {
     /// Nothing of the batch is written.
     pub fn put_events(
         &self,
-        view: ViewId,
+        target: impl Into<Target>,
         windows: &WindowView,
         rows: &[PutRow<'_>],
         equals: &[u16],
     ) -> Result<usize, OnlineError> {
         self.check_batch(rows)?;
-        let fates =
-            self.inner.environment.write(|txn| windows.put_in(txn, view, rows, equals, (self.hash(), true, now())))?;
+        let target = target.into();
+        let fates = self.inner.environment.write(|txn| {
+            let numbers = self.numbers_in(txn, target)?;
+            let how = (self.hash(), true, now());
+            if let Some(second) = numbers.second
+                && let Err(fault) = windows.put_in(txn, second, rows, equals, how)
+            {
+                self.give_up_kept(txn, target.view, fault)?;
+            }
+            windows.put_in(txn, numbers.first, rows, equals, how)
+        })?;
         Ok(fates.iter().filter(|fate| fate.is_new).count())
     }
 
@@ -284,30 +313,72 @@ impl Store {
     ///
     /// # Errors
     /// Nothing is changed.
-    pub fn take_back(&self, view: ViewId, rows: &[TakenBack<'_>]) -> Result<usize, OnlineError> {
+    pub fn take_back(&self, target: impl Into<Target>, rows: &[TakenBack<'_>]) -> Result<usize, OnlineError> {
+        let target = target.into();
         let puts: Vec<PutRow<'_>> =
             rows.iter().filter_map(|row| Some(PutRow { key: row.key, record: row.instead? })).collect();
         self.check_batch(&puts)?;
         self.inner.environment.write(|txn| {
+            let numbers = self.numbers_in(txn, target)?;
             let (mut taken, mut bytes) = (0, Vec::new());
-            for TakenBack { key, stored, instead } in rows {
-                let record_key = RecordKey::new(view, key, self.inner.hash);
-                let found = txn.get(Table::Records, record_key.as_bytes())?.map(|bytes| read(&record_key, bytes));
-                let Some(Ok(found)) = found else { continue };
-                if found.full_key.is_some_and(|found| found != *key) || found.record.order() != stored.order() {
-                    continue;
+            for row in rows {
+                let mut is_taken = self.take_back_in(txn, numbers.first, row, &mut bytes)?;
+                if let Some(second) = numbers.second {
+                    is_taken |= self.take_back_in(txn, second, row, &mut bytes)?;
                 }
-                match instead {
-                    Some(record) => {
-                        let full_key = record_key.is_hashed().then_some(*key);
-                        Stored { record: *record, full_key, in_history: true }.encode(&mut bytes);
-                        txn.put(Table::Records, record_key.as_bytes(), &bytes)?;
-                    }
-                    None => drop(txn.delete(Table::Records, record_key.as_bytes())?),
-                }
-                taken += 1;
+                taken += usize::from(is_taken);
             }
             Ok(taken)
+        })
+    }
+
+    fn take_back_in(
+        &self,
+        txn: &mut WriteTransaction<'_, '_>,
+        number: ViewId,
+        TakenBack { key, stored, instead }: &TakenBack<'_>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<bool, Fault> {
+        let record_key = RecordKey::new(number, key, self.inner.hash);
+        let found = txn.get(Table::Records, record_key.as_bytes())?.map(|bytes| read(&record_key, bytes));
+        let Some(Ok(found)) = found else { return Ok(false) };
+        if found.full_key.is_some_and(|found| found != *key) || found.compare(&stored.order(), false).is_ne() {
+            return Ok(false);
+        }
+        match instead {
+            Some(record) => {
+                let full_key = record_key.is_hashed().then_some(*key);
+                Stored { record: *record, full_key, in_history: true, removed: false }.encode(bytes);
+                txn.put(Table::Records, record_key.as_bytes(), bytes)?;
+            }
+            None => drop(txn.delete(Table::Records, record_key.as_bytes())?),
+        }
+        Ok(true)
+    }
+
+    /// Of each row whether it is the stored one of its entity, in any of the generations that are written to.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn are_stored(&self, target: impl Into<Target>, rows: &[PutRow<'_>]) -> Result<Vec<bool>, OnlineError> {
+        let target = target.into();
+        self.inner.environment.read(|snapshot| {
+            let numbers: Vec<ViewId> = match target.building {
+                Some(number) => vec![number],
+                None => self.generations_at(snapshot, target.view)?.all().map(|found| found.number).collect(),
+            };
+            let mut stored = vec![false; rows.len()];
+            for (row, stored) in rows.iter().zip(&mut stored) {
+                for number in &numbers {
+                    let record_key = RecordKey::new(*number, row.key, self.inner.hash);
+                    let found = snapshot.get(Table::Records, record_key.as_bytes())?;
+                    if let Some(Ok(found)) = found.map(|bytes| read(&record_key, bytes)) {
+                        *stored |= found.full_key.is_none_or(|found| found == row.key)
+                            && found.compare(&row.record.order(), false).is_eq();
+                    }
+                }
+            }
+            Ok(stored)
         })
     }
 
@@ -362,6 +433,7 @@ fn look_up(snapshot: &Snapshot<'_>, record_key: &RecordKey, entity_key: &[u8]) -
     Ok(match read(record_key, bytes) {
         // Another key with the same hash: this entity has no row.
         Ok(stored) if stored.full_key.is_some_and(|stored| stored != entity_key) => Lookup::NotFound,
+        Ok(stored) if stored.removed => Lookup::Removed(stored.record.to_owned()),
         Ok(stored) => Lookup::Found(stored.record.to_owned()),
         Err(corruption) => Lookup::Corrupt(corruption),
     })

@@ -1,6 +1,6 @@
 //! Which files of a view's offline history were materialized: what a next run need not read again.
 //!
-//! An entry of the table `state`, under the byte `m`, the number of the view (big-endian) and the first 16 bytes of the SHA-256 of the file's path:
+//! An entry of the table `state`, under the byte `m`, the number of the generation ([`crate::generation`], big-endian) and the first 16 bytes of the SHA-256 of the file's path:
 //!
 //! ```text
 //! offset  size  field (integers little-endian)
@@ -18,12 +18,13 @@ use tandem_core::hash::Digest;
 
 use crate::environment::Table;
 use crate::error::OnlineError;
+use crate::generation::Target;
 use crate::store::Store;
 use crate::view::ViewId;
 
 const ENTRY_FORMAT: u8 = 1;
 const ENTRY_BYTES: usize = 36;
-const KEY_TAG: u8 = b'm';
+pub(crate) const KEY_TAG: u8 = b'm';
 const PREFIX_BYTES: usize = 5;
 
 /// A file as it was when it was materialized.
@@ -90,9 +91,10 @@ impl Store {
     ///
     /// # Errors
     /// The store cannot be read.
-    pub fn taken(&self, view: ViewId) -> Result<Taken, OnlineError> {
-        let prefix = prefix(view);
+    pub fn taken(&self, target: impl Into<Target>) -> Result<Taken, OnlineError> {
+        let target = target.into();
         self.environment().read(|snapshot| {
+            let prefix = prefix(self.read_number(snapshot, target)?);
             let mut taken = Taken::default();
             snapshot.scan(Table::State, &prefix, |key, value| {
                 let Some(name) = key.strip_prefix(&prefix) else { return Ok(ControlFlow::Break(())) };
@@ -109,9 +111,12 @@ impl Store {
     ///
     /// # Errors
     /// Nothing is recorded.
-    pub fn take_files(&self, view: ViewId, files: &[(String, TakenFile)]) -> Result<(), OnlineError> {
+    pub fn take_files(&self, target: impl Into<Target>, files: &[(String, TakenFile)]) -> Result<(), OnlineError> {
+        let target = target.into();
         self.environment().write(|txn| {
-            files.iter().try_for_each(|(path, file)| txn.put(Table::State, &key(view, path), &file.encode()))
+            // The other one reads them again, should it be served: that changes nothing.
+            let number = self.numbers_in(txn, target)?.first;
+            files.iter().try_for_each(|(path, file)| txn.put(Table::State, &key(number, path), &file.encode()))
         })
     }
 }

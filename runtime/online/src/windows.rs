@@ -29,7 +29,7 @@ use arrow_array::{Int64Array, TimestampMicrosecondArray};
 use crate::error::OnlineError;
 use crate::record::RecordRef;
 
-pub(crate) use keys::Prefix;
+pub(crate) use keys::{Prefix, parse_event};
 pub(crate) use write::EventFate;
 
 /// Levels of tiles at most.

@@ -64,7 +64,7 @@ struct Batch {
 impl Batch {
     fn borrow(&self) -> store::Batch<'_> {
         let rows = self.rows.iter().map(Row::borrow).collect();
-        store::Batch { view: self.view, rows, kind: self.kind, windows: self.windows.clone() }
+        store::Batch { target: self.view.into(), rows, kind: self.kind, windows: self.windows.clone() }
     }
 }
 

@@ -12,8 +12,10 @@
 //! - [`mod@verify`]: what a proof found, for people and programs
 //! - [`training`]: training sets: what is asked for, labels of any format, manifests
 //! - [`materialize`]: published feature rows into the online store
+//! - [`expiry`]: rows that are too old leave the online store, but for what orders them
 //! - [`lookup`]: what the online store has for entities, as statuses and columns
 //! - [`server`]: the HTTP server
+//! - [`feature_log`]: what was served, as Parquet files
 //! - [`following`]: a server's views, replaced when another registration is there
 //! - [`tokens`]: the file of clients' tokens; [`watched`]: files that may be replaced meanwhile
 //! - [`notify`]: what the service manager is told
@@ -26,6 +28,8 @@ pub mod cli;
 pub mod commands;
 pub mod describe;
 pub mod error;
+pub mod expiry;
+pub mod feature_log;
 pub mod following;
 pub mod import;
 pub mod lookup;

@@ -9,7 +9,7 @@ use arrow_select::zip::zip;
 use tandem_core::canonical::{decode_rows, schema_fingerprint};
 use tandem_core::key::{EntityKey, KeyEncoder, KeyError};
 use tandem_core::model::{BoundView, JoinKey};
-use tandem_core::status::{FeatureStatus, Qualification, Status, has_ended, is_known, qualifies};
+use tandem_core::status::{FeatureStatus, Qualification, Status, has_ended, is_known, is_stale, qualifies};
 use tandem_core::time::Timestamp;
 use tandem_core::types::Field;
 use tandem_online::{Lookup, OnlineError, Record, Store, ViewId};
@@ -30,7 +30,7 @@ pub enum LookupError {
 pub struct Served {
     /// What its row is served as, before any default: never `NULL_VALUE` or `DEFAULTED`.
     pub status: Status,
-    /// Its row: where the status is `PRESENT` or `OUTSIDE_MAX_AGE`.
+    /// Its row: where the status is `PRESENT`, `STALE` or `OUTSIDE_MAX_AGE`.
     pub record: Option<Record>,
 }
 
@@ -178,6 +178,10 @@ pub fn found(view: &BoundView, lookups: Vec<Lookup>, as_of: Timestamp) -> Found 
     let mut failed = HashSet::new();
     let mut rows = Vec::with_capacity(lookups.len());
     for (row, lookup) in lookups.into_iter().enumerate() {
+        if let Lookup::Removed(record) = lookup {
+            rows.push(serve_removed(view, record, as_of));
+            continue;
+        }
         let lookup = match lookup {
             Lookup::Partly(record, features) => {
                 for (feature, reason) in features {
@@ -243,7 +247,7 @@ fn stand_in(default: &ArrayRef, column: &ArrayRef, statuses: &[FeatureStatus]) -
 
 fn read(lookup: Lookup, fingerprint: u64) -> Result<Option<Record>, String> {
     match lookup {
-        Lookup::NotFound => Ok(None),
+        Lookup::NotFound | Lookup::Removed(_) => Ok(None),
         Lookup::Corrupt(corruption) => Err(corruption.to_string()),
         Lookup::Partly(record, _) => read(Lookup::Found(record), fingerprint),
         Lookup::Found(record) if record.schema_fingerprint != fingerprint => Err(format!(
@@ -260,17 +264,28 @@ fn serve(view: &BoundView, record: Record, as_of: Timestamp) -> Served {
     match qualifies(record.event_time, as_of, view.as_of, view.ttl) {
         Qualification::Expired => Served { status: Status::OutsideMaxAge, record: Some(record) },
         Qualification::Qualifies if is_known(view.known_by, record.created_time, record.published_time, as_of) => {
-            Served { status: Status::Present, record: Some(record) }
+            let stale = is_stale(record.event_time, as_of, view.freshness);
+            Served { status: if stale { Status::Stale } else { Status::Present }, record: Some(record) }
         }
         // The store has the newest row alone; which one was the newest at an earlier instant it does not know.
         Qualification::Qualifies | Qualification::Future => Served { status: Status::NotFound, record: None },
     }
 }
 
+/// A row whose values were removed since it is older than the ttl: as it is too old now, it is at every instant that is asked for.
+fn serve_removed(view: &BoundView, record: Record, as_of: Timestamp) -> Served {
+    match serve(view, record.clone(), as_of) {
+        Served { status: Status::Present | Status::Stale, .. } => {
+            Served { status: Status::OutsideMaxAge, record: Some(record) }
+        }
+        served => served,
+    }
+}
+
 /// One column for each output. A row whose bytes are malformed under a right checksum is a defect of whoever wrote it; it becomes corrupt.
 fn columns(outputs: &[Field], rows: &mut [Served], corrupt: &mut Vec<(usize, String)>) -> Vec<ArrayRef> {
     let bytes = |served: &Served| match (served.status, &served.record) {
-        (Status::Present, Some(record)) => Some(record.row.clone()),
+        (status, Some(record)) if status.gives_values() => Some(record.row.clone()),
         _ => None,
     };
     loop {

@@ -22,8 +22,8 @@ use tandem_core::model::{BoundView, JoinKey};
 use tandem_core::status::{is_never_valid, too_far_in_future};
 use tandem_core::time::{DayRange, Duration, Timestamp};
 use tandem_engine::Workers;
-use tandem_offline::{FileEntry, Only, PartitionId, PublishedRows, RowColumns};
-use tandem_online::{Lookup, PutRow, Record, RecordRef, Store, TakenBack, TakenFile, ViewId, ViewIdentity};
+use tandem_offline::{FileEntry, OfflineError, Only, PartitionId, PublishedRows, RowColumns};
+use tandem_online::{PutRow, Record, RecordRef, Store, TakenBack, TakenFile, Target, ViewId, ViewIdentity};
 
 use crate::error::Error;
 
@@ -44,6 +44,8 @@ pub struct Request {
     pub max_future: Duration,
     /// Whether files that were taken before, as they are now, are passed over.
     pub incremental: bool,
+    /// Whether a new generation is built of the whole history and served then, in the place of the one that is. `range` is none, and `incremental` false.
+    pub rebuild: bool,
     /// Rows that are taken in a second, at most; none: as many as can be.
     pub rows_per_second_max: Option<u64>,
 }
@@ -86,6 +88,12 @@ pub struct Report {
     pub files_before: u64,
     /// Rows of the files that are read, whatever they hold.
     pub rows_all: u64,
+    /// Of a rebuild, rows that were taken over from the generation before, since the history does not have them, or not yet.
+    pub carried: u64,
+    /// Of a rebuild, whether one that was begun before was gone on with.
+    pub resumed: bool,
+    /// Of a rebuild, the generation that is served now; None if it is not finished: checks failed.
+    pub generation: Option<u32>,
     /// What came of the view's checks, where it has any. Nothing is written of partitions of which one fails.
     pub checked: Vec<CheckedPartition>,
 }
@@ -112,17 +120,54 @@ pub fn store_view(store: &Store, view: &BoundView) -> Result<ViewId, Error> {
 ///
 /// A file is recorded as taken once all of its rows are in the store, or need not be. An incremental run passes over files that were taken as they are
 /// now, so it follows what is new to the store, and not event time: a late row is taken, and a run that was killed goes on with the file in which it was.
+///
+/// A rebuild writes into a generation of its own, beside the live one, and serves it when it has all: what is published, and what was pushed and is not there yet. Whatever
+/// is written into the view meanwhile, by whatever process, reaches both. One that is stopped is gone on with by the next.
 pub async fn run(
+    mut request: Request,
+    store: &Store,
+    workers: &Workers,
+    progress: impl FnMut(&Report),
+) -> Result<Report, Error> {
+    let (of_store, view) = (store.clone(), Arc::clone(&request.view));
+    let id = workers.run(move || store_view(&of_store, &view)).await.map_err(worker_error)??;
+    if !request.rebuild {
+        return fill(request, store, id.into(), workers, progress).await;
+    }
+    let (of_store, view) = (store.clone(), Arc::clone(&request.view));
+    // What is in the log is taken before files are listed: on its way from one to the other it is in either.
+    let begun = workers.run(move || {
+        let (target, resumed) = of_store.begin_rebuild(id)?;
+        let carried = of_store.carry_over(target, of_store.window_view(&view).as_deref())?;
+        Ok::<_, Error>((target, resumed, carried))
+    });
+    let (target, resumed, carried) = begun.await.map_err(worker_error)??;
+    // Files that one before has taken are passed over.
+    request.incremental = true;
+    let filled = match fill(request, store, target, workers, progress).await {
+        // Nothing is published: all that there is was pushed.
+        Err(Error::Offline(OfflineError::NotPublished { .. } | OfflineError::NoPartitions { .. })) if carried > 0 => {
+            Report::default()
+        }
+        filled => filled?,
+    };
+    let is_whole = !filled.checked.iter().any(|part| part.checks.iter().any(CheckResult::fails));
+    let of_store = store.clone();
+    let finish = move || is_whole.then(|| of_store.finish_rebuild(target)).transpose();
+    let generations = workers.run(finish).await.map_err(worker_error)??;
+    let generation = generations.map(|generations| generations.live.ordinal);
+    Ok(Report { carried, resumed, generation, ..filled })
+}
+
+/// Reads the published rows of the range and writes them into a view, or into a generation of it.
+async fn fill(
     request: Request,
     store: &Store,
+    id: Target,
     workers: &Workers,
     mut progress: impl FnMut(&Report),
 ) -> Result<Report, Error> {
     let view = Arc::clone(&request.view);
-    let id = {
-        let (store, view) = (store.clone(), Arc::clone(&view));
-        workers.run(move || store_view(&store, &view)).await.map_err(worker_error)??
-    };
     if let Some(windows) = store.window_view(&view) {
         return windows::run(request, store, id, &windows, workers, progress).await;
     }
@@ -232,7 +277,7 @@ fn named(file: &FileEntry) -> (String, TakenFile) {
 /// Records files as taken, but for those of which rows are missing.
 async fn take_files(
     store: &Store,
-    id: ViewId,
+    id: Target,
     workers: &Workers,
     files: Vec<FileEntry>,
     not_taken: &HashSet<PathBuf>,
@@ -405,7 +450,7 @@ fn transaction<T>(store: &Store, rows: &[T], bytes: impl Fn(&T) -> usize) -> usi
 }
 
 /// Writes what is newer than what is stored.
-fn put_batch(store: &Store, id: ViewId, rows: &Rows) -> Result<Report, Error> {
+fn put_batch(store: &Store, id: Target, rows: &Rows) -> Result<Report, Error> {
     let (all, null_keys, future, never_valid) = rows.counts;
     let mut report = Report { rows: all, null_keys, future, kept: never_valid, ..Report::default() };
     let put: Vec<PutRow<'_>> = rows.iter().collect();
@@ -423,21 +468,18 @@ fn put_batch(store: &Store, id: ViewId, rows: &Rows) -> Result<Report, Error> {
 }
 
 /// Those of these rows that are the stored ones of their entities.
-fn still_stored(store: &Store, id: ViewId, gone: &Rows) -> Result<Vec<(Vec<u8>, Record)>, Error> {
-    let keys: Vec<&[u8]> = gone.iter().map(|row| row.key).collect();
-    let found = store.get_many(id, &keys)?;
-    let stored = gone.iter().zip(found).filter_map(|(row, found)| match found {
-        Lookup::Found(record) if record.order() == row.record.order() => Some((row.key.to_vec(), record)),
-        _ => None,
-    });
-    Ok(stored.collect())
+fn still_stored(store: &Store, id: Target, gone: &Rows) -> Result<Vec<(Vec<u8>, Record)>, Error> {
+    let rows: Vec<PutRow<'_>> = gone.iter().collect();
+    let stored = store.are_stored(id, &rows)?;
+    let stored = rows.iter().zip(stored).filter(|(_, is_stored)| *is_stored);
+    Ok(stored.map(|(row, _)| (row.key.to_vec(), row.record.to_owned())).collect())
 }
 
 /// Puts the greatest rows that count in the place of `stored` ones that do not; gives the number of entities whose row changed.
 async fn take_back(
     request: &Request,
     store: &Store,
-    id: ViewId,
+    id: Target,
     workers: &Workers,
     stored: Vec<(Vec<u8>, Record)>,
 ) -> Result<u64, Error> {

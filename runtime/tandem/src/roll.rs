@@ -61,6 +61,34 @@ pub fn roll(
     provenance: &Provenance,
     options: PushSettings,
 ) -> Result<Rolled, Error> {
+    roll_from(store, id, view, offline_root, provenance, options, true)
+}
+
+/// The same of a copy of a store, whose log keeps its rows.
+///
+/// # Errors
+///
+/// As [`roll`].
+pub fn roll_copy(
+    copy: &Store,
+    id: ViewId,
+    view: &Arc<BoundView>,
+    offline_root: &Path,
+    provenance: &Provenance,
+    options: PushSettings,
+) -> Result<Rolled, Error> {
+    roll_from(copy, id, view, offline_root, provenance, options, false)
+}
+
+fn roll_from(
+    store: &Store,
+    id: ViewId,
+    view: &Arc<BoundView>,
+    offline_root: &Path,
+    provenance: &Provenance,
+    options: PushSettings,
+    forget: bool,
+) -> Result<Rolled, Error> {
     // Of a view of aggregates the events were pushed.
     let events = view.events().map(Arc::new);
     let view = events.as_ref().unwrap_or(view);
@@ -89,8 +117,12 @@ pub fn roll(
             let batch = batch(view, &rows)?;
             let written = files.write(&batch, piece.epoch, &provenance.contract, &provenance.runtime_fingerprint)?;
             rolled.files += written.len() as u64;
-            let sequences: Vec<u64> = rows.iter().map(|row| row.sequence).collect();
-            rolled.rows += store.forget_logged(id, &sequences)?;
+            if forget {
+                let sequences: Vec<u64> = rows.iter().map(|row| row.sequence).collect();
+                rolled.rows += store.forget_logged(id, &sequences)?;
+            } else {
+                rolled.rows += written.iter().map(|file| file.rows).sum::<u64>();
+            }
         }
         match piece.next {
             Some(next) => from = next,

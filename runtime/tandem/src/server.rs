@@ -11,6 +11,7 @@
 //! - `deadline`, `coding`: until when a client waits, and how bodies are compressed
 //! - `transforms`, `features`, `services`, `views`, `push`: the routes; `feast`: those of Feast's clients
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
+//! - `feature_log`: answers as rows of the feature log
 //! - `openapi`: all of it as a document for programs
 //! - `metrics`: what is counted and measured on the way; `ready`: whether requests should be sent here
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
@@ -24,6 +25,7 @@ mod connections;
 mod deadline;
 mod deprecated;
 mod feast;
+mod feature_log;
 mod features;
 mod guard;
 mod json;
@@ -59,6 +61,7 @@ use tandem_core::time::Timestamp;
 use tandem_engine::{OnDemand, Workers};
 use tandem_online::{Store, ViewId};
 
+use crate::feature_log::FeatureLog;
 use crate::push::Pusher;
 
 pub use access::Access;
@@ -93,6 +96,8 @@ pub struct ServerState {
     pub store: Option<Arc<Store>>,
     /// What takes pushes; None where nothing may be written.
     pub pusher: Option<Pusher>,
+    /// What takes answers of services that are logged; None where nothing is logged.
+    pub feature_log: Option<FeatureLog>,
     /// Where views' rows are published, for materialization on request; None where there is none.
     pub offline_root: Option<PathBuf>,
     /// Limits and rights.

@@ -38,6 +38,7 @@ impl Server {
                 &[],
             ),
             store: store.map(Arc::new),
+            feature_log: None,
             pusher: None,
             offline_root: None,
             settings,

@@ -58,6 +58,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// Where its server is.
+    pub(crate) fn url(&self) -> &str {
+        self.server.url()
+    }
+
     pub(crate) fn send(&self, route: &str, media_type: &str, body: &[u8]) -> (u16, Vec<u8>, Option<String>) {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let url = format!("{}{route}", self.server.url());

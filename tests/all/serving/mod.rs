@@ -2,13 +2,17 @@
 //!
 //! - `feast`: Feast's SDK as a client
 //! - `forms`: the same values, however they are asked for
+//! - `logged`: the feature log
+//! - `stale`: values past their freshness objective
 //! - `openapi`: requests that are generated of the document
 //! - `late`: deadlines, required features, views that are slow or keep failing
 
 mod feast;
 mod forms;
 mod late;
+mod logged;
 mod openapi;
+mod stale;
 
 use std::fmt::Write;
 use std::fs;
@@ -160,6 +164,7 @@ source = "spendings"
 entities = ["user"]
 component = {reference:?}
 ttl = "1d"
+freshness = "6h"
 
 [[feature_view]]
 name = "ratio"
@@ -168,6 +173,14 @@ component = {ratio:?}
 [feature_view.inputs]
 usual = {{ view = "usual@1", feature = "risk" }}
 last_seen = {{ view = "usual@1", event_time = true }}
+
+[[feature_view]]
+name = "aged_ratio"
+version = 1
+component = {ratio:?}
+[feature_view.inputs]
+usual = {{ view = "aged@1", feature = "risk" }}
+last_seen = {{ view = "aged@1", event_time = true }}
 
 # It ends an endless loop after two seconds, not by fuel.
 [[feature_view]]

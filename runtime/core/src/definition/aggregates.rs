@@ -57,10 +57,11 @@ const COMPONENT_KEYS: [(&str, &str); 2] =
     [("limits", "there is no `component` to be limited"), ("nan", "there is no `component` that computes with NaN")];
 
 /// Keys that go with other views, and why not with this one.
-const OTHER_KEYS: [(&str, &str); 6] = [
+const OTHER_KEYS: [(&str, &str); 7] = [
     ("features", "its features are its aggregates"),
     ("instance", "each call of its component has a fresh instance"),
     ("ttl", "its windows say how old an event may be"),
+    ("freshness", "its features are computed at the time that is asked for, so none gets old"),
     ("as_of", "`bounds` says whether an event at exactly the time that is asked for counts"),
     ("history", "nothing is published of it that could be computed again"),
     ("checks", "it publishes no rows that could be looked at"),

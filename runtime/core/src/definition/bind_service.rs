@@ -165,7 +165,7 @@ pub fn bind_service(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ServiceFeatures, Stage};
+    use crate::model::{ServiceFeatures, Share, Stage};
     use crate::types::Field;
 
     fn service(features: &[(&str, u32, Option<&str>)], prefix: bool) -> FeatureService {
@@ -179,6 +179,7 @@ mod tests {
             prefix,
             deadline: None,
             required: Required::None,
+            log_share: Share::NONE,
             stage: Stage::Experimental,
             owner: String::new(),
             description: String::new(),

@@ -110,7 +110,7 @@ fn share(table: &Table<'_>, value: &Value<'_>) -> Option<f64> {
     number(table, "max", value, 0.0, 1.0)
 }
 
-fn number(table: &Table<'_>, key: &str, value: &Value<'_>, least: f64, greatest: f64) -> Option<f64> {
+pub(super) fn number(table: &Table<'_>, key: &str, value: &Value<'_>, least: f64, greatest: f64) -> Option<f64> {
     let number = match value.get_ref() {
         DeValue::Integer(integer) => {
             i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|number| number as f64)

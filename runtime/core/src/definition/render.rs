@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::limits::TransformLimits;
 use crate::model::{
     Alias, Allowed, Check, ColumnContract, ColumnFeature, Entity, Expected, FeatureService, FeatureView, InputSource,
-    Required, Source, SourceContract, SourceQuery, ViewSource,
+    Required, Share, Source, SourceContract, SourceQuery, ViewSource,
 };
 use crate::parameter::ParameterValue;
 use crate::time::Timestamp;
@@ -33,6 +33,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         inputs,
         key_columns,
         ttl,
+        freshness,
         as_of,
         known_by,
         history,
@@ -83,6 +84,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         out.line("component", path(component, root));
     }
     out.optional("ttl", ttl.map(|ttl| quoted(&ttl.to_string())));
+    out.optional("freshness", freshness.map(|freshness| quoted(&freshness.to_string())));
     if view.is_stored() {
         if !view.is_aggregates() {
             out.line("as_of", quoted(as_of.as_str()));
@@ -127,7 +129,8 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
 
 /// A feature service.
 pub fn render_service(service: &FeatureService) -> String {
-    let FeatureService { name, features, prefix, deadline, required, stage, owner, description, tags } = service;
+    let FeatureService { name, features, prefix, deadline, required, log_share, stage, owner, description, tags } =
+        service;
     let mut out = Text::default();
     out.table("[[feature_service]]");
     out.line("name", quoted(name));
@@ -140,6 +143,9 @@ pub fn render_service(service: &FeatureService) -> String {
         Required::None => {}
         Required::All => out.line("required", "[\"*\"]"),
         Required::Features(names) => out.line("required", list(names, |name| quoted(name))),
+    }
+    if *log_share != Share::NONE {
+        out.line("log_share", log_share);
     }
     out.line("stage", quoted(stage.as_str()));
     out.prose("owner", owner);

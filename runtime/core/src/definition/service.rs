@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use super::checks::number;
 use super::reader::{Table, Value};
 use super::references::Views;
 use super::view::read_tags;
-use crate::model::{Alias, FeatureService, Required, ServiceFeatures, Stage, ViewVersion};
+use crate::model::{Alias, FeatureService, Required, ServiceFeatures, Share, Stage, ViewVersion};
 use crate::time::Duration;
 use crate::types::is_name;
 
 pub(super) const SERVICE_KEYS: &[&str] =
-    &["name", "features", "prefix", "deadline", "required", "stage", "owner", "description", "tags"];
+    &["name", "features", "prefix", "deadline", "required", "log_share", "stage", "owner", "description", "tags"];
 pub(super) const ALIAS_KEYS: &[&str] = &["view", "name", "version"];
 
 /// The least and the greatest deadline, in microseconds.
@@ -31,11 +32,13 @@ pub(super) fn read(table: &Table<'_>, name: &str, views: &Views) -> Option<Featu
         .and_then(|value| read_features(table, value, views, stage, prefix));
     let deadline = table.get("deadline").map(|value| read_deadline(table, value));
     let required = table.get("required").map(|value| read_required(table, value));
+    let log_share = table.get("log_share").map(|value| read_log_share(table, value));
     Some(FeatureService {
         name: name.to_owned(),
         prefix,
         deadline: deadline.map_or(Some(None), |read| read.map(Some))?,
         required: required.unwrap_or(Some(Required::None))?,
+        log_share: log_share.unwrap_or(Some(Share::NONE))?,
         owner: table.prose("owner"),
         description: table.prose("description"),
         tags: read_tags(table),
@@ -53,6 +56,16 @@ fn read_deadline<'a>(table: &Table<'a>, value: &'a Value<'a>) -> Option<Duration
         return None;
     }
     Some(deadline)
+}
+
+fn read_log_share(table: &Table<'_>, value: &Value<'_>) -> Option<Share> {
+    let number = number(table, "log_share", value, 0.0, 1.0)?;
+    let share = Share::new(number);
+    if share.is_none() {
+        let message = format!("`log_share` of {} is less than one in a million, and not 0", table.what);
+        table.error(value, message, "write 0.000001, or 0 for none".to_owned());
+    }
+    share
 }
 
 /// Whether the features exist is known once their views are bound.

@@ -32,6 +32,10 @@ pub struct Settings {
     pub batch: BatchSettings,
     /// `[push]`: rows that are pushed, on their way into the offline history.
     pub push: PushSettings,
+    /// `[expiry]`: rows that are older than their view's ttl, in the online store.
+    pub expiry: ExpirySettings,
+    /// `[feature_log]`: what was served, on its way into files.
+    pub feature_log: FeatureLogSettings,
 }
 
 /// `[storage]`: where data is kept.
@@ -43,6 +47,8 @@ pub struct StorageSettings {
     pub online: PathBuf,
     /// `registry`: folder of the registry: what was applied. Default `registry`.
     pub registry: PathBuf,
+    /// `log`: folder of the feature log. Default `data/log`.
+    pub log: PathBuf,
     /// `cache`: folder of compiled code; whoever may write there may run code as this program. Default `.tandem/cache`.
     pub cache: PathBuf,
     /// `fsync`: what a commit to the online store waits for. Default `always`.
@@ -87,6 +93,43 @@ pub struct PushSettings {
 impl Default for PushSettings {
     fn default() -> Self {
         PushSettings { roll_seconds: 60, roll_rows: 1_000_000, roll_bytes: 64 << 20 }
+    }
+}
+
+/// `[expiry]`: how a server removes the values of rows that are older than their view's ttl.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpirySettings {
+    /// `pass_seconds`: from the end of a pass over all rows of views with a ttl to the next, in seconds. Default 600.
+    pub pass_seconds: u64,
+    /// `pause_millis`: from one piece of a pass to the next, in milliseconds. Default 100.
+    pub pause_millis: u64,
+    /// `looked_rows_max`: rows of a piece: they are looked at in one read transaction. Default 16,384.
+    pub looked_rows_max: usize,
+    /// `removed_rows_max`: rows whose values are removed in one write transaction. Default 1,024.
+    pub removed_rows_max: usize,
+}
+
+impl Default for ExpirySettings {
+    fn default() -> Self {
+        ExpirySettings { pass_seconds: 600, pause_millis: 100, looked_rows_max: 16_384, removed_rows_max: 1_024 }
+    }
+}
+
+/// `[feature_log]`: when what was served becomes a file of the feature log, and how much may wait for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeatureLogSettings {
+    /// `file_seconds`: age of the oldest row at which a file is written, in seconds. Default 60.
+    pub file_seconds: u64,
+    /// `file_rows`: rows of a service at which a file is written before that. Default 100,000.
+    pub file_rows: u64,
+    /// `waiting_values_max`: values (rows times their columns) that may wait to be written, over all services; answers beyond them are not
+    /// logged, and counted. Default 10,000,000.
+    pub waiting_values_max: u64,
+}
+
+impl Default for FeatureLogSettings {
+    fn default() -> Self {
+        FeatureLogSettings { file_seconds: 60, file_rows: 100_000, waiting_values_max: 10_000_000 }
     }
 }
 
@@ -179,6 +222,7 @@ impl StorageSettings {
             offline: root.join("data/features"),
             online: root.join("data/online"),
             registry: root.join("registry"),
+            log: root.join("data/log"),
             cache: root.join(".tandem/cache"),
             fsync: Fsync::default(),
         }
@@ -231,13 +275,14 @@ impl Default for BatchSettings {
 }
 
 /// Tables of `tandem.toml`.
-pub(super) const TABLES: &[&str] = &["project", "storage", "server", "engine", "batch", "push"];
+pub(super) const TABLES: &[&str] =
+    &["project", "storage", "server", "engine", "batch", "push", "expiry", "feature_log"];
 pub(super) const PROJECT_KEYS: &[&str] = &["name", "features", "max_future"];
 
 /// `max_future` where `tandem.toml` names none.
 const MAX_FUTURE_DEFAULT: Duration = Duration::from_micros(5 * 60 * 1_000_000);
 
-pub(super) const STORAGE_KEYS: &[&str] = &["offline", "online", "registry", "cache", "fsync"];
+pub(super) const STORAGE_KEYS: &[&str] = &["offline", "online", "registry", "log", "cache", "fsync"];
 pub(super) const SERVER_KEYS: &[&str] = &[
     "listen",
     "allow_replay",
@@ -271,6 +316,9 @@ pub(super) const ENGINE_KEYS: &[&str] = &[
 pub(super) const BATCH_KEYS: &[&str] = &["rows_per_call", "partitions_in_flight", "row_group_rows", "calls_in_flight"];
 
 pub(super) const PUSH_KEYS: &[&str] = &["roll_seconds", "roll_rows", "roll_bytes"];
+pub(super) const EXPIRY_KEYS: &[&str] = &["pass_seconds", "pause_millis", "looked_rows_max", "removed_rows_max"];
+
+pub(super) const FEATURE_LOG_KEYS: &[&str] = &["file_seconds", "file_rows", "waiting_values_max"];
 
 const THREADS_MAX: u32 = 4_096;
 const SECONDS_MAX: u64 = 86_400;
@@ -314,6 +362,10 @@ pub(super) fn read<'a>(place: Place<'a>, tree: &'a DeTable<'a>, root: &Path) -> 
             .map_or_else(EngineSettings::default, |table| engine(&table)),
         batch: section(place, tree, "batch", BATCH_KEYS).map_or_else(BatchSettings::default, |table| batch(&table)),
         push: section(place, tree, "push", PUSH_KEYS).map_or_else(PushSettings::default, |table| push(&table)),
+        expiry: section(place, tree, "expiry", EXPIRY_KEYS)
+            .map_or_else(ExpirySettings::default, |table| expiry(&table)),
+        feature_log: section(place, tree, "feature_log", FEATURE_LOG_KEYS)
+            .map_or_else(FeatureLogSettings::default, |table| feature_log(&table)),
     };
     name.map(|name| Settings { name, ..settings })
 }
@@ -354,6 +406,7 @@ fn storage(table: &Table<'_>, root: &Path) -> StorageSettings {
         offline: path("offline", defaults.offline),
         online: path("online", defaults.online),
         registry: path("registry", defaults.registry),
+        log: path("log", defaults.log),
         cache: path("cache", defaults.cache),
         fsync: table
             .get("fsync")
@@ -368,6 +421,25 @@ fn push(table: &Table<'_>) -> PushSettings {
         roll_seconds: table.integer_or("roll_seconds", defaults.roll_seconds, 1, SECONDS_MAX),
         roll_rows: table.integer_or("roll_rows", defaults.roll_rows, 1, 1 << 30),
         roll_bytes: table.integer_or("roll_bytes", defaults.roll_bytes, 1, BYTES_MAX),
+    }
+}
+
+fn expiry(table: &Table<'_>) -> ExpirySettings {
+    let defaults = ExpirySettings::default();
+    ExpirySettings {
+        pass_seconds: table.integer_or("pass_seconds", defaults.pass_seconds, 1, SECONDS_MAX),
+        pause_millis: table.integer_or("pause_millis", defaults.pause_millis, 0, 60_000),
+        looked_rows_max: table.count_or("looked_rows_max", defaults.looked_rows_max, 1, 1 << 20),
+        removed_rows_max: table.count_or("removed_rows_max", defaults.removed_rows_max, 1, 1 << 16),
+    }
+}
+
+fn feature_log(table: &Table<'_>) -> FeatureLogSettings {
+    let defaults = FeatureLogSettings::default();
+    FeatureLogSettings {
+        file_seconds: table.integer_or("file_seconds", defaults.file_seconds, 1, SECONDS_MAX),
+        file_rows: table.integer_or("file_rows", defaults.file_rows, 1, 1 << 30),
+        waiting_values_max: table.integer_or("waiting_values_max", defaults.waiting_values_max, 1, 1 << 40),
     }
 }
 

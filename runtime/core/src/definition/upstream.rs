@@ -275,6 +275,7 @@ pub(super) fn check_entities(
 pub(super) fn refuse_stored_keys(table: &Table<'_>) {
     let reasons = [
         ("ttl", "it keeps no rows that could get too old"),
+        ("freshness", "it keeps no rows that could get old"),
         ("as_of", "it has no rows of its own to count or leave out"),
         ("known_by", "it has no rows that become known"),
         ("history", "it publishes no rows that could be computed again"),

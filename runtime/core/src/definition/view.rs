@@ -38,6 +38,7 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "timezone",
     "retention",
     "ttl",
+    "freshness",
     "as_of",
     "known_by",
     "history",
@@ -137,6 +138,7 @@ pub(super) fn read(
         }
         Some(ttl)
     });
+    let freshness = if on_demand || aggregates.is_some() { None } else { read_freshness(table, ttl) };
     let key_columns = if on_demand { BTreeMap::new() } else { read_key_columns(table, entities.as_deref()) };
     let as_of = match &aggregates {
         _ if on_demand => Some(AsOf::AtOrBefore),
@@ -162,6 +164,7 @@ pub(super) fn read(
         publish_delay,
         defaults: if on_demand { BTreeMap::new() } else { defaults::read(table) },
         ttl,
+        freshness,
         on_error: choice("on_error", OnError::Fail),
         nan: table
             .get("nan")
@@ -339,6 +342,23 @@ fn read_publish_delay(table: &Table<'_>, known_by: Option<KnownBy>) -> Option<Du
         return None;
     }
     table.duration("publish_delay", value)
+}
+
+/// A row past the objective is served as stale: one that is never served, or that is never past it, is a mistake.
+fn read_freshness(table: &Table<'_>, ttl: Option<Duration>) -> Option<Duration> {
+    let value = table.get("freshness")?;
+    let freshness = table.duration("freshness", value)?;
+    if freshness.as_micros() == 0 {
+        let hint = "write how old a row may be before it is told as stale, as \"1h\"".to_owned();
+        table.error(value, format!("`freshness` of {} is zero: every row would be stale", table.what), hint);
+    } else if let Some(ttl) = ttl.filter(|ttl| *ttl <= freshness) {
+        let message = format!(
+            "`freshness` of {} is {freshness}, and its `ttl` {ttl}: a row would be too old before it is stale",
+            table.what
+        );
+        table.error(value, message, "make `freshness` shorter than `ttl`".to_owned());
+    }
+    Some(freshness)
 }
 
 pub(super) fn read_tags(table: &Table<'_>) -> BTreeMap<String, String> {

@@ -32,6 +32,7 @@ pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
 ///   with its parameters.
 /// - Checks: rows that break them are published whole or not at all. The contract of the source, where a row that breaks it stops the run; where such
 ///   rows are set aside, it is covered.
+/// - The freshness objective: it says as what a value is told.
 /// - How long instances live: a component that is registered is proved to give the same bits either way.
 /// - Owner, description, tags, stage, deprecation: they are for people.
 ///
@@ -60,6 +61,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         inputs: _,      // resolved per input of the signature
         key_columns: _, // resolved per join key
         ttl,
+        freshness: _, // it says how a value is told, and changes none
         as_of,
         known_by,
         history,

@@ -19,6 +19,8 @@ pub struct FeatureService {
     pub deadline: Option<Duration>,
     /// The features without which an answer is of no use, by their names in it: where one cannot be known, the request fails.
     pub required: Required,
+    /// The share of its requests whose answers go into the feature log.
+    pub log_share: Share,
     /// [`Stage::Experimental`] or [`Stage::Production`].
     pub stage: Stage,
     /// Who answers for it; may be empty.
@@ -91,5 +93,60 @@ impl Required {
             Required::All => true,
             Required::Features(names) => names.iter().any(|name| name == feature),
         }
+    }
+}
+
+/// A share from nothing to all, in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Share(u32);
+
+impl Share {
+    /// Nothing.
+    pub const NONE: Share = Share(0);
+
+    const ALL: u32 = 1_000_000;
+
+    /// The share of this number, rounded to millionths; None outside of 0 to 1, or where a share that is not 0 would round to it.
+    pub fn new(number: f64) -> Option<Share> {
+        let millionths = (number * f64::from(Share::ALL)).round();
+        ((0.0..=1.0).contains(&number) && (millionths > 0.0 || number == 0.0)).then_some(Share(millionths as u32))
+    }
+
+    /// Whether it has something with this hash: of uniform hashes, as many as the share says.
+    pub fn has(self, hash: u64) -> bool {
+        (u128::from(hash) * u128::from(Share::ALL)) >> 64 < u128::from(self.0)
+    }
+}
+
+/// A decimal number.
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == Share::ALL {
+            return f.write_str("1.0");
+        }
+        let digits = format!("{:06}", self.0);
+        let digits = digits.trim_end_matches('0');
+        write!(f, "0.{}", if digits.is_empty() { "0" } else { digits })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_read_written_and_taken() {
+        for (number, text) in [(0.0, "0.0"), (1.0, "1.0"), (0.05, "0.05"), (1e-6, "0.000001"), (0.999_999, "0.999999")]
+        {
+            let share = Share::new(number).unwrap();
+            assert_eq!(share.to_string(), text);
+            assert_eq!(text.parse::<f64>().ok().and_then(Share::new), Some(share));
+        }
+        for wrong in [-0.1, 1.000_001, f64::NAN, f64::INFINITY, 1e-7] {
+            assert_eq!(Share::new(wrong), None, "{wrong}");
+        }
+        assert!(Share(Share::ALL).has(u64::MAX) && !Share::NONE.has(0));
+        let hashes = (0..1_000_u64).map(|index| index * (u64::MAX / 1_000));
+        assert_eq!(hashes.filter(|hash| Share::new(0.25).unwrap().has(*hash)).count(), 251);
     }
 }

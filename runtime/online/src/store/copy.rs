@@ -3,38 +3,41 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use tandem_core::time::Timestamp;
 
-use super::{PutReport, PutRow, Store};
+use super::carry::RestoredView;
+use super::{PutReport, Store};
 use crate::environment::{Access, Environment, Fault, Table};
 use crate::error::OnlineError;
-use crate::key::entity_key;
+use crate::generation::Generation;
 use crate::options::StoreOptions;
 use crate::record::Stored;
-use crate::view::{View, ViewId, ViewIdentity};
-use crate::writer::Row;
+use crate::view::{View, ViewIdentity};
+use crate::windows::{WindowView, parse_event};
 
 /// Ages, in seconds, between which rows are counted: a minute, an hour, a day, a week, 30 days, 365 days.
 pub const AGE_BOUNDS_SECONDS: [u64; 6] = [60, 3_600, 86_400, 604_800, 2_592_000, 31_536_000];
 
-/// Keys that are looked at in one read transaction.
-const PIECE_KEYS: usize = 16_384;
-
 /// Bytes that are copied in one write transaction.
 const PIECE_BYTES: usize = 16 << 20;
 
-/// What a store has of a view's version.
+/// What a store has of a generation of a view's version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewStats {
     /// The version.
     pub view: View,
-    /// Its rows.
+    /// The generation.
+    pub generation: Generation,
+    /// Its rows; of a view of aggregates, its events.
     pub entries: u64,
     /// Their keys and values, in bytes.
     pub bytes: u64,
     /// Of them, rows that cannot be read.
     pub corrupt: u64,
+    /// Of them, rows whose values were removed since they are older than the ttl.
+    pub removed: u64,
     /// Rows by the age of their event: below each of [`AGE_BOUNDS_SECONDS`] and not below the one before; at the end those that are older. Rows of the
     /// future are the youngest.
     pub ages: [u64; AGE_BOUNDS_SECONDS.len() + 1],
@@ -53,39 +56,37 @@ pub struct CopyReport {
     pub corrupt: u64,
 }
 
-/// A piece of the rows of a view.
-#[derive(Debug, Clone, Default)]
-struct Piece {
-    rows: Vec<Row>,
-    corrupt: u64,
-    keys: u64,
-    bytes: u64,
-    /// The key from which the next piece goes on; None at the end.
-    next: Option<Vec<u8>>,
-}
-
 impl Store {
-    /// Sizes and ages of all views, by name and version. Reads every row, a few thousand in a transaction.
+    /// Sizes and ages of all generations of all views, by name and version, the live one first. Reads every row, a few thousand in a transaction.
     ///
     /// # Errors
     /// The store cannot be read.
     pub fn view_stats(&self, now: Timestamp) -> Result<Vec<ViewStats>, OnlineError> {
         let mut all = Vec::new();
         for view in self.views()? {
-            let id = view.id;
-            let mut stats = ViewStats { view, entries: 0, bytes: 0, corrupt: 0, ages: Default::default() };
-            self.pieces(id, |piece| {
-                stats.entries += piece.keys;
-                stats.bytes += piece.bytes;
-                stats.corrupt += piece.corrupt;
-                for row in piece.rows {
-                    let seconds = now.0.saturating_sub(row.record.event_time.0).max(0) as u64 / 1_000_000;
-                    let place = AGE_BOUNDS_SECONDS.partition_point(|bound| *bound <= seconds);
-                    stats.ages[place] += 1;
+            for generation in self.generations(view.id)?.all() {
+                let mut stats = ViewStats {
+                    view: view.clone(),
+                    generation,
+                    entries: 0,
+                    bytes: 0,
+                    corrupt: 0,
+                    removed: 0,
+                    ages: Default::default(),
+                };
+                for table in [Table::Records, Table::Windows] {
+                    self.raw_pieces(
+                        table,
+                        generation.number,
+                        |_, _| true,
+                        |piece| {
+                            piece.entries.iter().for_each(|(key, value)| stats.add(table, key, value, now));
+                            Ok(())
+                        },
+                    )?;
                 }
-                Ok(())
-            })?;
-            all.push(stats);
+                all.push(stats);
+            }
         }
         Ok(all)
     }
@@ -112,7 +113,7 @@ impl Store {
             clear()?;
             let copy = Environment::open(&unfinished, Access::ReadWrite, &StoreOptions::default())?;
             let mut report = CopyReport::default();
-            for table in [Table::Meta, Table::Views, Table::State, Table::Records, Table::Log] {
+            for table in [Table::Meta, Table::Views, Table::State, Table::Records, Table::Log, Table::Windows] {
                 let mut waiting: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
                 let mut bytes = 0;
                 let write = |waiting: &mut Vec<(Vec<u8>, Vec<u8>)>| {
@@ -154,13 +155,18 @@ impl Store {
         finished
     }
 
-    /// Writes the feature rows of a copy into this store, where they are newer than what it has; beside readers and writers. What the store has is never
-    /// moved back. Rows that cannot be read are left out. Gives what came of each version of a view, and the rows that were left out.
+    /// Writes the feature rows and events of a copy into this store, where they are newer than what it has, or not there; beside readers and writers. What the store
+    /// has is never moved back. What cannot be read is left out. `windows` is how the events of a version are kept, None where that is not known. The
+    /// push log of the copy is not touched.
     ///
     /// # Errors
     /// A version that this store has under another definition; what was written before stays.
-    pub fn restore(&self, copy: &Store) -> Result<(Vec<(View, PutReport)>, u64), OnlineError> {
-        let (mut restored, mut corrupt) = (Vec::new(), 0);
+    pub fn restore(
+        &self,
+        copy: &Store,
+        windows: impl Fn(&View) -> Option<Arc<WindowView>>,
+    ) -> Result<Vec<RestoredView>, OnlineError> {
+        let mut restored = Vec::new();
         for view in copy.views()? {
             let identity = ViewIdentity {
                 name: &view.name,
@@ -169,70 +175,60 @@ impl Store {
                 digest: view.digest,
                 schema_fingerprint: view.schema_fingerprint,
             };
-            let id = self.view(&identity)?;
-            let mut report = PutReport::default();
-            copy.pieces(view.id, |piece| {
-                corrupt += piece.corrupt;
-                let mut rest = &piece.rows[..];
-                while !rest.is_empty() {
-                    let mut bytes = 0;
-                    let fits = rest.iter().take(self.options().batch_rows_max).take_while(|row| {
-                        bytes += row.key.len() + row.record.row.len();
-                        bytes <= self.options().batch_bytes_max
-                    });
-                    let (now, later) = rest.split_at(fits.count().max(1));
-                    let rows: Vec<PutRow<'_>> =
-                        now.iter().map(|row| PutRow { key: &row.key, record: row.record.borrow() }).collect();
-                    let put = self.put_if_newer(id, &rows)?;
-                    report.written += put.written;
-                    report.kept += put.kept;
-                    report.repaired += put.repaired;
-                    rest = later;
-                }
-                Ok(())
-            })?;
-            restored.push((view, report));
+            let target = self.view(&identity)?.into();
+            let number = copy.generations(view.id)?.live.number;
+            let (mut put, mut left_out) = (PutReport::default(), 0);
+            let mut add = |report: PutReport, missing: u64| {
+                put.written += report.written;
+                put.kept += report.kept;
+                left_out += missing;
+            };
+            copy.raw_pieces(
+                Table::Records,
+                number,
+                |_, _| true,
+                |piece| {
+                    let report = self.merge(target, &piece.entries)?;
+                    add(report, piece.keys - (report.written + report.kept) as u64);
+                    Ok(())
+                },
+            )?;
+            let windows = windows(&view);
+            copy.raw_pieces(
+                Table::Windows,
+                number,
+                |key, _| parse_event(key).is_some(),
+                |piece| {
+                    match &windows {
+                        Some(windows) => {
+                            let (report, missing) = self.merge_events(target, windows, &piece.entries)?;
+                            add(report, missing);
+                        }
+                        None => add(PutReport::default(), piece.entries.len() as u64),
+                    }
+                    Ok(())
+                },
+            )?;
+            restored.push(RestoredView { view, put, left_out });
         }
-        Ok((restored, corrupt))
+        Ok(restored)
     }
+}
 
-    /// Gives the rows of a view to `visit`, piece by piece, each in a transaction of its own.
-    fn pieces(&self, view: ViewId, mut visit: impl FnMut(Piece) -> Result<(), OnlineError>) -> Result<(), OnlineError> {
-        let mut from = Some(view.get().to_be_bytes().to_vec());
-        while let Some(key) = from {
-            let mut piece = self.piece(view, &key)?;
-            from = piece.next.take();
-            visit(piece)?;
+impl ViewStats {
+    fn add(&mut self, table: Table, key: &[u8], value: &[u8], now: Timestamp) {
+        self.bytes += (key.len() + value.len()) as u64;
+        // Beside events there are tiles, and what is known of entities.
+        if matches!(table, Table::Windows) && parse_event(key).is_none() {
+            return;
         }
-        Ok(())
-    }
-
-    fn piece(&self, view: ViewId, from: &[u8]) -> Result<Piece, OnlineError> {
-        let prefix = view.get().to_be_bytes();
-        self.environment().read(|snapshot| {
-            let mut piece = Piece::default();
-            snapshot.scan(Table::Records, from, |key, value| {
-                if !key.starts_with(&prefix) {
-                    return Ok(ControlFlow::Break(()));
-                }
-                if piece.keys as usize >= PIECE_KEYS || piece.bytes as usize > PIECE_BYTES {
-                    piece.next = Some(key.to_vec());
-                    return Ok(ControlFlow::Break(()));
-                }
-                piece.keys += 1;
-                piece.bytes += (key.len() + value.len()) as u64;
-                let stored = Stored::decode(value).ok();
-                let row = stored.and_then(|stored| {
-                    let key = entity_key(key, stored.full_key)?;
-                    Some(Row { key: key.to_vec(), record: stored.record.to_owned() })
-                });
-                match row {
-                    Some(row) => piece.rows.push(row),
-                    None => piece.corrupt += 1,
-                }
-                Ok(ControlFlow::Continue(()))
-            })?;
-            Ok(piece)
-        })
+        self.entries += 1;
+        let Ok(stored) = Stored::decode(value) else {
+            self.corrupt += 1;
+            return;
+        };
+        self.removed += u64::from(stored.removed);
+        let seconds = now.0.saturating_sub(stored.record.event_time.0).max(0) as u64 / 1_000_000;
+        self.ages[AGE_BOUNDS_SECONDS.partition_point(|bound| *bound <= seconds)] += 1;
     }
 }

@@ -10,6 +10,7 @@ use tandem_core::time::Timestamp;
 use super::{PutReport, PutRow, Store, read};
 use crate::environment::{Fault, Table, WriteTransaction};
 use crate::error::OnlineError;
+use crate::generation::Target;
 use crate::key::{RecordKey, log_key};
 use crate::log::LogState;
 use crate::record::Stored;
@@ -73,7 +74,7 @@ pub(crate) enum Kind {
 
 /// Rows that are written together.
 pub(crate) struct Batch<'a> {
-    pub(crate) view: ViewId,
+    pub(crate) target: Target,
     pub(crate) rows: Vec<PutRow<'a>>,
     pub(crate) kind: Kind,
     /// Of a view of aggregates, how its events are kept: the rows are events.
@@ -111,7 +112,7 @@ impl Store {
         clock: fn() -> Timestamp,
     ) -> Result<PushReport, OnlineError> {
         self.check_batch(rows)?;
-        let batch = Batch { view, rows: rows.to_vec(), kind: Kind::Pushed(to), windows: None };
+        let batch = Batch { target: view.into(), rows: rows.to_vec(), kind: Kind::Pushed(to), windows: None };
         self.inner.environment.write(|txn| self.write_in(txn, &batch, clock()))
     }
 
@@ -133,9 +134,14 @@ impl Store {
         batch: &Batch<'_>,
         now: Timestamp,
     ) -> Result<PushReport, Fault> {
-        let view = batch.view;
+        let view = batch.target.view;
+        let numbers = self.numbers_in(txn, batch.target)?;
         let Kind::Pushed(to) = batch.kind else {
-            let (put, fates) = self.put_in(txn, view, &batch.rows, Mode { online: true, history: true })?;
+            let mode = Mode { online: true, history: true };
+            if let Some(second) = numbers.second {
+                self.put_in(txn, second, &batch.rows, mode)?;
+            }
+            let (put, fates) = self.put_in(txn, numbers.first, &batch.rows, mode)?;
             let outcomes = fates.into_iter().map(|fate| fate.outcome).collect();
             return Ok(PushReport { put, outcomes, sequences: None, logged: 0, published_time: now });
         };
@@ -144,10 +150,17 @@ impl Store {
         let published_time = now.max(log.published_time);
         let mut rows = batch.rows.clone();
         rows.iter_mut().for_each(|row| row.record.published_time = published_time);
-        let (put, fates) = match &batch.windows {
-            Some(windows) => self.put_events_in(txn, view, &rows, windows, to, published_time)?,
-            None => self.put_in(txn, view, &rows, Mode { online: to.online, history: to.offline })?,
+        let put_in = |txn: &mut WriteTransaction<'_, '_>, number| match &batch.windows {
+            Some(windows) => self.put_events_in(txn, number, &rows, windows, to, published_time),
+            None => self.put_in(txn, number, &rows, Mode { online: to.online, history: to.offline }),
         };
+        // What is told is what became of the rows where they are served.
+        if let Some(second) = numbers.second
+            && let Err(fault) = put_in(txn, second)
+        {
+            self.give_up_kept(txn, view, fault)?;
+        }
+        let (put, fates) = put_in(txn, numbers.first)?;
         let first = log.next;
         if to.offline {
             let mut seen: HashSet<(&[u8], RowOrder<'_>)> = HashSet::with_capacity(rows.len());
@@ -158,7 +171,7 @@ impl Store {
                 if fate.in_history || again {
                     continue;
                 }
-                Stored { record: *record, full_key: Some(key), in_history: true }.encode(&mut bytes);
+                Stored { record: *record, full_key: Some(key), in_history: true, removed: false }.encode(&mut bytes);
                 txn.put(Table::Log, &log_key(view, log.next), &bytes)?;
                 log.add(bytes.len());
             }
@@ -242,8 +255,8 @@ impl Store {
                     return Err(Fault::Error(OnlineError::KeyCollision { row: index }));
                 }
                 Some(Ok(stored)) => {
-                    is_newer = stored.record.order() < record.order();
-                    let again = of_entity().filter(|index| rows[*index].record.order() == stored.record.order());
+                    is_newer = stored.compare(&record.order(), false).is_lt();
+                    let again = of_entity().filter(|index| stored.compare(&rows[*index].record.order(), false).is_eq());
                     let mut is_again = false;
                     for index in again {
                         is_again = true;
@@ -260,7 +273,7 @@ impl Store {
             if !is_newer || !mode.online {
                 continue;
             }
-            Stored { record, full_key, in_history: mode.history }.encode(&mut bytes);
+            Stored { record, full_key, in_history: mode.history, removed: false }.encode(&mut bytes);
             txn.put(Table::Records, record_key.as_bytes(), &bytes)?;
             report.written += 1;
             for other in of_entity().filter(|other| rows[*other].record.order() == record.order()) {

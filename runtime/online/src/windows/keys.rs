@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offset  size  field
-//! 0       4     number of the view, big-endian
+//! 0       4     number of the generation, big-endian
 //! 4       1     0: the entity key follows; 1: its SHA-256 follows
 //! 5       2     k: length of that, big-endian, so that no entity's keys lie among another's
 //! 7       k     the entity key, or its SHA-256
@@ -71,7 +71,7 @@ impl Prefix {
     }
 
     /// The key of an event; `equal` is which of several that are equal it is.
-    pub(super) fn event(&self, record: &RecordRef<'_>, equal: u16) -> Vec<u8> {
+    pub(crate) fn event(&self, record: &RecordRef<'_>, equal: u16) -> Vec<u8> {
         let mut key = self.events(record.event_time);
         key.extend(identity(record));
         key.extend(equal.to_be_bytes());
@@ -97,6 +97,14 @@ impl Prefix {
         let rest = key.strip_prefix(&self.bytes[..])?.strip_prefix(&[KIND_TILE, level as u8])?;
         time(rest)
     }
+}
+
+/// Of an event's key: the entity key or its hash, whether it is that, and which of several equal ones it is. None for another's.
+pub(crate) fn parse_event(key: &[u8]) -> Option<(&[u8], bool, u16)> {
+    let (head, rest) = key.split_first_chunk::<7>()?;
+    let (entity, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([head[5], head[6]])))?;
+    let event: &[u8; EVENT_BYTES] = rest.strip_prefix(&[KIND_EVENT])?.try_into().ok()?;
+    Some((entity, head[4] == 1, u16::from_be_bytes([event[EVENT_BYTES - 2], event[EVENT_BYTES - 1]])))
 }
 
 /// What tells an event from others of its time, but for equal ones.
@@ -140,6 +148,29 @@ mod tests {
         assert_eq!(prefix(b"ab").event_time(&prefix(b"a").events(Timestamp(0))), None);
         // No entity's keys begin another's.
         assert!(!prefix(b"a\0\x02").events(Timestamp(0)).starts_with(&prefix(b"a").bytes));
+    }
+
+    #[test]
+    fn keys_of_events_are_read_back() {
+        let record = RecordRef {
+            event_time: Timestamp(5),
+            created_time: None,
+            sequence: None,
+            published_time: Timestamp(6),
+            digest: Digest([0; 32]),
+            schema_fingerprint: 0,
+            row: b"row",
+        };
+        let long = vec![7; KEY_BYTES_MAX];
+        for key in [&b""[..], b"ab", &long] {
+            let event = prefix(key).event(&record, 258);
+            let hash = Digest::of(key).0;
+            let expected = if key.len() > 100 { (&hash[..], true, 258) } else { (key, false, 258) };
+            assert_eq!(parse_event(&event), Some(expected));
+            for other in [prefix(key).entity(), prefix(key).tile(3, Timestamp(1)), event[..event.len() - 1].to_vec()] {
+                assert_eq!(parse_event(&other), None);
+            }
+        }
     }
 
     #[test]

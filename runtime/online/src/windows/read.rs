@@ -49,6 +49,7 @@ impl Store {
         let schema_fingerprint = tandem_core::canonical::schema_fingerprint(features);
         let event_time = view.plan.spans().last(at).unwrap_or(at);
         self.environment().read(|snapshot| {
+            let id = self.live_number(snapshot, id)?;
             let lookup = |key: &K| {
                 let mut answers = Answers::new(&view.plan, 1);
                 match view.answer(snapshot, id, key.as_ref(), hash, at, &mut answers) {

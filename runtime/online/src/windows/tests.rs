@@ -246,3 +246,77 @@ fn what_no_window_reaches_is_dropped() {
     let Lookup::Found(record) = &found[0] else { panic!("{found:?}") };
     assert_eq!(record.row, [&[1, 1, 0, 0, 0, 0, 0, 0, 0][..], &[1, 1, 0, 0, 0, 0, 0, 0, 0]].concat());
 }
+
+#[test]
+fn a_generation_of_events_is_built_beside_the_live_one_and_copies_have_them() {
+    let view = view("event");
+    let windows = WindowView::new(&view).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("store"), StoreOptions::default()).unwrap();
+    let id = register(&store, &view);
+    let event = |sequence: i64| Event {
+        card: 1,
+        time: sequence * HOUR / 2,
+        created: 0,
+        amount: Some(sequence as f64 / 10.0),
+        shop: Some("a"),
+        sequence,
+    };
+    let writer = Writer::start_with_clock(store.clone(), clock).unwrap();
+    let push = |sequences: &[i64], to| {
+        let rows = sequences.iter().map(|sequence| row(&event(*sequence), &windows)).collect();
+        writer.try_push_events(id, &windows, rows, to).unwrap().wait().unwrap()
+    };
+    let materialize = |target: crate::generation::Target, sequences: &[i64]| {
+        let rows: Vec<Row> = sequences.iter().map(|sequence| row(&event(*sequence), &windows)).collect();
+        let puts: Vec<_> =
+            rows.iter().map(|row| crate::store::PutRow { key: &row.key, record: row.record.borrow() }).collect();
+        let mut equals = Equals::default();
+        let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
+        store.put_events(target, &windows, &puts, &places).unwrap()
+    };
+    let at = |store: &Store, id| {
+        let found =
+            store.windows_of(id, &windows, (&view.signature.outputs, view.digest), &[[1_u8]], Timestamp(60 * HOUR));
+        let Lookup::Found(record) = found.unwrap().remove(0) else { panic!("no features") };
+        record.row
+    };
+    let of = |sequences: &[i64]| {
+        let events: Vec<Event> = sequences.iter().map(|sequence| event(*sequence)).collect();
+        swept(&view, &windows, &events, 1, 60 * HOUR)
+    };
+    materialize(id.into(), &[1, 2, 3]);
+    // Two of these are equal, and one event is online alone.
+    push(&[10, 10, 11], PushTo::BOTH);
+    push(&[20], PushTo::ONLINE);
+    assert_eq!(at(&store, id), of(&[1, 2, 3, 10, 10, 11, 20]));
+
+    // The history has lost 3 and found 4.
+    let (target, _) = store.begin_rebuild(id).unwrap();
+    assert_eq!(materialize(target, &[1, 2, 4]), 3);
+    push(&[30], PushTo::BOTH);
+    assert_eq!(store.carry_over(target, Some(&windows)).unwrap(), 4);
+    assert_eq!(store.carry_over(target, Some(&windows)).unwrap(), 0, "once is enough");
+    assert_eq!(at(&store, id), of(&[1, 2, 3, 10, 10, 11, 20, 30]));
+    store.finish_rebuild(target).unwrap();
+    assert_eq!(at(&store, id), of(&[1, 2, 4, 10, 10, 11, 20, 30]));
+    push(&[40], PushTo::ONLINE);
+    store.switch_generation(id, true).unwrap();
+    assert_eq!(at(&store, id), of(&[1, 2, 3, 10, 10, 11, 20, 30, 40]));
+    store.switch_generation(id, false).unwrap();
+
+    store.backup(&folder.path().join("copy")).unwrap();
+    let copy = Store::open_read_only(&folder.path().join("copy"), StoreOptions::default()).unwrap();
+    assert_eq!(at(&copy, id), of(&[1, 2, 4, 10, 10, 11, 20, 30, 40]));
+    let restored = Store::open(&folder.path().join("restored"), StoreOptions::default()).unwrap();
+    let left_out = restored.restore(&copy, |_| None).unwrap()[0].left_out;
+    assert_eq!(left_out, 9, "nobody says how they are kept");
+    let report = &restored.restore(&copy, |_| Some(Arc::clone(&windows))).unwrap()[0];
+    assert_eq!((report.put.written, report.left_out), (9, 0));
+    assert_eq!(at(&restored, report.view.id), of(&[1, 2, 4, 10, 10, 11, 20, 30, 40]));
+
+    store.drop_generation(id).unwrap();
+    assert_eq!(at(&store, id), of(&[1, 2, 4, 10, 10, 11, 20, 30, 40]));
+    let rest: u64 = store.view_stats(Timestamp(0)).unwrap().iter().map(|stats| stats.entries).sum();
+    assert_eq!(rest, 9);
+}

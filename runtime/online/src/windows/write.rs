@@ -63,8 +63,13 @@ impl WindowView {
                 continue;
             }
             fates.push(EventFate { is_new: true, in_history: false });
-            Stored { record: *record, full_key: prefix.is_hashed().then_some(key), in_history: history }
-                .encode(&mut bytes);
+            Stored {
+                record: *record,
+                full_key: prefix.is_hashed().then_some(key),
+                in_history: history,
+                removed: false,
+            }
+            .encode(&mut bytes);
             txn.put(Table::Windows, &event_key, &bytes)?;
             for (level, bits) in self.levels.iter().enumerate() {
                 let tile_key = prefix.tile(level, start(record.event_time, *bits));

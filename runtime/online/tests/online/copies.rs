@@ -1,7 +1,7 @@
 //! What is in a store, copies of it, and back from them.
 
 use super::*;
-use tandem_online::{AGE_BOUNDS_SECONDS, PushTo, PutRow};
+use tandem_online::{AGE_BOUNDS_SECONDS, PushTo, PutRow, RestoredView};
 
 const NOW: i64 = 2_000_000_000_000_000;
 
@@ -50,11 +50,12 @@ fn a_copy_of_one_moment_is_a_store_and_fills_another_without_moving_it_back() {
     assert_eq!(event_time(&copy.get_many(of_copy, &[0_u32.to_be_bytes()]).unwrap()[0]), 0);
     assert_eq!(copy.log_piece(of_copy, 0, 10, 1 << 20).unwrap().rows.len(), 1);
 
-    let (restored, corrupt) = store.restore(&copy).unwrap();
-    assert_eq!((restored.len(), restored[0].1.written, restored[0].1.kept, corrupt), (1, 0, 20_002, 0));
+    let restored = store.restore(&copy, |_| None).unwrap();
+    let RestoredView { put, left_out, .. } = restored[0];
+    assert_eq!((restored.len(), put.written, put.kept, left_out), (1, 0, 20_002, 0));
     assert_eq!(event_time(&store.get_many(view, &[0_u32.to_be_bytes()]).unwrap()[0]), 99, "nothing goes back");
     let (empty, of_empty) = open(&folder.path().join("empty"));
-    assert_eq!(empty.restore(&copy).unwrap().0[0].1.written, 20_002);
+    assert_eq!(empty.restore(&copy, |_| None).unwrap()[0].put.written, 20_002);
     let found = empty.get_many(of_empty, &[vec![7; 600], 19_999_u32.to_be_bytes().to_vec()]).unwrap();
     assert_eq!(found.iter().map(event_time).collect::<Vec<_>>(), [5, 19_999]);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "nothing unfinished is left");

@@ -5,6 +5,7 @@ mod children;
 mod copies;
 mod disk_full;
 mod durability;
+mod generations;
 mod map_growth;
 mod newest;
 mod processes;

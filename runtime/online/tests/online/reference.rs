@@ -22,6 +22,7 @@ fn the_page_draws_the_same_bytes() {
         include_str!("../../src/key.rs"),
         include_str!("../../src/log.rs"),
         include_str!("../../src/taken.rs"),
+        include_str!("../../src/generation.rs"),
     ] {
         let drawing = drawing(source);
         assert!(drawing.lines().count() > 4);

@@ -54,6 +54,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
         inputs: _,      // resolved for each input of the signature
         key_columns: _, // resolved for each join key
         ttl,
+        freshness,
         as_of,
         known_by,
         history,
@@ -117,6 +118,7 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
     } else if found.meaning.is_empty() {
         found.meaning.push("what an upstream view or the encoding covers".to_owned());
     }
+    found.documentation(old.freshness != *freshness, "freshness");
     found.documentation(old.checks != *checks, "checks");
     found.documentation(old.instance != *instance, "instance");
     found.documentation(old.owner != *owner, "owner");
@@ -263,7 +265,8 @@ pub(super) fn outputs(before: &Signature, after: &Signature) -> Vec<String> {
 
 /// What changes about a service's features, and the names of the other fields that differ.
 pub(super) fn of_services(before: &FeatureService, after: &FeatureService) -> (Option<What>, Vec<String>) {
-    let FeatureService { name: _, features, prefix, deadline, required, stage: _, owner, description, tags } = after;
+    let FeatureService { name: _, features, prefix, deadline, required, log_share, stage: _, owner, description, tags } =
+        after;
     let added: Vec<String> =
         features.iter().filter(|one| !before.features.contains(one)).map(ToString::to_string).collect();
     let removed: Vec<String> =
@@ -278,6 +281,7 @@ pub(super) fn of_services(before: &FeatureService, after: &FeatureService) -> (O
     // How it is answered, not what: consumers see the same features with the same values.
     documentation.documentation(before.deadline != *deadline, "deadline");
     documentation.documentation(before.required != *required, "required");
+    documentation.documentation(before.log_share != *log_share, "log_share");
     let same = before.features == *features && before.prefix == *prefix;
     ((!same).then_some(What::Features { added, removed, rearranged }), documentation.documentation)
 }

@@ -7,7 +7,7 @@ use tandem_core::hash::definition_hash;
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
     AsOf, Deprecation, Entity, FeatureView, History, InputSource, InstanceMode, JoinKey, KnownBy, NanMode, OnError,
-    Required, ServiceFeatures, Source, SourceContract, SourceKind, ViewSource,
+    Required, ServiceFeatures, Share, Source, SourceContract, SourceKind, ViewSource,
 };
 use tandem_core::parameter::ParameterValue;
 use tandem_core::time::Day;
@@ -62,6 +62,7 @@ fn view(name: &str, version: u32, reads: &[ViewVersion]) -> FeatureView {
         inputs: reads.iter().enumerate().map(input).collect(),
         key_columns: BTreeMap::new(),
         ttl: None,
+        freshness: None,
         as_of: AsOf::Before,
         known_by: KnownBy::Event,
         history: History::Append,
@@ -111,6 +112,7 @@ fn service(name: &str, features: &[ViewVersion]) -> FeatureService {
         prefix: false,
         deadline: None,
         required: Required::None,
+        log_share: Share::NONE,
         stage: Stage::Experimental,
         owner: String::new(),
         description: String::new(),
@@ -176,6 +178,7 @@ fn a_changed_meaning_is_named_and_refused() {
     changed.parameters.insert("threshold".to_owned(), ParameterValue::Float64(0.5));
     changed.ttl = Some(Duration::from_micros(1));
     changed.limits.fuel_base += 1;
+    changed.freshness = Some(Duration::from_micros(1));
     changed.owner = "ada".to_owned();
     let mut moved = source();
     (moved.event_time, moved.path) = ("happened_at".to_owned(), PathBuf::from("elsewhere"));
@@ -185,7 +188,7 @@ fn a_changed_meaning_is_named_and_refused() {
     assert_eq!(
         lines(&plan(&before, &taken, &after)),
         [
-            "safe view risk@1: documentation: source.path, owner [service checkout]",
+            "safe view risk@1: documentation: source.path, freshness, owner [service checkout]",
             "refused view risk@1: would mean something else: parameters.threshold, source.event_time, ttl, limits.fuel_base; make it version 6 [service checkout]",
         ]
     );

@@ -124,6 +124,7 @@ pub(super) fn view_json(bound: &BoundView) -> Value {
         "entities": view.entities.iter().map(|entity| entity.name.clone()).collect::<Vec<_>>(),
         "features": bound.signature.outputs.iter().map(|output| output.name.clone()).collect::<Vec<_>>(),
         "ttl": view.ttl.map(|ttl| ttl.to_string()),
+        "freshness": view.freshness.map(|freshness| freshness.to_string()),
         "digest": bound.digest.to_string(),
         "definition_hash": bound.definition_hash.to_string(),
         "owner": view.owner,

@@ -117,7 +117,7 @@ fn text(view: &BoundView, entities: &[String], found: &Found) -> String {
         text.push('\n');
         for (index, (output, column)) in std::iter::zip(&view.signature.outputs, &found.features).enumerate() {
             let FeatureStatus { status, reason } = found.statuses[index][row];
-            if served.status != Status::Present && status != Status::Defaulted {
+            if !served.status.gives_values() && status != Status::Defaulted {
                 continue;
             }
             let _ = write!(text, "  {:width$}  {}", output.name, encode_value(column, output.data_type, row));

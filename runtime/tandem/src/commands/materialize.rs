@@ -22,6 +22,9 @@ pub struct Arguments {
     /// Take only what is new to the store: files that were not taken before, or are others by now
     #[arg(long, conflicts_with_all = ["from", "to"])]
     incremental: bool,
+    /// Build a new generation of the whole history beside the one that is served, and serve it then; the old one is kept until `tandem online drop`
+    #[arg(long, conflicts_with_all = ["from", "to", "incremental"])]
+    rebuild: bool,
     /// Take at most so many rows in a second
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     max_rows_per_second: Option<u64>,
@@ -47,6 +50,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         now: now(),
         max_future: settings.max_future,
         incremental: arguments.incremental,
+        rebuild: arguments.rebuild,
         rows_per_second_max: arguments.max_rows_per_second,
     };
     let started = Instant::now();
@@ -84,6 +88,24 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         let count = grouped(report.taken_back);
         context.output.note(format!("note: entities whose row was taken back, for an older one or none: {count}"));
     }
+    if report.resumed {
+        context.output.note("note: a rebuild that was begun and not finished was gone on with".to_owned());
+    }
+    if report.carried > 0 {
+        let count = grouped(report.carried);
+        context.output.note(format!("note: rows that were pushed, taken over from the generation before: {count}"));
+    }
+    if let Some(generation) = report.generation {
+        let note = format!(
+            "note: generation {generation} is served now; the one before is kept, and written to, until `tandem online drop {}`",
+            arguments.view
+        );
+        context.output.note(note);
+    } else if arguments.rebuild {
+        context
+            .output
+            .note("note: the generation before is still served; the same command goes on with this one".to_owned());
+    }
     context.output.data(
         || {
             format!(
@@ -112,6 +134,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
                 "files": report.files,
                 "files_before": report.files_before,
                 "rejected": rejected.clone(),
+                "generation": report.generation,
                 "seconds": elapsed.as_secs_f64(),
                 "store": store.path().display().to_string(),
             })

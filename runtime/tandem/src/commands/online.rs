@@ -1,15 +1,20 @@
 //! `tandem online`: what is in the online store, copies of it, and back from them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::json;
-use tandem_core::model::ViewVersion;
-use tandem_online::{AGE_BOUNDS_SECONDS, Store, StoreOptions, ViewStats};
+use tandem_core::definition::ExpirySettings;
+use tandem_core::model::{BoundView, ViewVersion};
+use tandem_online::{AGE_BOUNDS_SECONDS, RestoredView, Store, StoreOptions, View, ViewId, ViewStats};
 
 use super::batch::now;
-use crate::cli::Context;
+use crate::cli::{Context, RunArguments};
 use crate::error::Error;
 use crate::output::{Column, Table, bytes, grouped, width};
+use crate::roll::{Provenance, Rolled, roll_copy};
+use crate::{expiry, materialize};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -27,11 +32,42 @@ enum Action {
         /// The folder
         folder: PathBuf,
     },
-    /// Write the rows of a copy into the store, where they are newer than what it has
-    Restore {
-        /// The copy
-        folder: PathBuf,
-    },
+    /// Write the rows and events of a copy into the store, where they are newer than what it has, and its push log into the offline history
+    Restore(RestoreArguments),
+    /// Serve the newer one of a view's two generations, or with --back the older one
+    Switch(SwitchArguments),
+    /// Remove the generation of a view that is not served, also one that is being rebuilt
+    Drop(ViewArguments),
+    /// Remove the values of rows that are older than their view's ttl, as a server does in the background
+    Expire(ViewArguments),
+}
+
+/// Arguments of `tandem online restore`.
+#[derive(Debug, clap::Args)]
+struct RestoreArguments {
+    /// The copy
+    folder: PathBuf,
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+/// Arguments of what acts on one view.
+#[derive(Debug, clap::Args)]
+struct ViewArguments {
+    /// The feature view, as NAME, NAME@VERSION or NAME@ALIAS
+    view: String,
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+/// Arguments of `tandem online switch`.
+#[derive(Debug, clap::Args)]
+struct SwitchArguments {
+    #[command(flatten)]
+    view: ViewArguments,
+    /// Serve the generation of before
+    #[arg(long)]
+    back: bool,
 }
 
 /// The columns of ages, in the order of the store's bounds.
@@ -66,31 +102,151 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             );
             Ok(())
         }
-        Action::Restore { folder } => {
-            let copy = Store::open_read_only(folder, StoreOptions::default())?;
-            let (restored, corrupt) = Store::open(&storage.online, options)?.restore(&copy)?;
-            if corrupt > 0 {
-                context.output.warning(format!("rows of the copy that cannot be read, left out: {}", grouped(corrupt)));
-            }
-            let id = |view: &tandem_online::View| ViewVersion::new(&view.name, view.version);
-            context.output.data(
-                || {
-                    let line = |(view, put): &(tandem_online::View, tandem_online::PutReport)| {
-                        let (written, kept) = (grouped(put.written as u64), grouped(put.kept as u64));
-                        format!("{}: {written} rows written, {kept} older or equal to what was there\n", id(view))
-                    };
-                    restored.iter().map(line).collect()
-                },
-                || {
-                    let view = |(view, put): &(tandem_online::View, tandem_online::PutReport)| {
-                        json!({ "view": id(view).to_string(), "written": put.written, "kept": put.kept })
-                    };
-                    json!({ "views": restored.iter().map(view).collect::<Vec<_>>(), "corrupt": corrupt })
-                },
-            );
-            Ok(())
+        Action::Restore(arguments) => restore(context, arguments),
+        Action::Switch(SwitchArguments { view, back }) => switch(context, view, *back),
+        Action::Drop(arguments) => drop_generation(context, arguments),
+        Action::Expire(arguments) => expire(context, arguments),
+    }
+}
+
+/// The store, opened for writing, and a view's number in it.
+fn open_view(
+    context: &Context,
+    arguments: &ViewArguments,
+) -> Result<(Store, Arc<BoundView>, ViewId, ExpirySettings), Error> {
+    let opened = context.open_to_run(&arguments.run)?;
+    let view = opened.view(&arguments.view)?.bound;
+    let storage = &opened.project.settings.storage;
+    if !view.view.is_stored() {
+        let reason = "it is computed on demand and has no rows in the store".to_owned();
+        return Err(Error::Argument { what: arguments.view.clone(), reason });
+    }
+    let store = Store::open(&storage.online, StoreOptions { fsync: storage.fsync, ..StoreOptions::default() })?;
+    let id = materialize::store_view(&store, &view)?;
+    Ok((store, view, id, opened.project.settings.expiry))
+}
+
+fn switch(context: &Context, arguments: &ViewArguments, back: bool) -> Result<(), Error> {
+    let (store, view, id, _) = open_view(context, arguments)?;
+    let (generations, changed) = store.switch_generation(id, back)?;
+    let (id, live) = (view.view.id(), generations.live.ordinal);
+    context.output.data(
+        || match changed {
+            true => format!("{id}: generation {live} is served now\n"),
+            false => format!("{id}: generation {live} is served, as before\n"),
+        },
+        || json!({ "view": id.to_string(), "generation": live, "changed": changed }),
+    );
+    Ok(())
+}
+
+fn drop_generation(context: &Context, arguments: &ViewArguments) -> Result<(), Error> {
+    let (store, view, id, _) = open_view(context, arguments)?;
+    let (dropped, keys) = store.drop_generation(id)?;
+    let id = view.view.id();
+    context.output.data(
+        || format!("{id}: generation {} dropped, {} keys removed\n", dropped.ordinal, grouped(keys)),
+        || json!({ "view": id.to_string(), "generation": dropped.ordinal, "keys": keys }),
+    );
+    Ok(())
+}
+
+fn expire(context: &Context, arguments: &ViewArguments) -> Result<(), Error> {
+    let (store, view, id, options) = open_view(context, arguments)?;
+    let Some(ttl) = view.view.ttl else {
+        let reason = "it has no `ttl`, so none of its rows is ever too old".to_owned();
+        return Err(Error::Argument { what: arguments.view.clone(), reason });
+    };
+    let (mut looked, mut removed) = (0, 0);
+    let mut from = None;
+    loop {
+        let step = expiry::step(&store, id, ttl, now(), from.as_deref(), options)?;
+        looked += step.looked;
+        removed += step.removed;
+        from = step.next;
+        if from.is_none() {
+            break;
         }
     }
+    let id = view.view.id();
+    context.output.data(
+        || format!("{id}: values of {} of {} rows removed\n", grouped(removed), grouped(looked)),
+        || json!({ "view": id.to_string(), "looked": looked, "removed": removed }),
+    );
+    Ok(())
+}
+
+fn restore(context: &Context, arguments: &RestoreArguments) -> Result<(), Error> {
+    let opened = context.open_to_run(&arguments.run)?;
+    let settings = &opened.project.settings;
+    let copy = Store::open_read_only(&arguments.folder, StoreOptions::default())?;
+    let options = StoreOptions { fsync: settings.storage.fsync, ..StoreOptions::default() };
+    let store = Store::open(&settings.storage.online, options)?;
+    let mut known: BTreeMap<ViewVersion, Arc<BoundView>> = BTreeMap::new();
+    for view in copy.views()? {
+        let id = ViewVersion::new(&view.name, view.version);
+        let Some(defined) = opened.project.version(&id) else { continue };
+        let bound = opened.bind(defined)?.bound;
+        if bound.definition_hash == view.definition_hash {
+            known.insert(id, bound);
+        }
+    }
+    let id = |view: &View| ViewVersion::new(&view.name, view.version);
+    let restored = store.restore(&copy, |view| store.window_view(known.get(&id(view))?))?;
+    // What the copy's log has, and the history does not, becomes files of it: the names say which it has.
+    let provenance =
+        Provenance { contract: tandem_engine::CONTRACT.to_owned(), runtime_fingerprint: opened.engine.fingerprint() };
+    let mut rolled: BTreeMap<ViewVersion, Rolled> = BTreeMap::new();
+    for log in copy.logs()?.iter().filter(|log| log.rows > 0) {
+        let Some(RestoredView { view, .. }) = restored.iter().find(|restored| restored.view.id == log.view) else {
+            continue;
+        };
+        match known.get(&id(view)) {
+            Some(bound) => {
+                let files = roll_copy(&copy, log.view, bound, &settings.storage.offline, &provenance, settings.push)?;
+                rolled.insert(id(view), files);
+            }
+            None => context.output.warning(format!(
+                "{} has rows in the copy's push log, and is not defined here: they stay there",
+                id(view)
+            )),
+        }
+    }
+    for RestoredView { view, left_out, .. } in restored.iter().filter(|restored| restored.left_out > 0) {
+        let what = if known.contains_key(&id(view)) {
+            "that cannot be read"
+        } else {
+            "of a view that is not defined here, or that cannot be read"
+        };
+        context.output.warning(format!("{}: rows of the copy {what}, left out: {}", id(view), grouped(*left_out)));
+    }
+    let files = |view: &View| rolled.get(&id(view)).copied().unwrap_or_default();
+    context.output.data(
+        || {
+            let line = |RestoredView { view, put, .. }: &RestoredView| {
+                let (written, kept) = (grouped(put.written as u64), grouped(put.kept as u64));
+                let line = format!("{}: {written} rows written, {kept} older or equal to what was there", id(view));
+                match files(view).rows {
+                    0 => format!("{line}\n"),
+                    rows => format!("{line}, {} from the push log into the offline history\n", grouped(rows)),
+                }
+            };
+            restored.iter().map(line).collect()
+        },
+        || {
+            let view = |RestoredView { view, put, left_out }: &RestoredView| {
+                json!({
+                    "view": id(view).to_string(),
+                    "written": put.written,
+                    "kept": put.kept,
+                    "logged": files(view).rows,
+                    "left_out": left_out,
+                })
+            };
+            json!({ "views": restored.iter().map(view).collect::<Vec<_>>() })
+        },
+    );
+    Ok(())
 }
 
 fn stats(context: &Context, store: &Store) -> Result<(), Error> {
@@ -98,13 +254,15 @@ fn stats(context: &Context, store: &Store) -> Result<(), Error> {
     let logged: u64 = logs.iter().map(|log| log.rows).sum();
     context.output.data(
         || {
-            let columns = ["view", "rows", "bytes", "corrupt"].into_iter().chain(AGES);
-            let columns = columns.map(|name| Column { name: name.to_owned(), right: name != "view" });
+            let columns = ["view", "generation", "rows", "bytes", "corrupt", "expired"].into_iter().chain(AGES);
+            let columns = columns.map(|name| Column { name: name.to_owned(), right: !["view", "generation"].contains(&name) });
             let columns: Vec<Column> = columns.collect();
             let row = |stats: &ViewStats| {
                 let id = ViewVersion::new(&stats.view.name, stats.view.version).to_string();
-                let sizes = [grouped(stats.entries), bytes(stats.bytes), grouped(stats.corrupt)];
-                [id].into_iter().chain(sizes).chain(stats.ages.map(grouped)).collect()
+                let generation = format!("{} {}", stats.generation.ordinal, stats.generation.state.as_str());
+                let sizes =
+                    [grouped(stats.entries), bytes(stats.bytes), grouped(stats.corrupt), grouped(stats.removed)];
+                [id, generation].into_iter().chain(sizes).chain(stats.ages.map(grouped)).collect()
             };
             let table = Table { split: columns.len(), columns, rows: views.iter().map(row).collect() };
             format!(
@@ -124,9 +282,12 @@ fn stats(context: &Context, store: &Store) -> Result<(), Error> {
             let view = |stats: &ViewStats| {
                 json!({
                     "view": ViewVersion::new(&stats.view.name, stats.view.version).to_string(),
+                    "generation": stats.generation.ordinal,
+                    "state": stats.generation.state.as_str(),
                     "rows": stats.entries,
                     "bytes": stats.bytes,
                     "corrupt": stats.corrupt,
+                    "expired": stats.removed,
                     "ages": AGES.iter().zip(stats.ages).map(|(age, rows)| (age.to_string(), json!(rows))).collect::<serde_json::Map<_, _>>(),
                 })
             };

@@ -14,6 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::batch::now;
 use crate::cli::{Context, RunArguments, async_runtime, compiler};
 use crate::error::{Error, io};
+use crate::expiry::{Expire, Expirer};
+use crate::feature_log::FeatureLogWriter;
 use crate::following::{Follow, Follower, Loader};
 use crate::notify::ServiceManager;
 use crate::project::Opened;
@@ -134,10 +136,17 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         clock: now,
     };
     let _roller = Roller::start(roll).map_err(io("start the thread that rolls the push log of", path))?;
+    let expire =
+        Expire { store: store.clone(), live: live.clone(), options: opened.project.settings.expiry, clock: now };
+    let _expirer = Expirer::start(expire).map_err(io("start the thread that removes expired rows of", path))?;
+    let log_options = opened.project.settings.feature_log;
+    let log_writer = FeatureLogWriter::start(storage.log.clone(), log_options, now)
+        .map_err(io("start the thread that writes the feature log in", &storage.log))?;
     let state = ServerState {
         live,
         store: Some(Arc::new(store)),
         pusher: Some(pusher),
+        feature_log: Some(log_writer.log()),
         offline_root: Some(storage.offline),
         settings,
         clock: now,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use tandem_engine::Workers;
 use tandem_offline::PublishedRows;
-use tandem_online::{Equals, PutRow, Store, ViewId, WindowView};
+use tandem_online::{Equals, PutRow, Store, Target, WindowView};
 
 use super::{BATCH_ROWS, Report, Request, Rows, transaction, worker_error};
 use crate::error::Error;
@@ -15,7 +15,7 @@ use crate::error::Error;
 pub(super) async fn run(
     request: Request,
     store: &Store,
-    id: ViewId,
+    id: Target,
     windows: &Arc<WindowView>,
     workers: &Workers,
     mut progress: impl FnMut(&Report),

@@ -83,7 +83,8 @@ async fn answer(
             .await?
     });
     let (asked, rows) = decoded.await?;
-    let vectors = gather(server, service, rows, &until).await?;
+    let vectors = Arc::new(gather(server, service, rows, &until).await?);
+    server.log_vectors(&vectors, &guard::id(&head.extensions));
     let rows = vectors.rows;
     let encoded = server.compute(encode::estimate(&vectors), move || encode::json(&asked, &vectors)).await?;
     let encoded = encoded.map_err(|error| Problem::internal("features cannot be encoded", &error))?;

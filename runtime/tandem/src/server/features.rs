@@ -56,7 +56,7 @@ pub(super) async fn features(
             let decode = move |body: &Bytes| services::request::decode(body, &shared.plan, clock, bounds, &LIST_KEYS);
             let decoded = until.run(async { server.compute(body.len(), move || decode(&body)).await? });
             let (rows, form) = decoded.await?;
-            services::answer(&server, &service, rows, &until, (answer_media, form)).await
+            services::answer(&server, &service, rows, &until, &guard::id(&head.extensions), (answer_media, form)).await
         }
     }
 }

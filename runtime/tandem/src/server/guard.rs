@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -39,19 +39,24 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline(pub(super) Instant);
 
+/// The request's id; handlers take it from the request.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) Arc<str>);
+
 /// Rows of a request, for the log; handlers put it into the response.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rows(pub(super) usize);
 
 /// Around every route.
-pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = given_id(request.headers()).map_or_else(|| server.request_id(), str::to_owned);
+    let id: Arc<str> = given_id(request.headers()).map_or_else(|| server.request_id().into(), Arc::from);
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, |path| path.as_str()).to_owned();
 
     // What is logged on the way has the id from the span.
-    let span = tracing::info_span!("request", id);
+    let span = tracing::info_span!("request", id = &*id);
     let caller = match &server.access {
         Some(access) => access.check(&method, &route, request.headers()),
         None => Ok(Caller::default()),
@@ -89,7 +94,7 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
     let problem = problem.map(|problem| problem.kind.slug());
     macro_rules! log {
         ($level:ident) => {
-            tracing::$level!(%method, route, status = status.as_u16(), rows, micros, token = name, request_id = id, problem, "request")
+            tracing::$level!(%method, route, status = status.as_u16(), rows, micros, token = name, request_id = &*id, problem, "request")
         };
     }
     if status.is_server_error() {
@@ -124,6 +129,11 @@ async fn answer(
     // A panic is a defect of the server, and one request's alone.
     let outcome = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     outcome.unwrap_or_else(|panic| Problem::internal("a handler panicked", &text(&*panic)).into_response())
+}
+
+/// The id that [`guard`] gave the request with these extensions.
+pub(super) fn id(request: &Extensions) -> RequestId {
+    request.get::<RequestId>().cloned().unwrap_or_else(|| RequestId("".into()))
 }
 
 /// The client's id, if it is short and plain enough for a header and a log.

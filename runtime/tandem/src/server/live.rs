@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Value, json};
-use tandem_core::model::{Alias, BoundView, FeatureService};
+use tandem_core::model::{Alias, BoundView, FeatureService, ViewVersion};
 
 use super::ServedView;
 use super::metrics::{Measured, Metrics};
@@ -99,6 +99,11 @@ impl Live {
         Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner).served)
     }
 
+    /// Rows of a version of a view lost their values, since they are older than its ttl.
+    pub fn expired(&self, view: &ViewVersion, rows: u64) {
+        self.metrics.expired(view, rows);
+    }
+
     /// What is measured, of all that was served since the server's start.
     pub(super) fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -138,12 +143,17 @@ impl Served {
             .collect();
         views.sort_by(|a, b| a.name_and_version().cmp(&b.name_and_version()));
         let aliases = aliases.iter().map(|alias| ((alias.view.clone(), alias.name.clone()), alias.version));
-        let services = Service::all(services, &views, &of_services);
+        let services = Service::all(services, &views, &of_services, registration);
         Arc::new(Served { registration, views, aliases: aliases.collect(), services, lists: Lists::default() })
     }
 }
 
 fn measured(view: &ServedView) -> Measured {
     let definition = &view.bound.view;
-    Measured { id: definition.id(), stored: definition.is_stored(), computed: view.on_demand.is_some() }
+    Measured {
+        id: definition.id(),
+        stored: definition.is_stored(),
+        objective: definition.freshness.is_some(),
+        computed: view.on_demand.is_some(),
+    }
 }

@@ -103,6 +103,7 @@ async fn one(
         now: (pusher.clock)(),
         max_future: pusher.max_future,
         incremental,
+        rebuild: false,
         rows_per_second_max: None,
     };
     let (store, workers) = (Arc::clone(store), server.workers.clone());

@@ -28,9 +28,10 @@ use tandem_core::time::Timestamp;
 use tandem_engine::{EngineError, Outcome};
 use tandem_online::RowOutcome;
 
+use crate::feature_log::Fate;
 use crate::lookup::Found;
 use crate::push::{PushError, Pushed};
-use families::{Families, RequestLabels, RouteLabels, ServiceLabels, ServiceStatusLabels, ViewLabels};
+use families::{Families, LogLabels, RequestLabels, RouteLabels, ServiceLabels, ServiceStatusLabels, ViewLabels};
 use histogram::Histogram;
 
 pub(super) use families::OTHER;
@@ -62,6 +63,8 @@ pub(super) struct Measured {
     pub(super) id: ViewVersion,
     /// Whether it is read from the online store.
     pub(super) stored: bool,
+    /// Whether it has a freshness objective.
+    pub(super) objective: bool,
     /// Whether it has a transform that is called on demand.
     pub(super) computed: bool,
 }
@@ -82,14 +85,31 @@ const PUSH_OUTCOMES: [(&str, Option<RowOutcome>); 5] = [
     ("refused", None),
 ];
 
+/// What a view has, and so which series.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Has {
+    stored: bool,
+    objective: bool,
+    computed: bool,
+}
+
 #[derive(Debug)]
 struct StoredMetrics {
     /// By status, in the order of [`Status::ALL`].
     rows: Vec<Counter>,
     values: Vec<Counter>,
     ages: Histogram,
+    freshness: Option<FreshnessMetrics>,
+    expired: Counter,
     /// By outcome, in the order of [`PUSH_OUTCOMES`].
     pushed: Vec<Counter>,
+}
+
+/// Of rows that were found.
+#[derive(Debug)]
+struct FreshnessMetrics {
+    rows: Counter,
+    fresh: Counter,
 }
 
 #[derive(Debug)]
@@ -186,15 +206,19 @@ impl Metrics {
         let before = std::mem::take(&mut *now);
         let mut made = OfServed::default();
         // The series `other` has all that any of its views has.
-        let mut kinds: BTreeMap<ViewLabels, (bool, bool)> = BTreeMap::new();
+        let mut kinds: BTreeMap<ViewLabels, Has> = BTreeMap::new();
         for view in views {
-            let (stored, computed) = kinds.entry(labels_of(view)).or_default();
-            *stored |= view.stored;
-            *computed |= view.computed;
+            let has = kinds.entry(labels_of(view)).or_default();
+            has.stored |= view.stored;
+            has.objective |= view.objective;
+            has.computed |= view.computed;
         }
-        for (labels, (stored, computed)) in kinds {
-            let kept = before.views.get(&labels).filter(|kept| kept.is_of(stored, computed)).map(Arc::clone);
-            let made_now = || Arc::new(ViewMetrics::new(&self.families, &labels, stored, computed));
+        for (labels, has) in kinds {
+            let kept = before.views.get(&labels).filter(|kept| kept.has() == has).map(Arc::clone);
+            if !has.objective {
+                self.families.forget_freshness(&labels);
+            }
+            let made_now = || Arc::new(ViewMetrics::new(&self.families, &labels, has));
             made.views.insert(labels.clone(), kept.unwrap_or_else(made_now));
         }
         for name in services {
@@ -228,6 +252,15 @@ impl Metrics {
         self.families.push_seconds.observe(took.as_secs_f64());
     }
 
+    /// Rows of a version of a view lost their values.
+    pub(super) fn expired(&self, id: &ViewVersion, rows: u64) {
+        let labels = self.labels(id);
+        let of_served = self.of_served.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stored) = of_served.views.get(&labels).and_then(|view| view.stored.as_ref()) {
+            stored.expired.inc_by(rows);
+        }
+    }
+
     /// The entities of one request were looked up, in all views together.
     pub(super) fn looked_up(&self, took: Duration) {
         self.families.lookup_seconds.observe(took.as_secs_f64());
@@ -251,15 +284,20 @@ impl Metrics {
 }
 
 impl ViewMetrics {
-    fn new(families: &Families, labels: &ViewLabels, stored: bool, computed: bool) -> ViewMetrics {
+    fn new(families: &Families, labels: &ViewLabels, has: Has) -> ViewMetrics {
         ViewMetrics {
-            stored: stored.then(|| StoredMetrics {
+            stored: has.stored.then(|| StoredMetrics {
                 rows: families.by_status(&families.lookup_rows, labels),
                 values: families.by_status(&families.lookup_values, labels),
                 ages: families.ages.get_or_create_owned(labels),
+                freshness: has.objective.then(|| FreshnessMetrics {
+                    rows: families.freshness_rows.get_or_create_owned(labels),
+                    fresh: families.freshness_rows_met.get_or_create_owned(labels),
+                }),
+                expired: families.expired_rows.get_or_create_owned(labels),
                 pushed: families.by_outcome(labels),
             }),
-            computed: computed.then(|| ComputedMetrics {
+            computed: has.computed.then(|| ComputedMetrics {
                 seconds: families.transform_seconds.get_or_create_owned(labels),
                 rows: families.transform_rows.get_or_create_owned(labels),
                 failed_rows: families.transform_failed_rows.get_or_create_owned(labels),
@@ -269,8 +307,12 @@ impl ViewMetrics {
         }
     }
 
-    fn is_of(&self, stored: bool, computed: bool) -> bool {
-        (self.stored.is_some(), self.computed.is_some()) == (stored, computed)
+    fn has(&self) -> Has {
+        Has {
+            stored: self.stored.is_some(),
+            objective: self.stored.as_ref().is_some_and(|stored| stored.freshness.is_some()),
+            computed: self.computed.is_some(),
+        }
     }
 
     /// Entities of the view were looked up, and the values of these of its outputs are served; `as_of` is the instant that was asked for.
@@ -281,11 +323,18 @@ impl ViewMetrics {
         let mut ages = stored.ages.tally();
         for served in &found.rows {
             rows[served.status as usize] += 1;
-            if let (Status::Present, Some(record)) = (served.status, &served.record) {
+            if let (status, Some(record)) = (served.status, &served.record)
+                && status.gives_values()
+            {
                 ages.add(as_of.0.saturating_sub(record.event_time.0) as f64 / 1e6);
             }
         }
         stored.ages.observe_all(&ages);
+        if let Some(freshness) = &stored.freshness {
+            let fresh = rows[Status::Present as usize];
+            freshness.fresh.inc_by(fresh);
+            freshness.rows.inc_by(fresh + rows[Status::Stale as usize] + rows[Status::OutsideMaxAge as usize]);
+        }
         let mut values = [0_u64; Status::ALL.len()];
         for statuses in outputs.iter().filter_map(|output| found.statuses.get(*output)) {
             statuses.iter().for_each(|served| values[served.status as usize] += 1);
@@ -334,6 +383,14 @@ impl ServiceMetrics {
     fn new(families: &Families, labels: ServiceLabels) -> ServiceMetrics {
         let seconds = families.service_seconds.get_or_create_owned(&labels);
         ServiceMetrics { labels, families: families.clone(), seconds, retired: AtomicBool::new(false) }
+    }
+
+    /// Rows of its answers were logged, or not.
+    pub(super) fn logged(&self, fate: Fate, rows: u64) {
+        if !self.retired.load(Ordering::Relaxed) {
+            let labels = LogLabels { service: Arc::clone(&self.labels.service), outcome: fate.as_str() };
+            self.families.feature_log_rows.get_or_create(&labels).inc_by(rows);
+        }
     }
 
     /// A request to the service was answered.

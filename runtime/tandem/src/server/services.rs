@@ -25,7 +25,7 @@ pub(super) use service::{Lists, Service, find};
 
 use super::body::{self, Bounds, Media};
 use super::deadline::Until;
-use super::guard::{self, Deadline};
+use super::guard::{self, Deadline, RequestId};
 use super::json::Form;
 use super::problem::{Kind, Problem};
 use super::state::Server;
@@ -71,7 +71,7 @@ async fn asked(
         }
     };
     let (rows, form) = until.run(decoded).await?;
-    answer(server, service, rows, &until, (answer_media, form)).await
+    answer(server, service, rows, &until, &guard::id(&head.extensions), (answer_media, form)).await
 }
 
 /// The features of rows as an answer, in this media type and form.
@@ -80,9 +80,11 @@ pub(super) async fn answer(
     service: &Arc<Service>,
     rows: Rows,
     until: &Until,
+    id: &RequestId,
     (media, form): (Media, Form),
 ) -> Result<Response, Problem> {
-    let vectors = gather(server, service, rows, until).await?;
+    let vectors = Arc::new(gather(server, service, rows, until).await?);
+    server.log_vectors(&vectors, id);
     let (rows, bytes) = (vectors.rows, encode::estimate(&vectors));
     let encoded = server
         .compute(bytes, move || match media {

@@ -27,6 +27,7 @@ use super::ready::Readiness;
 use super::services::{self, Service};
 use super::transforms::InputPlan;
 use super::{Front, INLINE_BYTES_MAX, ServedView, ServerState};
+use crate::feature_log::FeatureLog;
 use crate::push::{PushError, PushPlan, Pusher};
 
 /// Header of the registration that an answer is of.
@@ -55,6 +56,7 @@ pub(super) struct Server {
     pub(super) store: Option<Arc<Store>>,
     /// What takes pushes.
     pub(super) pusher: Option<Pusher>,
+    pub(super) feature_log: Option<FeatureLog>,
     pub(super) offline_root: Option<std::path::PathBuf>,
     pub(super) settings: ServerSettings,
     pub(super) workers: Workers,
@@ -81,6 +83,7 @@ impl Server {
             deprecated_uses: Uses::default(),
             store: state.store,
             pusher: state.pusher,
+            feature_log: state.feature_log,
             offline_root: state.offline_root,
             slots: Arc::new(Semaphore::new(slots)),
             readiness: Readiness::new(),
@@ -99,10 +102,14 @@ impl Server {
         format!("{:016x}-{:x}", self.id_prefix, self.ids.fetch_add(1, Ordering::Relaxed))
     }
 
+    pub(super) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     /// The instant of the request with these extensions, and whether who asks may set another.
     pub(super) fn clock(&self, request: &Extensions) -> Clock {
         let is_admin = request.get::<Caller>().is_some_and(|caller| caller.is_admin);
-        Clock { now: (self.clock)(), allow_replay: self.settings.allow_replay || is_admin }
+        Clock { now: self.now(), allow_replay: self.settings.allow_replay || is_admin }
     }
 
     /// The view of `name`, `name@version` or `name@alias`; the greatest version where none is asked for. Asked once for a request: what is

@@ -57,6 +57,7 @@ fn state(settings: ServerSettings, workers: Workers) -> ServerState {
     ServerState {
         live: Live::new(None, vec![], &[], &[]),
         store: None,
+        feature_log: None,
         pusher: None,
         offline_root: None,
         settings,

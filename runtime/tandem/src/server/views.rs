@@ -61,6 +61,7 @@ pub(super) fn describe(bound: &BoundView, aliases: &BTreeMap<(String, String), u
         "owner": view.owner,
         "tags": view.tags,
         "ttl": view.ttl.map(|ttl| ttl.to_string()),
+        "freshness": view.freshness.map(|freshness| freshness.to_string()),
         "entities": view.entities.iter().map(|entity| describe_entity(entity)).collect::<Vec<_>>(),
         "inputs": bound.signature.inputs.iter().map(|input| {
             let mut described = describe_field(input);
@@ -106,6 +107,7 @@ mod tests {
         assert_eq!(described["aliases"], json!(["champion"]));
         assert_eq!((&described["stage"], &described["deprecated"]), (&json!("experimental"), &Value::Null));
         assert_eq!((&described["name"], &described["version"]), (&json!("risk"), &json!(2)));
+        assert_eq!(described["freshness"], json!(null));
         assert_eq!((&described["ttl"], &described["doc"]), (&json!("1d"), &json!("How risky it is.")));
         assert_eq!(described["digest"], bound.digest.to_string());
         assert_eq!(described["definition_hash"], bound.definition_hash.to_string());

@@ -9,7 +9,7 @@ use super::*;
 use crate::definition::DURATION_DAYS_MAX;
 use crate::model::{
     Allowed, AsOf, Check, CheckAction, ColumnFeature, Deprecation, Expected, History, InstanceMode, JoinKey, KnownBy,
-    NanMode, OnError, PublishedRows, ServiceFeatures, SourceKind, SourceQuery, Stage, ViewVersion,
+    NanMode, OnError, PublishedRows, ServiceFeatures, Share, SourceKind, SourceQuery, Stage, ViewVersion,
 };
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration, MICROS_PER_DAY};
@@ -231,10 +231,11 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
         prop::option::of(0..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64),
         defaults(),
         prop::collection::vec(check(), 0..4),
+        prop::option::of(1..=DURATION_DAYS_MAX * MICROS_PER_DAY as u64),
     );
     (name(), 1..=u32::MAX, source(root), entities(), choices, maps, rest, later).prop_map(
         move |(name, version, source, entities, choices, maps, rest, later)| {
-            let (publish_delay, defaults, checks) = later;
+            let (publish_delay, defaults, checks, freshness) = later;
             let (stage, as_of, known_by, on_error, nan, history, instance, ttl) = choices;
             let (inputs, key_columns, tags) = maps;
             let (component, parameters, limits, owner, description, since, replaced) = rest;
@@ -260,6 +261,9 @@ fn stored(root: &'static str) -> impl Strategy<Value = FeatureView> {
                 inputs,
                 key_columns,
                 ttl: ttl.map(Duration::from_micros),
+                freshness: freshness
+                    .filter(|freshness| ttl.is_none_or(|ttl| *freshness < ttl))
+                    .map(Duration::from_micros),
                 as_of,
                 known_by,
                 history,
@@ -302,6 +306,7 @@ fn on_demand(view: FeatureView, upstream: &FeatureView, feature: String) -> Feat
         inputs,
         key_columns: BTreeMap::new(),
         ttl: None,
+        freshness: None,
         as_of: AsOf::AtOrBefore,
         known_by: KnownBy::Event,
         history: History::Append,
@@ -374,6 +379,7 @@ proptest! {
             Just(Required::All),
             prop::collection::btree_set(name(), 1..4).prop_map(|names| Required::Features(names.into_iter().collect())),
         ],
+        log_share in prop_oneof![Just(Share::NONE), (1e-6..=1.0_f64).prop_map(|share| Share::new(share).unwrap())],
         (owner, description, tags) in (text(), text(), texts(text(), text())),
     ) {
         let [first, second, third] = <[FeatureView; 3]>::try_from(others).unwrap();
@@ -392,6 +398,7 @@ proptest! {
             prefix,
             deadline,
             required,
+            log_share,
             stage: Stage::Production,
             owner,
             description,
@@ -454,6 +461,7 @@ fn a_rendered_view_is_a_feature_file_that_people_can_read() {
         inputs: [("seconds".to_owned(), InputSource::Column("secs".to_owned()))].into(),
         key_columns: [("user_id".to_owned(), "customer".to_owned())].into(),
         ttl: Some(Duration::from_micros(36 * 3_600_000_000)),
+        freshness: Some(Duration::from_micros(3_600_000_000)),
         as_of: AsOf::Before,
         known_by: KnownBy::Published,
         history: History::Append,

@@ -87,6 +87,8 @@ fn with(table: &str, line: &str) -> Result<Project, Diagnostics> {
         ("[engine]", ""),
         ("[batch]", ""),
         ("[push]", ""),
+        ("[expiry]", ""),
+        ("[feature_log]", ""),
     ]);
     let features = text(&[
         ("[[entity]]", "name = \"e\"\njoin_keys = [{ name = \"k\", type = \"int64\" }]\n"),
@@ -118,14 +120,16 @@ fn a_stated_default_written_out_changes_nothing() {
         ("batch", 4),
         ("engine", 7),
         ("entity", 1),
-        ("feature_service", 5),
+        ("expiry", 4),
+        ("feature_log", 3),
+        ("feature_service", 6),
         ("feature_view", 14),
         ("feature_view.limits", 9),
         ("project", 2),
         ("push", 3),
         ("server", 16),
         ("source", 2),
-        ("storage", 5),
+        ("storage", 6),
     ];
     assert_eq!(tables, expected, "tables of the page, and how many of their keys have a default that can be written");
 }

@@ -144,6 +144,7 @@ fn case() -> Case {
         inputs: [("amount".to_owned(), InputSource::Column("amount_eur".to_owned()))].into(),
         key_columns: BTreeMap::new(),
         ttl: Some(Duration::from_micros(30 * 86_400_000_000)),
+        freshness: Some(Duration::from_micros(3_600_000_000)),
         as_of: AsOf::Before,
         known_by: KnownBy::Created,
         history: History::Append,
@@ -297,6 +298,8 @@ const NOT_COVERED: &[Change] = &[
     ("FeatureView.checks", |c| {
         c.view.checks = vec![Check { expected: Expected::Unique, action: CheckAction::Fail }];
     }),
+    ("FeatureView.freshness", |c| c.view.freshness = None),
+    ("FeatureView.freshness", |c| c.view.freshness = Some(Duration::from_micros(1))),
     ("FeatureView.instance", |c| c.view.instance = InstanceMode::Reused),
     ("FeatureView.component", |c| c.view.component = "elsewhere.wasm".into()),
     ("FeatureView.owner", |c| c.view.owner = "risk".to_owned()),
@@ -340,7 +343,7 @@ fn every_field_is_covered_or_left_out_on_purpose() {
     let case = case();
     let mut fields: BTreeSet<&str> = BTreeSet::new();
     fields.extend(fields!(FeatureView {
-        name, version, stage, deprecation, source, entities, component, columns, aggregates, parameters, inputs, key_columns, ttl, as_of, known_by, history, publish_delay, defaults, checks, on_error,
+        name, version, stage, deprecation, source, entities, component, columns, aggregates, parameters, inputs, key_columns, ttl, freshness, as_of, known_by, history, publish_delay, defaults, checks, on_error,
         nan, instance, limits, owner, description, tags,
     } of &case.view));
     fields.extend(fields!(Source {

@@ -111,8 +111,8 @@ fn write_member(key: &[u8], rows: usize, out: &mut Vec<u8>, write: impl Fn(usize
 /// Feast knows four statuses. A failure of a feature that its service requires never comes here: the request failed.
 pub(super) fn status(status: Status) -> &'static str {
     match status {
-        // A default stands in as the value.
-        Status::Present | Status::Defaulted => "PRESENT",
+        // A default stands in as the value, and what is stale is served.
+        Status::Present | Status::Stale | Status::Defaulted => "PRESENT",
         Status::NullValue => "NULL_VALUE",
         Status::OutsideMaxAge => "OUTSIDE_MAX_AGE",
         Status::NotFound | Status::TransformError | Status::DeadlineExceeded | Status::Corrupt => "NOT_FOUND",

@@ -120,6 +120,10 @@ fn every_status_is_told() {
         (Lookup::NotFound, "NOT_FOUND", "NOT_FOUND"),
         (Lookup::Found(record(NOW.0 - 24 * HOUR, Some(0.5))), "PRESENT", "PRESENT"),
         (Lookup::Found(record(NOW.0 - 24 * HOUR - 1, Some(0.5))), "OUTSIDE_MAX_AGE", "OUTSIDE_MAX_AGE"),
+        // Its values were removed, and it is asked for as of before it was too old.
+        (Lookup::Removed(record(NOW.0 - HOUR, None)), "OUTSIDE_MAX_AGE", "OUTSIDE_MAX_AGE"),
+        (Lookup::Removed(record(NOW.0 - 48 * HOUR, None)), "OUTSIDE_MAX_AGE", "OUTSIDE_MAX_AGE"),
+        (Lookup::Removed(record(NOW.0 + 1, None)), "NOT_FOUND", "NOT_FOUND"),
         (Lookup::Found(record(NOW.0 + 1, Some(0.5))), "NOT_FOUND", "NOT_FOUND"),
         (Lookup::Corrupt(tandem_online::Corruption::Format { found: 9 }), "CORRUPT", "CORRUPT"),
         (Lookup::Found(other_schema), "CORRUPT", "CORRUPT"),
@@ -141,8 +145,36 @@ fn every_status_is_told() {
         assert_eq!(row["event_time"].is_string(), has_row, "{lookup:?}");
         assert_eq!(row["digest"] == Digest([7; 32]).to_string(), has_row, "{lookup:?}");
     }
-    assert_eq!(corrupt.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [6, 7, 8]);
+    assert_eq!(corrupt.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [9, 10, 11]);
     assert!(corrupt[0].1.contains("format 9"));
+}
+
+#[test]
+fn a_row_past_the_freshness_objective_is_served_as_stale() {
+    let bound = bound_with("freshness = \"1h\"\ndefaults = { label = \"none\" }", vec![]);
+    let lookups = [
+        (Lookup::Found(record(NOW.0 - HOUR, Some(0.5))), "PRESENT", "PRESENT", json!(0.5)),
+        (Lookup::Found(record(NOW.0 - HOUR - 1, Some(0.5))), "STALE", "STALE", json!(0.5)),
+        (Lookup::Found(record(NOW.0 - HOUR - 1, None)), "STALE", "NULL_VALUE", json!(null)),
+        (Lookup::Found(record(NOW.0 - 24 * HOUR, Some(0.5))), "STALE", "STALE", json!(0.5)),
+        (Lookup::Found(record(NOW.0 - 24 * HOUR - 1, Some(0.5))), "OUTSIDE_MAX_AGE", "OUTSIDE_MAX_AGE", json!(null)),
+        (Lookup::NotFound, "NOT_FOUND", "NOT_FOUND", json!(null)),
+    ];
+    let keys = vec![r#"{"card_id": 1, "bank": "x"}"#; lookups.len()].join(",");
+    let body = format!(r#"{{"view": "risk", "entities": [{keys}]}}"#);
+    let asked = request::decode(body.as_bytes(), &bound, LIVE, 100).unwrap();
+    let (answer, _) = answered(&bound, &asked, lookups.iter().map(|(lookup, ..)| lookup.clone()).collect());
+    for (row, (lookup, status, feature, value)) in lookups.iter().enumerate() {
+        let row = &answer["rows"][row];
+        assert_eq!((&row["status"], &row["statuses"]["score"]), (&json!(status), &json!(feature)), "{lookup:?}");
+        assert_eq!(&row["values"]["score"], value, "{lookup:?}");
+        let label = match *status {
+            "PRESENT" | "STALE" => (json!("ok"), json!(status)),
+            _ => (json!("none"), json!("DEFAULTED")),
+        };
+        assert_eq!((&row["values"]["label"], &row["statuses"]["label"]), (&label.0, &label.1), "{lookup:?}");
+        assert_eq!(row["event_time"].is_string(), *status != "NOT_FOUND", "{lookup:?}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use tandem_core::status::Status;
 
 use super::histogram::{AGE_SECONDS, Histogram, LATENCY_SECONDS};
 use super::{NoOutcome, PUSH_OUTCOMES};
+use crate::feature_log::Fate;
 
 /// Beginning of every name, with `_`.
 pub(super) const PREFIX: &str = "tandem";
@@ -94,6 +95,13 @@ pub(super) struct ServiceStatusLabels {
     pub(super) status: u16,
 }
 
+/// A feature service, and what became of rows of its log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct LogLabels {
+    pub(super) service: Arc<str>,
+    pub(super) outcome: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RouteLabels {
     pub(super) route: String,
@@ -115,10 +123,14 @@ pub(super) struct Families {
     pub(super) request_seconds: Histograms<RouteLabels>,
     pub(super) service_requests: Family<ServiceStatusLabels, Counter>,
     pub(super) service_seconds: Histograms<ServiceLabels>,
+    pub(super) feature_log_rows: Family<LogLabels, Counter>,
     pub(super) lookup_seconds: Histogram,
     pub(super) lookup_rows: Family<StatusLabels, Counter>,
     pub(super) lookup_values: Family<StatusLabels, Counter>,
     pub(super) ages: Histograms<ViewLabels>,
+    pub(super) freshness_rows: Family<ViewLabels, Counter>,
+    pub(super) freshness_rows_met: Family<ViewLabels, Counter>,
+    pub(super) expired_rows: Family<ViewLabels, Counter>,
     pub(super) push_seconds: Histogram,
     pub(super) push_rows: Family<OutcomeLabels, Counter>,
     pub(super) transform_seconds: Histograms<ViewLabels>,
@@ -141,10 +153,14 @@ impl Families {
             request_seconds: Family::new_with_constructor(latencies),
             service_requests: Family::default(),
             service_seconds: Family::new_with_constructor(latencies),
+            feature_log_rows: Family::default(),
             lookup_seconds: latencies(),
             lookup_rows: Family::default(),
             lookup_values: Family::default(),
             ages: Family::new_with_constructor(ages),
+            freshness_rows: Family::default(),
+            freshness_rows_met: Family::default(),
+            expired_rows: Family::default(),
             push_seconds: latencies(),
             push_rows: Family::default(),
             transform_seconds: Family::new_with_constructor(latencies),
@@ -162,6 +178,8 @@ impl Families {
         registry.register("service_requests", help, f.service_requests.clone());
         let help = "From the head of a request to a feature service to its answer";
         registry.register_with_unit("service_request_duration", help, Unit::Seconds, f.service_seconds.clone());
+        let help = "Rows of answers for the feature log, by what became of them";
+        registry.register("feature_log_rows", help, f.feature_log_rows.clone());
         let help = "Looking the entities of one request up, in all views together";
         registry.register_with_unit("lookup_duration", help, Unit::Seconds, f.lookup_seconds.clone());
         let help = "Entities that were looked up, by what their row is served as";
@@ -170,6 +188,12 @@ impl Families {
         registry.register("lookup_values", help, f.lookup_values.clone());
         let help = "From the event time of a row that is served to the instant that was asked for";
         registry.register_with_unit("feature_age", help, Unit::Seconds, f.ages.clone());
+        let help = "Rows that were found of a view with a freshness objective";
+        registry.register("freshness_rows", help, f.freshness_rows.clone());
+        let help = "Of them, rows that were no older than the objective";
+        registry.register("freshness_rows_met", help, f.freshness_rows_met.clone());
+        let help = "Rows that lost their values since they are older than the ttl";
+        registry.register("expired_rows", help, f.expired_rows.clone());
         let help = "From the rows of a push to its acknowledgement";
         registry.register_with_unit("push_duration", help, Unit::Seconds, f.push_seconds.clone());
         registry.register("push_rows", "Rows that were pushed, by what became of them", f.push_rows.clone());
@@ -201,11 +225,20 @@ impl Families {
         PUSH_OUTCOMES.into_iter().map(of).collect()
     }
 
+    /// A version of a view has no freshness objective any more.
+    pub(super) fn forget_freshness(&self, labels: &ViewLabels) {
+        for counters in [&self.freshness_rows, &self.freshness_rows_met] {
+            counters.remove(labels);
+        }
+    }
+
     /// A version of a view is no longer served.
     pub(super) fn forget_view(&self, labels: &ViewLabels) {
+        self.forget_freshness(labels);
         for histograms in [&self.ages, &self.transform_seconds] {
             histograms.remove(labels);
         }
+        self.expired_rows.remove(labels);
         for counters in [&self.transform_rows, &self.transform_failed_rows, &self.transform_fuel] {
             counters.remove(labels);
         }
@@ -225,6 +258,9 @@ impl Families {
     /// A feature service is no longer served.
     pub(super) fn forget_service(&self, labels: &ServiceLabels) {
         self.service_seconds.remove(labels);
+        for fate in Fate::ALL {
+            self.feature_log_rows.remove(&LogLabels { service: Arc::clone(&labels.service), outcome: fate.as_str() });
+        }
         for status in 100..600 {
             self.service_requests.remove(&ServiceStatusLabels { service: Arc::clone(&labels.service), status });
         }

@@ -43,6 +43,10 @@ pub(super) fn of_now(server: &Server) -> Registry {
     let help = "1 where a newer registration cannot be served, else 0";
     gauges.add("registration_behind", help, None, u8::from(server.live.is_behind()));
 
+    if let Some(log) = &server.feature_log {
+        let help = "Values that wait to be written into the feature log";
+        gauges.add("feature_log_values_waiting", help, None, log.waiting());
+    }
     if let Some(store) = &server.store {
         store_gauges(&mut gauges, store);
     }
@@ -93,7 +97,7 @@ fn store_gauges(gauges: &mut Gauges, store: &tandem_online::Store) {
         Ok(free) => gauges.add("online_disk_free", "Bytes free on the store's disk", Some(Unit::Bytes), free),
         Err(error) => tracing::warn!(%error, "the free space of the online store's disk cannot be read"),
     }
-    gauges.add("online_entries", "Rows in the online store, over all views", None, stats.entries);
+    gauges.add("online_entries", "Rows in the online store, over all views and their generations", None, stats.entries);
     let help = "Bytes of the store's file that are in use or were";
     gauges.add("online_used", help, Some(Unit::Bytes), stats.used_bytes);
     gauges.add("online_map", "Address space reserved for the store", Some(Unit::Bytes), stats.map_bytes);

@@ -1,17 +1,18 @@
 use std::collections::BTreeMap;
 
-use tandem_core::definition::ServerSettings;
+use tandem_core::definition::{FeatureLogSettings, ServerSettings};
 use tandem_core::status::FeatureStatus;
 use tandem_engine::Workers;
 use tandem_online::{Record, Store, StoreOptions};
 
 use super::*;
+use crate::feature_log::FeatureLogWriter;
 use crate::lookup::Served;
 use crate::server::testing::NOW;
 use crate::server::{Live, ServerState, state::Server};
 
 fn measured(name: &str, version: u32) -> Measured {
-    Measured { id: ViewVersion::new(name, version), stored: true, computed: true }
+    Measured { id: ViewVersion::new(name, version), stored: true, objective: true, computed: true }
 }
 
 fn text(metrics: &Metrics) -> String {
@@ -81,6 +82,51 @@ fn a_lookup_counts_rows_values_and_ages() {
     assert_eq!(value(&text, &format!("tandem_feature_age_seconds_sum{{{view}}}")), Some(7_230.0));
     metrics.looked_up(Duration::from_millis(3));
     assert_eq!(value(&super::tests::text(&metrics), "tandem_lookup_duration_seconds_sum"), Some(0.003));
+}
+
+#[test]
+fn the_share_of_rows_within_the_objective_is_counted() {
+    let metrics = Metrics::new();
+    let without = Measured { objective: false, ..measured("spend", 1) };
+    let (views, _) = metrics.replace(&[measured("risk", 2), without.clone()], &[]);
+    let mut found = found();
+    for (status, seconds) in [(Status::Stale, 9_000), (Status::OutsideMaxAge, 0), (Status::Corrupt, 0)] {
+        found.rows.push(row(status, seconds));
+    }
+    found.rows[3].record = found.rows[0].record.clone();
+    views.iter().for_each(|view| view.looked_up(&found, &[], NOW));
+    let rows = |text: &str, view: &str| {
+        let of = |name| value(text, &format!(r#"tandem_freshness_{name}_total{{{view}}}"#));
+        (of("rows"), of("rows_met"))
+    };
+    let told = text(&metrics);
+    assert_eq!(rows(&told, r#"view="risk",version="2""#), (Some(4.0), Some(2.0)), "{told}");
+    assert_eq!(rows(&told, r#"view="spend",version="1""#), (None, None));
+    assert_eq!(
+        value(&told, r#"tandem_feature_age_seconds_count{view="risk",version="2"}"#),
+        Some(3.0),
+        "stale is served"
+    );
+    // The objective is taken away from one and given to the other.
+    let risk = Measured { objective: false, ..measured("risk", 2) };
+    let (views, _) = metrics.replace(&[risk, measured("spend", 1)], &[]);
+    views.iter().for_each(|view| view.looked_up(&found, &[], NOW));
+    let told = text(&metrics);
+    assert_eq!(rows(&told, r#"view="risk",version="2""#), (None, None));
+    assert_eq!(rows(&told, r#"view="spend",version="1""#), (Some(4.0), Some(2.0)));
+    let all = value(&told, r#"tandem_lookup_rows_total{view="risk",version="2",status="STALE"}"#);
+    assert_eq!(all, Some(2.0), "other series go on");
+}
+
+#[test]
+fn rows_that_lost_their_values_are_counted() {
+    let metrics = Metrics::new();
+    metrics.replace(&[measured("risk", 2)], &[]);
+    for (version, rows) in [(2, 3), (2, 4), (9, 5)] {
+        metrics.expired(&ViewVersion::new("risk", version), rows);
+    }
+    let rows = value(&text(&metrics), r#"tandem_expired_rows_total{view="risk",version="2"}"#);
+    assert_eq!(rows, Some(7.0), "what is not served has no series");
 }
 
 #[test]
@@ -194,9 +240,12 @@ fn every_metric_is_in_the_reference() {
     views[0].looked_up(&found(), &[0], NOW);
     services[0].answered(StatusCode::OK, Duration::ZERO);
     live.metrics().answered("/health".to_owned(), &Method::GET, StatusCode::OK, Duration::ZERO);
+    Fate::ALL.into_iter().for_each(|fate| services[0].logged(fate, 1));
+    let log = FeatureLogWriter::start(folder.path().to_owned(), FeatureLogSettings::default(), || NOW).unwrap();
     let server = Server::new(ServerState {
         live,
         store: Some(Arc::new(Store::open(folder.path(), StoreOptions::default()).unwrap())),
+        feature_log: Some(log.log()),
         pusher: None,
         offline_root: None,
         settings: ServerSettings::default(),

@@ -17,6 +17,7 @@ fn the_document_is_what_it_was() {
         prefix: false,
         deadline: None,
         required: tandem_core::model::Required::None,
+        log_share: tandem_core::model::Share::NONE,
         stage: tandem_core::model::Stage::Experimental,
         owner: String::new(),
         description: String::new(),

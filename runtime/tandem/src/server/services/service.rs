@@ -7,8 +7,9 @@ use std::time::Duration;
 use axum::response::Response;
 use tandem_core::definition::bind_service;
 use tandem_core::feature_plan::FeaturePlan;
-use tandem_core::model::{BoundView, FeatureService, Required, ServiceFeatures, Stage, ViewVersion};
+use tandem_core::model::{BoundView, FeatureService, Required, ServiceFeatures, Share, Stage, ViewVersion};
 
+use crate::server::feature_log::Logged;
 use crate::server::metrics::ServiceMetrics;
 use crate::server::names;
 use crate::server::problem::{Kind, Problem, status_of};
@@ -29,6 +30,8 @@ pub(in crate::server) struct Service {
     pub(in crate::server) stored: Vec<Arc<View>>,
     /// Those of its computed steps.
     pub(in crate::server) computed: Vec<Arc<View>>,
+    /// What goes into the feature log; None where nothing does.
+    pub(in crate::server) logged: Option<Logged>,
     /// None for a list.
     metrics: Option<Arc<ServiceMetrics>>,
 }
@@ -54,11 +57,13 @@ impl Service {
         services: &[FeatureService],
         views: &[Arc<View>],
         metrics: &[Arc<ServiceMetrics>],
+        registration: Option<u64>,
     ) -> BTreeMap<String, Arc<Service>> {
         let known = Known::of(views);
         let make = |(service, metrics): (&FeatureService, &Arc<ServiceMetrics>)| match Service::new(service, &known) {
             Ok(made) => {
-                let made = Service { metrics: Some(Arc::clone(metrics)), ..made };
+                let logged = Logged::new(&service.name, service.log_share, &made.plan, registration, metrics);
+                let made = Service { metrics: Some(Arc::clone(metrics)), logged, ..made };
                 Some((service.name.clone(), Arc::new(made)))
             }
             // What is registered goes together; definition files that run as they are may not.
@@ -82,6 +87,7 @@ impl Service {
             prefix,
             deadline: None,
             required: Required::None,
+            log_share: Share::NONE,
             stage: Stage::Experimental,
             owner: String::new(),
             description: String::new(),
@@ -109,6 +115,7 @@ impl Service {
             plan,
             stored,
             computed,
+            logged: None,
             metrics: None,
         })
     }

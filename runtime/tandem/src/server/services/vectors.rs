@@ -38,6 +38,8 @@ pub(in crate::server) struct Vectors {
     pub(in crate::server) service: Arc<Service>,
     pub(in crate::server) rows: usize,
     pub(in crate::server) as_of: Timestamp,
+    /// What was asked with, a column for each of the plan's request.
+    pub(in crate::server) request: Vec<ArrayRef>,
     /// One for each of the plan's columns.
     pub(in crate::server) columns: Vec<ArrayRef>,
     /// For each computed step the rows of which nothing is known, and why.
@@ -127,13 +129,14 @@ pub(in crate::server) async fn gather(
     let looked_up = until.run(look_up(server, service, &columns, as_of)).await?;
     let stored: Vec<_> =
         std::iter::zip(&service.plan.stored, &looked_up).map(|(step, found)| stored(step, found)).collect();
+    let request = columns.clone();
     let instants = TimestampMicrosecondArray::from_value(as_of.0, rows).with_timezone("UTC");
     let mut evaluation = Evaluation::new(&service.plan, columns, Arc::new(instants), stored);
     let problems = evaluate(service, &mut evaluation, until).await?;
     let columns = service.plan.columns.iter().map(|column| Arc::clone(evaluation.feature(column.from))).collect();
     let failed = (0..service.computed.len()).map(|step| evaluation.failed(step).clone()).collect();
     let service = Arc::clone(service);
-    let vectors = Vectors { service, rows, as_of, columns, failed, looked_up, problems };
+    let vectors = Vectors { service, rows, as_of, request, columns, failed, looked_up, problems };
     vectors.check_required(until)?;
     Ok(vectors)
 }
@@ -256,7 +259,7 @@ fn look_up_blocking(
 fn stored(step: &StoredStep, looked_up: &LookedUp) -> StoredColumns {
     let found = &looked_up.found;
     let event_time = |served: &Served| match (served.status, &served.record) {
-        (Status::Present, Some(record)) => Some(record.event_time.0),
+        (status, Some(record)) if status.gives_values() => Some(record.event_time.0),
         _ => None,
     };
     let event_times: TimestampMicrosecondArray = found.rows.iter().map(event_time).collect();

@@ -320,8 +320,9 @@ impl<'a> Way<'a> {
         for at in calls {
             match given(self.session.finish(&vec![state; at.len()], at))? {
                 Ok(values) => {
-                    (0..at.len())
-                        .for_each(|row| tandem_core::canonical::encode_row(&[values.clone()], row, &mut bytes));
+                    (0..at.len()).for_each(|row| {
+                        tandem_core::canonical::encode_row(std::slice::from_ref(&values), row, &mut bytes)
+                    });
                 }
                 Err(reason) => return Ok(Err(reason)),
             }

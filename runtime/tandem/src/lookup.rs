@@ -1,6 +1,6 @@
 //! What the online store has for entities, as statuses and columns: the same for the server and for `tandem get`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
@@ -191,12 +191,24 @@ pub fn found(view: &BoundView, lookups: Vec<Lookup>, at: At) -> Found {
     let stored = view.stored_fields();
     let fingerprint = schema_fingerprint(&stored);
     let mut corrupt = Vec::new();
+    let mut failed = HashSet::new();
     let mut rows = Vec::with_capacity(lookups.len());
     for (row, lookup) in lookups.into_iter().enumerate() {
         if let Lookup::Removed(record) = lookup {
             rows.push(serve_removed(view, record, at));
             continue;
         }
+        let lookup = match lookup {
+            Lookup::Partly(record, features) => {
+                for (feature, reason) in features {
+                    let name = view.signature.outputs.get(feature).map(|output| output.name.as_str());
+                    tracing::warn!(view = %view.view.id(), feature = name, reason, "the component of a feature failed");
+                    failed.insert((row, feature));
+                }
+                Lookup::Found(record)
+            }
+            lookup => lookup,
+        };
         rows.push(match read(lookup, fingerprint) {
             Ok(None) => Served { status: Status::NotFound, record: None },
             Ok(Some(record)) => serve(view, record, at),
@@ -216,10 +228,12 @@ pub fn found(view: &BoundView, lookups: Vec<Lookup>, at: At) -> Found {
         }
     }
     let statuses = std::iter::zip(&view.signature.outputs, &mut features)
-        .map(|(output, column)| {
+        .enumerate()
+        .map(|(feature, (output, column))| {
             let default = view.defaults.get(&output.name);
-            let of = |(row, served): (usize, &Served)| {
-                FeatureStatus::of(served.status, column.is_null(row), default.is_some())
+            let of = |(row, served): (usize, &Served)| match failed.contains(&(row, feature)) {
+                true => FeatureStatus { status: Status::TransformError, reason: None },
+                false => FeatureStatus::of(served.status, column.is_null(row), default.is_some()),
             };
             let statuses: Vec<FeatureStatus> = rows.iter().enumerate().map(of).collect();
             if let Some(default) = default {
@@ -251,6 +265,7 @@ fn read(lookup: Lookup, fingerprint: u64) -> Result<Option<Record>, String> {
     match lookup {
         Lookup::NotFound | Lookup::Removed(_) => Ok(None),
         Lookup::Corrupt(corruption) => Err(corruption.to_string()),
+        Lookup::Partly(record, _) => read(Lookup::Found(record), fingerprint),
         Lookup::Found(record) if record.schema_fingerprint != fingerprint => Err(format!(
             "its schema fingerprint is {:016x}, the view's is {fingerprint:016x}",
             record.schema_fingerprint

@@ -49,7 +49,7 @@ def compare(one, other):
         f"select count(*), count_if({wrong}) from read_parquet('{one}', file_row_number = true) a"
         f" join read_parquet('{other}', file_row_number = true) b using (file_row_number)"
     )
-    rows, differing = duckdb.sql(query).fetchone()
+    rows, differing = duckdb.sql(query).fetchall()[0]
     assert rows > 0 and differing == 0, f"{differing} of {rows} rows differ"
 
 

@@ -200,7 +200,7 @@ fn reads(count: usize) -> Result<String, Failure> {
                 let as_of = Timestamp(end - (random.next() % early) as i64);
                 let keys: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![user]))];
                 let begin = Instant::now();
-                let found = lookup(&store, id, &view, &keys, At { as_of, is_present: false })?;
+                let found = lookup(&store, id, &view, &keys, At::replayed(as_of))?;
                 latencies.push(begin.elapsed().as_nanos() as f64);
                 if found.rows.len() != 1 {
                     return Err("one entity was asked for".into());

@@ -457,3 +457,65 @@ fn corrections_reach_the_server_as_they_reach_training_sets() {
     run(&["log", "flush"], 0);
     assert_eq!(parity(0)["different"], json!(0));
 }
+
+#[test]
+fn what_was_served_at_an_instant_of_the_past_is_replayed() {
+    let project = project();
+    let root = project.path();
+    let run = |arguments: &[&str], code: i32| told(tandem_registered(root, arguments), code);
+    run(&["apply", "--by", "ada"], 0);
+    run(&["materialize", "activity"], 0);
+    let event = |id: usize, card: &str| {
+        let at = format!("2026-03-02T10:{id:02}:00Z");
+        json!({"id": id, "card_id": card, "at": at, "known_at": at, "amount": 0.25, "shop": "smith"}).to_string() + "\n"
+    };
+    let ingest = |name: &str, lines: String| {
+        fs::write(root.join(name), lines).expect("a file");
+        run(&["ingest", "activity", name], 0);
+    };
+    ingest("first.jsonl", (20..24).map(|id| event(id, "a")).collect());
+    run(&["log", "flush"], 0);
+    let now = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
+        tandem_core::time::Timestamp(since.as_micros() as i64)
+    };
+    let between = now();
+    // Published later than it was known, some of it still in the log, and a correction of what was served before.
+    ingest(
+        "second.jsonl",
+        (23..26)
+            .map(|id| event(id, "b"))
+            .collect::<String>()
+            .replace(r#""known_at":"2026-03-02T10:23"#, r#""known_at":"2026-03-02T11:23"#),
+    );
+    let after = now();
+    let replay = |at: &str, code: i32| {
+        let (report, _) = run(&["parity", "activity", "--replay", "--at", at, "--json"], code);
+        serde_json::from_str::<Value>(&report).expect("JSON")
+    };
+    let skewed = |report: &Value, feature: &str| {
+        let features = report["features"].as_array().expect("features");
+        features.iter().find(|one| one["feature"] == feature).expect("the feature")["skewed"].clone()
+    };
+    run(&["log", "flush"], 0);
+    let report = replay(&format!("{between},{after}"), 0);
+    assert_eq!(report["different"], json!(0), "{report:#}");
+    let events: Vec<_> =
+        report["replayed"].as_array().expect("instants").iter().map(|one| one["events"].clone()).collect();
+    // Seven rows of files and four that were pushed; then three more.
+    assert_eq!(events, [json!(11), json!(14)]);
+    // Before the second push both cards had other events: each entity that was asked for was served otherwise, and then none was.
+    assert_eq!(skewed(&report, "count_lifetime"), json!(report["rows"].as_u64().expect("a number") / 2), "{report:#}");
+    let one = report["skews"]
+        .as_array()
+        .expect("skews")
+        .iter()
+        .find(|one| one["feature"] == "count_lifetime" && one["entity"] == r#"card_id="b""#);
+    let one = one.expect("of card b");
+    let values = ["known", "served"]
+        .map(|name| one[name].as_str().expect("a value").split(' ').next().expect("a value").to_owned());
+    assert_eq!(values, ["4", "1"], "{one}");
+    assert_eq!(one["at"], json!(between.to_string()));
+    let (_, notes) = run(&["parity", "activity", "--replay"], 2);
+    assert!(notes.contains("--at"), "{notes}");
+}

@@ -33,6 +33,9 @@ pub(super) const NO_TIME: Timestamp = Timestamp::MIN;
 /// Versions of one event at most.
 const VERSIONS_MAX: usize = u16::MAX as usize;
 
+/// Keys and values.
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Where a version lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
@@ -194,8 +197,8 @@ impl WindowView {
         view: ViewId,
         hash: KeyHash,
         (key, record): (&[u8], &RecordRef<'_>),
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
-        let mut found = Vec::new();
+    ) -> Result<Entries, Fault> {
+        let mut found = Entries::new();
         let id = match self.id {
             Some(column) => event_ids(&self.arrays(&[*record]).map_err(Fault::Error)?[column])[0],
             None => None,

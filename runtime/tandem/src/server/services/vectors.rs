@@ -74,6 +74,28 @@ impl Vectors {
         }
     }
 
+    /// The entities of a stored step that differ.
+    pub(in crate::server) fn found(&self, step: usize) -> &[Served] {
+        &self.looked_up[step].found.rows
+    }
+
+    /// A feature's values, those of a stored one each entity once; [`Vectors::place`] says where a row's is.
+    pub(in crate::server) fn values(&self, column: usize) -> &ArrayRef {
+        let from = self.service.plan.columns[column].from;
+        match from.step {
+            Step::Stored(step) => &self.looked_up[step].found.features[from.output],
+            Step::Computed(_) => &self.columns[column],
+        }
+    }
+
+    /// The position of a row's value among [`Vectors::values`].
+    pub(in crate::server) fn place(&self, column: usize, row: usize) -> usize {
+        match self.service.plan.columns[column].from.step {
+            Step::Stored(step) => self.looked_up[step].place(row),
+            Step::Computed(_) => row,
+        }
+    }
+
     fn served(&self, step: usize, row: usize) -> &Served {
         let looked_up = &self.looked_up[step];
         &looked_up.found.rows[looked_up.place(row)]

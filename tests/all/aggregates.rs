@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::columns::read;
-use crate::harness::program::{Serving, tandem_registered, told};
+use crate::harness::program::{Serving, defined, tandem, tandem_registered, told};
 
 pub(crate) const DEFINITIONS: &str = r#"[[entity]]
 name = "card"
@@ -456,6 +456,62 @@ fn corrections_reach_the_server_as_they_reach_training_sets() {
     assert_eq!(counts(), [json!(3), json!(1)]);
     run(&["log", "flush"], 0);
     assert_eq!(parity(0)["different"], json!(0));
+}
+
+/// A view without a window that has no end, whose events are dropped.
+const BRIEF: &str = r#"[[entity]]
+name = "card"
+join_keys = [{ name = "card_id", type = "string" }]
+
+[[source]]
+name = "taps"
+path = "data/taps"
+kind = "events"
+event_time = "at"
+timezone = "UTC"
+
+[[feature_view]]
+name = "taps"
+version = 1
+source = "taps"
+entities = ["card"]
+columns = {}
+retention = "1h"
+aggregates = [{ function = "count", windows = ["1h"] }]
+"#;
+
+#[test]
+fn a_server_drops_what_no_window_reaches_of_cards_that_nobody_uses() {
+    let project = defined("brief", BRIEF);
+    let root = project.path();
+    fs::write(root.join("tandem.toml"), "[project]\nname = \"brief\"\n[expiry]\npass_seconds = 1\n").expect("a file");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_micros() as i64;
+    // Events are kept for an hour and a day: in three seconds no window reaches these.
+    let soon = tandem_core::time::Timestamp(now - 25 * 3_600_000_000 + 3_000_000);
+    let later = tandem_core::time::Timestamp(now - 3_600_000_000);
+    let rows: String = (0..40)
+        .map(|card| {
+            json!({"card_id": format!("c{card}"), "at": if card < 30 { soon } else { later }.to_string()}).to_string()
+                + "\n"
+        })
+        .collect();
+    fs::write(root.join("taps.jsonl"), rows).expect("a file");
+    let run = |arguments: &[&str]| told(tandem(root, arguments), 0).0;
+    run(&["ingest", "taps", "taps.jsonl"]);
+    let events = || {
+        let stats: Value = serde_json::from_str(&run(&["online", "stats", "--json"])).expect("JSON");
+        stats["views"][0]["rows"].as_u64().unwrap_or_else(|| panic!("{stats:#}"))
+    };
+    assert_eq!(events(), 40);
+    let server = Serving::start(root, &[]);
+    let begun = std::time::Instant::now();
+    while events() > 10 {
+        assert!(begun.elapsed().as_secs() < 30, "{} events are left", events());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert_eq!(events(), 10, "what a window reaches stays");
+    drop(server);
 }
 
 #[test]

@@ -223,7 +223,7 @@ impl WindowView {
         Ok(found)
     }
 
-    /// Drops an event with all its versions, if no window reaches any of them: what has lost one would not know which counts. `reached` is the first instant
+    /// Drops an event with all its versions, if no window reaches any of them: what has lost one would not know which counts. Gives how many. `reached` is the first instant
     /// that windows reach.
     pub(super) fn drop_event(
         &self,
@@ -231,15 +231,16 @@ impl WindowView {
         view: ViewId,
         id: &EventId,
         reached: Timestamp,
-    ) -> Result<(), Fault> {
+    ) -> Result<usize, Fault> {
         let places = places(txn, view, id)?;
         if places.iter().any(|place| place.time >= reached) {
-            return Ok(());
+            return Ok(0);
         }
         for place in &places {
             txn.delete(Table::Windows, &place.prefix.version(place.time, id, place.version))?;
         }
-        put_places(txn, view, id, &[])
+        put_places(txn, view, id, &[])?;
+        Ok(places.len())
     }
 }
 

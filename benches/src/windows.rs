@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array};
 use lmdb::{Environment, Transaction as _, WriteFlags};
-use tandem::lookup::lookup;
+use tandem::lookup::{At, lookup};
 use tandem_core::time::Timestamp;
 use tandem_online::{Store, StoreOptions};
 
@@ -200,7 +200,7 @@ fn reads(count: usize) -> Result<String, Failure> {
                 let as_of = Timestamp(end - (random.next() % early) as i64);
                 let keys: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![user]))];
                 let begin = Instant::now();
-                let found = lookup(&store, id, &view, &keys, as_of)?;
+                let found = lookup(&store, id, &view, &keys, At { as_of, is_present: false })?;
                 latencies.push(begin.elapsed().as_nanos() as f64);
                 if found.rows.len() != 1 {
                     return Err("one entity was asked for".into());

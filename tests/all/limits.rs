@@ -189,6 +189,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("message_bytes_max", message_bytes_max),
         ("failed_rows_max", failed_rows_max),
         ("fields_max", fields_max),
+        ("state_bytes_max", tandem_core::window::STATE_BYTES_DEFAULT),
         ("instances_max", u64::from(instances_max)),
         ("instance_memory_bytes_max", instance_memory_bytes_max),
         ("instance_table_elements_max", u64::from(instance_table_elements_max)),

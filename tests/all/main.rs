@@ -9,6 +9,7 @@
 //! - `cli`: what the program says
 //! - `bad_input`: what it says and leaves behind where it is given what it cannot use
 //! - `aggregates`: events over windows of time, in training sets
+//! - `component_aggregates`: functions of aggregates that components compute
 //! - `event_transforms`: the same of events that a component makes of the source's rows
 //! - `authors`: `tandem new`, `tandem test`
 //! - `operations`: what whoever runs a server relies on: readiness, signals, the service manager
@@ -18,6 +19,7 @@
 //! - `training_sets`: labels and what was known at their times, against the server and against what was made before
 //! - `tls`: encrypted connections, with OpenSSL as the client
 //! - `verify`: proof before going live, against guests that cheat
+//! - `verify_aggregates`: the same of functions of aggregates
 //! - `pushing`: rows that are pushed into a running server, and the history that they become
 //! - `python`: transforms in Python
 //! - `rebuilt`: generations of views, rows whose values are removed, copies
@@ -34,6 +36,7 @@ mod authors;
 mod bad_input;
 mod cli;
 mod columns;
+mod component_aggregates;
 mod contracts;
 mod crash;
 mod docs;
@@ -62,3 +65,4 @@ mod serving;
 mod tls;
 mod training_sets;
 mod verify;
+mod verify_aggregates;

@@ -299,6 +299,75 @@
 //! The function may return the columns alone, or with [`FailedRows`], or a `Result` of either; a [`CallError`] fails the whole
 //! call. It must still compute each row from that row alone.
 //!
+//! # Aggregates
+//!
+//! A view of aggregates computes what happened in a window of time: counts, sums, quantiles. What the runtime has no function for is written as a type that
+//! is kept of events, and an implementation of [`Aggregate`]:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use tandem_sdk::{prelude::*, testing::Events};
+//!
+//! #[derive(Parameters)]
+//! struct Settings {
+//!     /// Amounts from this one on are large, in cents.
+//!     large: i64,
+//! }
+//!
+//! #[derive(Input)]
+//! struct Payment<'a> {
+//!     cents: i64,
+//!     shop: &'a str,
+//! }
+//!
+//! /// What was spent in each shop.
+//! #[derive(State)]
+//! struct Shops {
+//!     cents: BTreeMap<String, i64>,
+//! }
+//!
+//! /// Shops in which the payments together were large.
+//! #[aggregate]
+//! impl Aggregate for Shops {
+//!     type Event<'a> = Payment<'a>;
+//!     type Value = i64;
+//!     type Parameters = Settings;
+//!
+//!     fn empty(_: &Settings) -> Self {
+//!         Shops { cents: BTreeMap::new() }
+//!     }
+//!
+//!     fn add(&mut self, event: Payment<'_>, _: &Settings) {
+//!         *self.cents.entry(event.shop.to_owned()).or_default() += event.cents;
+//!     }
+//!
+//!     fn merge(&mut self, other: Self, _: &Settings) {
+//!         for (shop, cents) in other.cents {
+//!             *self.cents.entry(shop).or_default() += cents;
+//!         }
+//!     }
+//!
+//!     fn finish(&self, _: Timestamp, settings: &Settings) -> i64 {
+//!         self.cents.values().filter(|cents| **cents >= settings.large).count() as i64
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), CallError> {
+//! let large = Events::<Shops>::new()
+//!     .parameter("large", 100)
+//!     .input("cents", [60, 50, 90])
+//!     .input("shop", ["baker", "baker", "smith"])
+//!     .value::<i64>(Timestamp::from_micros(0))?;
+//! assert_eq!(large, Some(1));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The state is kept as bytes on disk, by stretches of time, and merged; so it must be the same bytes for the same events, whatever their order and however they were
+//! divided. [`testing::Events`] tries some divisions, `tandem verify` many. That rules out adding up floating-point numbers one after another (`0.1 + 0.2 + 0.3` depends on the
+//! order): count in integers, as cents are. A state should stay small: `state_bytes_max` limits it.
+//!
 //! # Testing
 //!
 //! Tests run natively, with `cargo test`: call the function. [`testing`] calls it through the contract, to check names, docs and
@@ -324,12 +393,13 @@
 //! - `i32`, `u64`, `f32` and other numbers: convert, and decide what happens beyond the range.
 //! - Sequences with null items, nested sequences, sequences of vectors, structs in columns.
 //! - Vectors whose width is known at run time only.
-//! - Aggregates over several rows: the runtime computes windows itself.
-//! - Two transforms in one crate.
+//! - A transform over several rows: that is an [aggregate](#aggregates).
+//! - Two transforms, or two aggregates, in one crate.
 
 // The macros' code says `::tandem_sdk`, also in this crate's own tests.
 extern crate self as tandem_sdk;
 
+mod aggregate;
 #[doc(hidden)]
 #[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
 mod allocator;
@@ -344,18 +414,21 @@ pub mod input;
 pub mod output;
 pub mod parameters;
 pub mod prelude;
+mod state;
 pub mod testing;
 mod timestamp;
 
 pub mod views;
 
+pub use aggregate::Aggregate;
 pub use call::{ColumnsResult, RowResult, Transform};
 pub use error::{CallError, InField, MESSAGE_BYTES_MAX, RowError};
 pub use failed_rows::FailedRows;
 pub use input::Input;
 pub use output::Output;
 pub use parameters::Parameters;
-pub use tandem_sdk_macros::{Input, Output, Parameters, transform};
+pub use state::State;
+pub use tandem_sdk_macros::{Input, Output, Parameters, State, aggregate, transform};
 pub use timestamp::{Date, Timestamp};
 
 /// What the macros' code calls; no part of the interface.

@@ -42,9 +42,9 @@
 use std::marker::PhantomData;
 
 use crate::{
-    CallError, Transform,
+    Aggregate, CallError, Timestamp, Transform, aggregate,
     columns::OutputColumn,
-    contract::{Column, Field, Outcome, Parameter, ParameterValue, Signature},
+    contract::{Column, Field, Outcome, Parameter, ParameterValue, Signature, VarBytes},
     input::InputType,
     output::OutputValue,
     views::{Nullable, View},
@@ -146,5 +146,83 @@ impl Results {
     /// The outcome as it crosses the boundary.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
+    }
+}
+
+/// Events for the function of aggregates `A`: its parameters and the columns of the events.
+#[derive(Debug, Clone)]
+pub struct Events<A> {
+    parameters: Vec<Parameter>,
+    inputs: Vec<Input>,
+    aggregate: PhantomData<A>,
+}
+
+impl<A: Aggregate> Events<A> {
+    /// No events, and no parameters.
+    pub fn new() -> Self {
+        Self { parameters: Vec::new(), inputs: Vec::new(), aggregate: PhantomData }
+    }
+
+    /// Gives a parameter.
+    #[must_use]
+    pub fn parameter(mut self, name: &str, value: impl Into<ParameterValue>) -> Self {
+        self.parameters.push(Parameter { name: name.to_owned(), value: value.into() });
+        self.parameters.sort_by(|a, b| a.name.cmp(&b.name));
+        self
+    }
+
+    /// Gives a column of the events. All have the same number of events; the order does not matter.
+    #[must_use]
+    pub fn input<V: OutputValue>(mut self, name: &str, values: impl IntoIterator<Item = V>) -> Self {
+        let mut column = V::Column::with_capacity(0);
+        values.into_iter().for_each(|value| value.push(&mut column));
+        self.inputs.push(Input { name: name.to_owned(), rows: column.rows(), column: column.into_column() });
+        self
+    }
+
+    /// What the function takes and gives.
+    pub fn signature(&self) -> Result<Signature, CallError> {
+        aggregate::describe::<A>(&self.parameters)
+    }
+
+    /// The value of the events at an instant; none where it is null. The events are added to one state, and again half to one state and half to another, which
+    /// are merged in both orders: states that differ are an error.
+    pub fn value<V>(&self, as_of: Timestamp) -> Result<Option<V>, CallError>
+    where
+        V: for<'a> InputType<'a>,
+    {
+        let signature = self.signature()?;
+        let events = self.inputs.first().map_or(0, |input| input.rows);
+        let column = |field: &Field| match self.inputs.iter().find(|input| input.name == field.name) {
+            Some(input) => input.column.clone(),
+            None => Err(CallError::new(format!("no input `{}` is given", field.name))),
+        };
+        let columns = signature.inputs.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+        let empty = aggregate::empty::<A>(&self.parameters)?;
+        let states = |count: u32| VarBytes {
+            offsets: (0..=count).map(|state| state * empty.len() as u32).collect(),
+            data: empty.repeat(count as usize),
+        };
+        let add =
+            |count: u32, groups: Vec<u32>| aggregate::add::<A>(&self.parameters, &states(count), &groups, &columns);
+        let whole = add(1, vec![0; events])?;
+        let halves = add(2, (0..events as u32).map(|event| event % 2).collect())?;
+        let middle = halves.offsets[1] as usize;
+        let one = |bytes: &[u8]| VarBytes { offsets: vec![0, bytes.len() as u32], data: bytes.to_vec() };
+        let (even, odd) = (one(&halves.data[..middle]), one(&halves.data[middle..]));
+        for (state, other) in [(&even, &odd), (&odd, &even), (&whole, &states(1))] {
+            if aggregate::merge::<A>(&self.parameters, state, other)?.data != whole.data {
+                return Err(CallError::new("the state depends on how the events are divided or ordered"));
+            }
+        }
+        let value = aggregate::finish::<A>(&self.parameters, &whole, &[as_of.micros()])?;
+        let values = Nullable::<V::Column>::from_column(&value, 1)?;
+        Ok(values.value(0).map(V::from_item))
+    }
+}
+
+impl<A: Aggregate> Default for Events<A> {
+    fn default() -> Self {
+        Self::new()
     }
 }

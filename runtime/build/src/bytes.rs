@@ -33,6 +33,7 @@ const ADAPTER_WORLD: &str = "package tandem:adapter;\n\nworld adapter {\n  inclu
 /// of these languages have no integers of 64 bits.
 pub(crate) fn contract() -> String {
     let (types, world) = contract::TEXT.split_once("\nworld transform {").expect("the contract has its world");
+    let (world, _) = world.split_once("\n}").expect("the world ends");
     let (_, types) = types.split_once("package tandem:feature@0.1.0;").expect("the contract has its package");
     let is_inside = |line: &&str| {
         let frame = line.starts_with("interface ") || *line == "}" || line.trim_start().starts_with("use ");

@@ -32,6 +32,7 @@ pub(crate) mod generate;
 pub(crate) use build::{ColumnBuilder, OffsetOverflow};
 pub(crate) use column::{Column, Items, NotCanonical, item_range, vector_items};
 pub use decode::decode_rows;
+pub(crate) use decode::decode_value_into;
 pub use encode::{RowEncoder, encode_row};
 
 use crate::hash::Digest;

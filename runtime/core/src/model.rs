@@ -27,7 +27,7 @@ use crate::limits::TransformLimits;
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration};
 use crate::types::{DataType, Field, Signature, VALID_TO};
-use crate::window::{Aggregates, EventColumn};
+use crate::window::{AggregateFunction, Aggregates, EventColumn};
 
 /// A thing that features describe: a user, an airport, an order.
 #[derive(Debug, Clone, PartialEq)]
@@ -532,7 +532,9 @@ impl FeatureView {
 
     /// The files of the components that an aggregate view runs; none of every other view.
     pub fn event_components(&self) -> Vec<&PathBuf> {
-        self.has_event_transform().then_some(&self.component).into_iter().collect()
+        let functions = self.aggregates.iter().flat_map(|aggregates| &aggregates.functions);
+        let functions = functions.map(|function| &function.component);
+        self.has_event_transform().then_some(&self.component).into_iter().chain(functions).collect()
     }
 
     /// Puts other files in the place of [`FeatureView::event_components`], in their order.
@@ -543,6 +545,17 @@ impl FeatureView {
         {
             self.component = file;
         }
+        if let Some(aggregates) = &mut self.aggregates
+            && !aggregates.functions.is_empty()
+        {
+            let functions = &mut Arc::make_mut(aggregates).functions;
+            functions.iter_mut().zip(files).for_each(|(function, file)| function.component = file);
+        }
+    }
+
+    /// Whether it calls components with its limits.
+    pub fn runs_components(&self) -> bool {
+        self.has_component() || !self.event_components().is_empty()
     }
 
     /// What stands for the declaration of a component, and for its digest, in a view of columns or of aggregates: the digest of what the view says of them.
@@ -694,6 +707,16 @@ impl BoundView {
             upstream: Vec::new(),
             components: transform.cloned().into_iter().collect(),
         })
+    }
+
+    /// Its aggregates' functions that are components, as far as they are loaded, in the order of [`Aggregates::functions`].
+    pub fn functions(&self) -> Vec<Arc<dyn AggregateFunction>> {
+        let before = usize::from(self.view.has_event_transform());
+        let code = self.components.iter().skip(before).map_while(|component| match &component.code {
+            Code::Function(function) => Some(Arc::clone(function)),
+            Code::NotLoaded | Code::Events(_) => None,
+        });
+        code.collect()
     }
 
     /// The view of its component: itself, or of an aggregate view the component that makes its events, as a view of its own. None where there is no

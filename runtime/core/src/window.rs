@@ -7,11 +7,14 @@
 //! - [`Plan`]: the states that features take together, and how features are finished from them
 //! - [`Sweep`]: the windows of an entity at many instants, in one pass
 //!
+//! - [`AggregateFunction`]: a function that a component computes
+//!
 //! Sums are exact and rounded once (`exact`), distinct values and quantiles are sketched by what does not depend on order (`distinct`, `sketch`), hashes are
 //! fixed (`hash`).
 
 mod aggregates;
 mod bytes;
+mod custom;
 mod distinct;
 mod exact;
 mod filter;
@@ -25,10 +28,13 @@ mod sweep;
 mod tests;
 mod value;
 
-pub use aggregates::{AggregateFeature, Aggregates, COUNTED_DEFAULT, EXACT_DEFAULT, EXACT_MAX, Function, VALUES_MAX};
+pub use aggregates::{
+    AggregateFeature, Aggregates, COUNTED_DEFAULT, ComponentFunction, EXACT_DEFAULT, EXACT_MAX, Function, VALUES_MAX,
+};
+pub use custom::{AggregateFunction, EVENT_TIME_INPUT, STATE_BYTES_DEFAULT, STATE_BYTES_MAX};
 pub use exact::Exact;
 pub use filter::{EventColumn, Filter, FilterError};
-pub use plan::{Answers, Events, NotAState, Plan, TooLarge};
+pub use plan::{Answers, Events, NotAState, NotAnswered, Plan, TooLarge};
 pub use span::{Bounds, Precision, Span, Spans, Window, floor};
 pub use state::{EventTimes, STATE_VERSION, State};
 pub use sweep::{Counted, Sweep};

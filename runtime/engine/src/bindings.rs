@@ -6,3 +6,17 @@ wasmtime::component::bindgen!({
     world: "tandem:feature/transform",
     ownership: Borrowing { duplicate_if_necessary: true },
 });
+
+/// The world of functions of aggregates, over the same types.
+pub(crate) mod aggregate {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "tandem:feature/aggregate",
+        ownership: Borrowing { duplicate_if_necessary: true },
+        with: {
+            "tandem:feature/columns": super::tandem::feature::columns,
+            "tandem:feature/signatures": super::tandem::feature::signatures,
+            "tandem:feature/outcomes": super::tandem::feature::outcomes,
+        },
+    });
+}

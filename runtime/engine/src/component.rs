@@ -102,7 +102,7 @@ enum LoweredValue {
 }
 
 impl LoweredParameters {
-    fn new(parameters: &Parameters) -> Self {
+    pub(crate) fn new(parameters: &Parameters) -> Self {
         let lower = |value: &ParameterValue| match value {
             ParameterValue::Boolean(value) => LoweredValue::Boolean(*value),
             ParameterValue::Int64(value) => LoweredValue::Int64(*value),

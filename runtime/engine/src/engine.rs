@@ -10,6 +10,7 @@ use wasmtime::component::Component as WasmComponent;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::{Config, Enabled, Inlining, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
+use crate::aggregate::AggregateComponent;
 use crate::cache::{self, Cache, CacheEvent};
 use crate::compile;
 use crate::component::Component;
@@ -118,7 +119,39 @@ impl Engine {
         self.load_for(bytes, nan, Machine::Interpreter)
     }
 
+    /// Loads a component that computes a function of aggregates, as [`Engine::load`] one that computes rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::load`].
+    pub fn load_aggregate(&self, bytes: &[u8], nan: NanMode) -> Result<AggregateComponent, EngineError> {
+        let machine = if bytes.len() > INLINED_BYTES_MAX { Machine::NativeLarge } else { Machine::Native };
+        let (component, digest, _) = self.compiled(bytes, nan, machine)?;
+        AggregateComponent::new(self.clone(), digest, &component)
+    }
+
+    /// The same for the interpreter.
+    pub(crate) fn load_aggregate_interpreted(
+        &self,
+        bytes: &[u8],
+        nan: NanMode,
+    ) -> Result<AggregateComponent, EngineError> {
+        let (component, digest, _) = self.compiled(bytes, nan, Machine::Interpreter)?;
+        AggregateComponent::new(self.clone(), digest, &component)
+    }
+
     fn load_for(&self, bytes: &[u8], nan: NanMode, machine: Machine) -> Result<Component, EngineError> {
+        let (component, digest, event) = self.compiled(bytes, nan, machine)?;
+        Component::new(self.clone(), digest, &component, event)
+    }
+
+    /// The code of a component that imports nothing.
+    fn compiled(
+        &self,
+        bytes: &[u8],
+        nan: NanMode,
+        machine: Machine,
+    ) -> Result<(WasmComponent, Digest, CacheEvent), EngineError> {
         let max = self.shared.options.component_bytes_max;
         if bytes.len() as u64 > max {
             return Err(EngineError::ComponentTooLarge { bytes: bytes.len() as u64, max });
@@ -140,7 +173,7 @@ impl Engine {
         };
         tracing::debug!(%digest, ?event, "component loaded");
         check_imports(engine, &component)?;
-        Component::new(self.clone(), digest, &component, event)
+        Ok((component, digest, event))
     }
 
     fn profile(&self, nan: NanMode, machine: Machine) -> Result<&wasmtime::Engine, EngineError> {

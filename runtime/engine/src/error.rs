@@ -43,6 +43,20 @@ pub enum EngineError {
         /// The first difference.
         reason: String,
     },
+    /// A component of another world or contract version, where a function of aggregates is needed.
+    #[error("the component does not export the interface `aggregation` of {}: {reason}", crate::CONTRACT)]
+    NotAnAggregate {
+        /// The first difference.
+        reason: String,
+    },
+    /// A call of a function of aggregates failed.
+    #[error("`{call}` failed: {source}")]
+    Aggregate {
+        /// The call.
+        call: &'static str,
+        /// Why.
+        source: CallError,
+    },
     /// A component of too many parts.
     #[error("the component has {asked} {what}; the limit {limit} is {max}")]
     TooManyParts {

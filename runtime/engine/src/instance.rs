@@ -2,13 +2,17 @@
 
 use wasmtime::{ResourceLimiter, Store};
 
+use crate::aggregate::Loaded as AggregateLoaded;
 use crate::bindings::Transform as Exports;
-use crate::bindings::tandem::feature::{columns::ColumnParam, outcomes, signatures};
+use crate::bindings::aggregate::Aggregate as AggregateExports;
+use crate::bindings::aggregate::exports::tandem::feature::aggregation::Guest as Aggregation;
+use crate::bindings::tandem::feature::columns::{ColumnParam, ColumnResult, VarBytesParam, VarBytesResult};
+use crate::bindings::tandem::feature::{outcomes, signatures};
 use crate::call::{CallError, LimitName};
 use crate::component::Loaded;
 use crate::engine::ticks;
 use crate::error::EngineError;
-use crate::options::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
+use crate::options::{CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, TABLES_MAX};
 use tandem_core::limits::TransformLimits;
 
 /// What a store carries: the limits on growth.
@@ -100,19 +104,9 @@ impl Instance {
         let mut store = Store::new(loaded.pre.engine(), State::new(limits));
         store.limiter(|state| state);
         arm(&mut store, limits.fuel_base, limits);
-        match loaded.pre.instantiate(&mut store) {
-            Ok(exports) => Ok(Instance { store, exports, stack_bytes_max: options.stack_bytes_max, calls: 0 }),
-            Err(error) if error.is::<wasmtime::PoolConcurrencyLimitError>() => {
-                Err(EngineError::InstancesExhausted { max: options.instances_max })
-            }
-            Err(error) => Err(EngineError::Instantiate(CallError::from_wasmtime(
-                &error,
-                limits.fuel_base,
-                limits.call_seconds_max,
-                options.stack_bytes_max,
-                limits.output_bytes_max,
-            ))),
-        }
+        let exports = loaded.pre.instantiate(&mut store);
+        let exports = exports.map_err(|error| not_instantiated(&error, options, limits))?;
+        Ok(Instance { store, exports, stack_bytes_max: options.stack_bytes_max, calls: 0 })
     }
 
     /// Calls `describe`.
@@ -171,6 +165,107 @@ impl Instance {
             )),
         }
     }
+}
+
+/// A live instance of a component that computes a function of aggregates. After any error it is dead: drop it.
+pub(crate) struct AggregateInstance {
+    store: Store<State>,
+    exports: AggregateExports,
+    stack_bytes_max: u64,
+}
+
+impl AggregateInstance {
+    /// Instantiates the component; its start functions run under the base fuel.
+    pub(crate) fn new(loaded: &AggregateLoaded, limits: &TransformLimits) -> Result<AggregateInstance, EngineError> {
+        let options = loaded.engine.options();
+        let mut store = Store::new(loaded.pre.engine(), State::new(limits));
+        store.limiter(|state| state);
+        arm(&mut store, limits.fuel_base, limits);
+        let exports = loaded.pre.instantiate(&mut store);
+        let exports = exports.map_err(|error| not_instantiated(&error, options, limits))?;
+        Ok(AggregateInstance { store, exports, stack_bytes_max: options.stack_bytes_max })
+    }
+
+    pub(crate) fn describe(
+        &mut self,
+        parameters: &[signatures::Parameter<'_>],
+        limits: &TransformLimits,
+    ) -> Result<signatures::Signature, CallError> {
+        self.call(0, limits, |exports, store| exports.call_describe(store, parameters))
+    }
+
+    pub(crate) fn empty(
+        &mut self,
+        parameters: &[signatures::Parameter<'_>],
+        limits: &TransformLimits,
+    ) -> Result<Vec<u8>, CallError> {
+        self.call(0, limits, |exports, store| exports.call_empty(store, parameters))
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        parameters: &[signatures::Parameter<'_>],
+        states: VarBytesParam<'_>,
+        groups: &[u32],
+        inputs: &[ColumnParam<'_>],
+        rows: u64,
+        limits: &TransformLimits,
+    ) -> Result<VarBytesResult, CallError> {
+        self.call(rows, limits, |exports, store| exports.call_add(store, parameters, states, groups, inputs))
+    }
+
+    pub(crate) fn merge(
+        &mut self,
+        parameters: &[signatures::Parameter<'_>],
+        states: VarBytesParam<'_>,
+        others: VarBytesParam<'_>,
+        rows: u64,
+        limits: &TransformLimits,
+    ) -> Result<VarBytesResult, CallError> {
+        self.call(rows, limits, |exports, store| exports.call_merge(store, parameters, states, others))
+    }
+
+    pub(crate) fn finish(
+        &mut self,
+        parameters: &[signatures::Parameter<'_>],
+        states: VarBytesParam<'_>,
+        at: &[i64],
+        limits: &TransformLimits,
+    ) -> Result<ColumnResult, CallError> {
+        self.call(at.len() as u64, limits, |exports, store| exports.call_finish(store, parameters, states, at))
+    }
+
+    /// A call with fuel for so many events and states.
+    fn call<T>(
+        &mut self,
+        rows: u64,
+        limits: &TransformLimits,
+        call: impl FnOnce(&Aggregation, &mut Store<State>) -> wasmtime::Result<Result<T, outcomes::Failure>>,
+    ) -> Result<T, CallError> {
+        let fuel = limits.fuel_base.saturating_add(rows.saturating_mul(limits.fuel_per_row));
+        arm(&mut self.store, fuel, limits);
+        match call(self.exports.tandem_feature_aggregation(), &mut self.store) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(failure)) => Err(CallError::Failure(bounded_message(failure.message, limits))),
+            Err(error) => {
+                let (seconds, output) = (limits.call_seconds_max, limits.output_bytes_max);
+                Err(CallError::from_wasmtime(&error, fuel, seconds, self.stack_bytes_max, output))
+            }
+        }
+    }
+}
+
+fn not_instantiated(error: &wasmtime::Error, options: &EngineOptions, limits: &TransformLimits) -> EngineError {
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return EngineError::InstancesExhausted { max: options.instances_max };
+    }
+    EngineError::Instantiate(CallError::from_wasmtime(
+        error,
+        limits.fuel_base,
+        limits.call_seconds_max,
+        options.stack_bytes_max,
+        limits.output_bytes_max,
+    ))
 }
 
 fn arm(store: &mut Store<State>, fuel: u64, limits: &TransformLimits) {

@@ -6,6 +6,7 @@
 //! - [`Engine`]: wasmtime, one compile profile for each NaN mode, the cache of compiled code
 //! - [`Component`]: a loaded component; [`Component::bind`] gives it its parameters
 //! - [`Transform`], [`Session`]: record batches through it, rows at fault isolated
+//! - [`AggregateComponent`], [`Aggregate`]: functions of aggregates that components compute
 //! - [`Evaluation`]: on-demand views over stored ones, in the order of their plan
 //! - [`convert`]: any Arrow array to the canonical type of an input, losslessly or not at all
 //! - [`mod@verify`]: that a component computes row by row, and the same bits however it is called
@@ -15,6 +16,7 @@
 //! that lasts. A process is started for each component that is compiled, where [`EngineOptions::compiler`] names the program.
 //! This is the only crate that names wasmtime.
 
+mod aggregate;
 mod bindings;
 mod bits;
 mod breaker;
@@ -40,6 +42,7 @@ mod trial;
 pub mod verify;
 mod workers;
 
+pub use aggregate::{Aggregate, AggregateComponent, AggregateSession};
 pub use breaker::BreakerOptions;
 pub use cache::CacheEvent;
 pub use call::{CallError, LimitName};

@@ -43,6 +43,11 @@ pub(crate) fn lift(
     Ok((columns, failures))
 }
 
+/// A column with one value for each row.
+pub(crate) fn lift_one(column: wit::ColumnResult, field: &Field, rows: usize) -> Result<ArrayRef, CallError> {
+    lift_column(column, field, rows, &[]).map_err(|what| violation(format!("output `{}`: {what}", field.name)))
+}
+
 fn violation(what: String) -> CallError {
     CallError::Violation(what)
 }

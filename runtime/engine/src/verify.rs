@@ -10,6 +10,7 @@
 //! - [`golden`]: sample rows and their bits, to be held against a later engine
 //! - `dirt`: what lies in columns and no transform may see
 
+mod aggregates;
 mod checks;
 mod dirt;
 pub mod golden;
@@ -28,6 +29,7 @@ use tandem_core::parameter::Parameters;
 
 use crate::engine::Engine;
 use crate::error::EngineError;
+pub use aggregates::{AggregateCheck, AggregateDifference, AggregateReport, verify_aggregate};
 use checks::checks;
 use plan::{Machines, Plan};
 pub use report::{Check, Compared, Difference, Mismatch, Report, SampleRows, Seen, Smallest, Verdict};

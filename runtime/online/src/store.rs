@@ -52,6 +52,8 @@ struct Inner {
 pub enum Lookup {
     /// Its newest row.
     Found(Record),
+    /// Of a view of aggregates: its values, without those of the features whose components failed, by their position, with why.
+    Partly(Record, Vec<(usize, String)>),
     /// Its newest row is older than the view's ttl, and its values were removed: the record's row is empty.
     Removed(Record),
     /// No row.

@@ -73,7 +73,7 @@ impl WindowView {
     pub fn new(view: &BoundView) -> Option<Arc<WindowView>> {
         let aggregates = view.view.aggregates.as_ref()?;
         let events = view.events()?;
-        let plan = Plan::new(aggregates);
+        let plan = Plan::with_functions(aggregates, &view.functions());
         let windows: Vec<Window> = (0..plan.windows()).map(|window| plan.window(window)).collect();
         let columns = events.signature.outputs.clone();
         Some(Arc::new(WindowView {

@@ -18,6 +18,9 @@ use crate::ticket::{Answer, Ticket, ticket};
 use crate::view::ViewId;
 use crate::windows::WindowView;
 
+/// Stack of the writer: states of tiles may be those of components, which it calls.
+const STACK_BYTES: usize = 16 << 20;
+
 /// Name of the writer's thread.
 pub const WRITER_THREAD: &str = "online-writer";
 
@@ -82,6 +85,7 @@ impl Writer {
         let (sender, receiver) = sync_channel(store.options().queue_batches_max);
         let thread = std::thread::Builder::new()
             .name(WRITER_THREAD.to_owned())
+            .stack_size(STACK_BYTES)
             .spawn({
                 let store = store.clone();
                 move || run(&store, &receiver, clock)

@@ -336,6 +336,20 @@ pub enum Error {
         /// What was found.
         report: Box<tandem_engine::verify::Report>,
     },
+    /// A view of which the component of an aggregate is not proved, and so is not registered.
+    #[error("{view} is not proved, and nothing was registered\n{}", crate::verify::aggregates::text(.report).trim_end())]
+    UnprovedAggregate {
+        /// The view.
+        view: tandem_core::model::ViewVersion,
+        /// What was found.
+        report: Box<tandem_engine::verify::AggregateReport>,
+    },
+    /// The component of an aggregate that is not proved.
+    #[error("not proved: states or values differ")]
+    AggregateNotProved,
+    /// The component of an aggregate of which nothing was seen.
+    #[error("not proved: no list of generated events has a state, so nothing could be compared")]
+    NoStates,
     /// A transform of which nothing was seen.
     #[error("not proved: none of {rows} sample rows has a value, so nothing could be compared")]
     NothingProved {
@@ -466,6 +480,10 @@ impl Error {
             Error::NotProved | Error::Unproved { .. } => {
                 Some("the result of a row may depend on that row and on the parameters alone: no statics, no neighbours, no order of a hash map, no bits of a NaN".to_owned())
             }
+            Error::AggregateNotProved | Error::UnprovedAggregate { .. } => {
+                Some("a state may depend on the set of the events and on the parameters alone: not on their order, nor on how they were divided".to_owned())
+            }
+            Error::NoStates => Some("it fails on every list of generated events: parameters are given with --param, or by the view that uses it".to_owned()),
             Error::NothingProved { .. } => Some("give rows that the transform takes: --rows FILE".to_owned()),
             Error::Golden { .. } => Some("an engine that gives other bits is no upgrade but a new version of the view".to_owned()),
             Error::RowsFailed { .. } => Some("if they should fail: --allow-failures".to_owned()),

@@ -8,7 +8,8 @@ use tandem_core::definition::{self, BindError, Defined, File, Key, Mistake, Sett
 use tandem_core::hash::Digest;
 use tandem_core::model::{BoundComponent, BoundView, Code, FeatureView, Project, ViewReference, ViewVersion};
 use tandem_core::types::Signature;
-use tandem_engine::{Component, Engine, EngineError, EngineOptions, Transform, Workers};
+use tandem_core::window::ComponentFunction;
+use tandem_engine::{Aggregate, Component, Engine, EngineError, EngineOptions, Transform, Workers};
 use tandem_registry::{Registered, RegistryError};
 
 use crate::error::{Error, io};
@@ -330,7 +331,34 @@ impl Opened {
                 Err(unbound) => return Ok(Err(unbound)),
             }
         }
+        for function in view.aggregates.iter().flat_map(|aggregates| &aggregates.functions) {
+            let bytes = match self.component_at(view, &function.component)? {
+                Ok(bytes) => bytes,
+                Err(unbound) => return Ok(Err(unbound)),
+            };
+            match self.load_function(view, function, bytes)? {
+                Ok(aggregate) => components.push(aggregate_function(aggregate)),
+                Err(error) => {
+                    return Ok(Err(Unbound::Mistakes(vec![refused_function(view, &function.component, error)])));
+                }
+            }
+        }
         Ok(Ok((Declared::by_view(view, components), None)))
+    }
+
+    /// The function of aggregates of these bytes, as the view has it. Blocking.
+    pub(crate) fn load_function(
+        &self,
+        view: &FeatureView,
+        function: &ComponentFunction,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+    ) -> Result<Result<Aggregate, EngineError>, Error> {
+        let bind = {
+            let (engine, nan, limits) = (self.engine.clone(), view.nan, view.limits.clone());
+            let (parameters, bytes_max) = (function.parameters.clone(), function.state_bytes_max);
+            move || engine.load_aggregate(bytes.as_ref(), nan)?.bind(&parameters, &limits, bytes_max)
+        };
+        futures::executor::block_on(self.workers.run(bind)).map_err(|panic| Error::Engine(panic.into()))
     }
 
     /// The transform of these bytes, as the view has it. Blocking.
@@ -362,7 +390,11 @@ impl Opened {
 
     /// The bytes of a view's component.
     fn component_of(&self, view: &FeatureView) -> Result<Result<Vec<u8>, Unbound>, Error> {
-        let component = &view.component;
+        self.component_at(view, &view.component)
+    }
+
+    /// The bytes of one of a view's components.
+    fn component_at(&self, view: &FeatureView, component: &Path) -> Result<Result<Vec<u8>, Unbound>, Error> {
         match read_component(component, self.engine.options().component_bytes_max) {
             Ok(bytes) => Ok(Ok(bytes)),
             Err(Error::Component { source, .. }) => Ok(Err(Unbound::Component(source))),
@@ -378,6 +410,15 @@ impl Opened {
     /// The bytes of a view's component, or the mistake of the definition that they cannot be had.
     pub(crate) fn component_bytes(&self, view: &FeatureView) -> Result<Result<Vec<u8>, Vec<Mistake>>, Error> {
         Ok(self.component_of(view)?.map_err(|unbound| unbound.mistakes(view)))
+    }
+
+    /// The same of the component of one of its aggregates.
+    pub(crate) fn function_bytes(
+        &self,
+        view: &FeatureView,
+        function: &ComponentFunction,
+    ) -> Result<Result<Vec<u8>, Vec<Mistake>>, Error> {
+        Ok(self.component_at(view, &function.component)?.map_err(|unbound| unbound.mistakes(view)))
     }
 
     /// The view that `reference` names, bound.
@@ -409,12 +450,53 @@ pub fn load_recorded(engine: &Engine, bound: &Arc<BoundView>) -> Result<ViewTran
 ///
 /// As [`load_recorded`].
 pub fn with_code(engine: &Engine, bound: &Arc<BoundView>) -> Result<Arc<BoundView>, Error> {
-    let Some(function) = bound.row_function() else { return Ok(Arc::clone(bound)) };
-    let BoundView { view, signature, .. } = &*function;
-    let fail = |source| Error::Component { component: view.component.clone(), source };
-    let component = load_component(engine, &function)?;
-    let transform = component.bind_described(&view.parameters, &view.limits, signature.clone()).map_err(fail)?;
-    Ok(Arc::new(BoundView { components: vec![event_transform(transform)], ..BoundView::clone(bound) }))
+    if bound.components.is_empty() {
+        return Ok(Arc::clone(bound));
+    }
+    let mut components = Vec::new();
+    if let Some(function) = bound.row_function() {
+        let BoundView { view, signature, .. } = &*function;
+        let fail = |source| Error::Component { component: view.component.clone(), source };
+        let component = load_component(engine, &function)?;
+        let transform = component.bind_described(&view.parameters, &view.limits, signature.clone()).map_err(fail)?;
+        components.push(event_transform(transform));
+    }
+    let functions = bound.view.aggregates.iter().flat_map(|aggregates| &aggregates.functions);
+    let recorded: Vec<&BoundComponent> = bound.components.iter().skip(components.len()).collect();
+    for (function, recorded) in functions.zip(recorded) {
+        let path = &function.component;
+        let fail = |source| Error::Component { component: path.clone(), source };
+        let bytes = registered_bytes(engine, path)?;
+        let component = engine.load_aggregate(&bytes, bound.view.nan).map_err(fail)?;
+        if component.digest() != recorded.digest {
+            return Err(damaged(path, "is not what its name says"));
+        }
+        let (parameters, signature) = (&function.parameters, recorded.signature.clone());
+        let aggregate = component
+            .bind_described(parameters, &bound.view.limits, function.state_bytes_max, signature)
+            .map_err(fail)?;
+        components.push(aggregate_function(aggregate));
+    }
+    Ok(Arc::new(BoundView { components, ..BoundView::clone(bound) }))
+}
+
+fn aggregate_function(aggregate: Aggregate) -> BoundComponent {
+    let (signature, digest) = (aggregate.signature().clone(), aggregate.digest());
+    BoundComponent { signature, digest, code: Code::Function(Arc::new(aggregate)) }
+}
+
+fn damaged(path: &Path, reason: &str) -> Error {
+    Error::Registry(RegistryError::Damaged { path: path.to_owned(), reason: reason.to_owned() })
+}
+
+/// The bytes of a component that the registry has.
+fn registered_bytes(engine: &Engine, path: &Path) -> Result<Vec<u8>, Error> {
+    match read_component(path, engine.options().component_bytes_max) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Err(damaged(path, "is missing"))
+        }
+        read => read,
+    }
 }
 
 fn event_transform(transform: Transform) -> BoundComponent {
@@ -458,22 +540,24 @@ impl Declared {
 /// As [`load_recorded`].
 pub fn load_component(engine: &Engine, bound: &BoundView) -> Result<Component, Error> {
     let path = &bound.view.component;
-    let damaged =
-        |reason: &str| Error::Registry(RegistryError::Damaged { path: path.clone(), reason: reason.to_owned() });
-    let bytes = match read_component(path, engine.options().component_bytes_max) {
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            return Err(damaged("is missing"));
-        }
-        read => read?,
-    };
+    let bytes = registered_bytes(engine, path)?;
     let fail = |source| Error::Component { component: path.clone(), source };
     let component = engine.load(&bytes, bound.view.nan).map_err(fail)?;
-    if component.digest() == bound.digest { Ok(component) } else { Err(damaged("is not what its name says")) }
+    if component.digest() == bound.digest { Ok(component) } else { Err(damaged(path, "is not what its name says")) }
 }
 
 /// A component that the engine refuses, as a mistake of the view that names it.
 pub(crate) fn refused_component(view: &FeatureView, source: EngineError) -> Mistake {
-    let error = Error::Component { component: view.component.clone(), source };
+    refused(view, &view.component, "component", source)
+}
+
+/// The component of an aggregate that the engine refuses.
+pub(crate) fn refused_function(view: &FeatureView, component: &Path, source: EngineError) -> Mistake {
+    refused(view, component, "aggregates", source)
+}
+
+fn refused(view: &FeatureView, component: &Path, key: &str, source: EngineError) -> Mistake {
+    let error = Error::Component { component: component.to_owned(), source };
     let text = error.to_string();
     // Some of the engine's errors carry their hint.
     let (message, hint) = match text.split_once("hint: ") {
@@ -481,7 +565,7 @@ pub(crate) fn refused_component(view: &FeatureView, source: EngineError) -> Mist
         None => (&text[..], error.hint()),
     };
     let message = format!("the component of feature view `{}` is refused: {message}", view.name);
-    Mistake { key: Key::of("component"), message, hint }
+    Mistake { key: Key::of(key), message, hint }
 }
 
 /// Why a view is not bound.

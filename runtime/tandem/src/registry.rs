@@ -151,12 +151,31 @@ impl Opening {
         let mut proofs = BTreeMap::new();
         let mut prover = prove::Prover::new(opened, self);
         for (id, bound) in &wanted.definitions.views {
-            // Of columns, and of aggregates of a source's own columns, there is nothing to prove.
-            let Some(function) = bound.row_function() else { continue };
-            if !self.state.content.views.contains_key(id) {
-                tracing::debug!(view = %id, "verifying");
-                proofs.insert(id.clone(), prover.prove(&function, &wanted.component(self, function.digest)?)?);
+            if self.state.content.views.contains_key(id) {
+                continue;
             }
+            tracing::debug!(view = %id, "verifying");
+            let of_aggregates = prove::prove_functions(opened, bound, |digest| wanted.component(self, digest))?;
+            let of_rows = bound.row_function().map(|function| {
+                let component = wanted.component(self, function.digest)?;
+                prover.prove(&function, &component)
+            });
+            // Of columns, and of aggregates by the program's own functions, there is nothing to prove.
+            let proof = match (of_rows.transpose()?, &of_aggregates[..]) {
+                (None, []) => continue,
+                (None, [one]) => Proof { report: one.clone(), golden: None },
+                (None, [first, ..]) => {
+                    let mut report = first.clone();
+                    report["aggregates"] = of_aggregates.into();
+                    Proof { report, golden: None }
+                }
+                (Some(proof), []) => proof,
+                (Some(mut proof), _) => {
+                    proof.report["aggregates"] = of_aggregates.into();
+                    proof
+                }
+            };
+            proofs.insert(id.clone(), proof);
         }
         Ok(proofs)
     }
@@ -177,8 +196,8 @@ impl Opening {
         let golden: BTreeMap<Digest, &Arc<Vec<u8>>> = proofs
             .values()
             .filter_map(|proof| match &proof.golden {
-                Golden::New(bytes) => Some((Digest::of(bytes), bytes)),
-                Golden::Registered(_) => None,
+                Some(Golden::New(bytes)) => Some((Digest::of(bytes), bytes)),
+                Some(Golden::Registered(_)) | None => None,
             })
             .collect();
         let objects = golden.into_values().map(|golden| golden.to_vec()).collect();

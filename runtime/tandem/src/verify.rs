@@ -1,5 +1,7 @@
 //! What a proof found, as text and as JSON.
 
+pub mod aggregates;
+
 use std::fmt::Write;
 
 use arrow_array::RecordBatch;

@@ -20,10 +20,11 @@ pub(crate) enum Guest {
     Reference,
     Ratio,
     Verdict,
+    Surges,
 }
 
 impl Guest {
-    const ALL: [Guest; 8] = [
+    const ALL: [Guest; 9] = [
         Guest::EveryType,
         Guest::Columnar,
         Guest::Parameters,
@@ -32,6 +33,7 @@ impl Guest {
         Guest::Reference,
         Guest::Ratio,
         Guest::Verdict,
+        Guest::Surges,
     ];
 
     fn folder(self) -> &'static str {
@@ -44,6 +46,7 @@ impl Guest {
             Guest::Reference => "reference",
             Guest::Ratio => "ratio",
             Guest::Verdict => "verdict",
+            Guest::Surges => "surges",
         }
     }
 

@@ -1,5 +1,6 @@
 //! The macros of `tandem-sdk`, which exports and documents them.
 
+mod aggregate;
 mod doc;
 mod fields;
 mod input;
@@ -41,6 +42,26 @@ pub fn derive_output(item: TokenStream) -> TokenStream {
 pub fn derive_parameters(item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as DeriveInput);
     parameters::derive(item).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes a struct what an aggregate keeps of events, as bytes: those of its fields, one after another.
+#[proc_macro_derive(State)]
+pub fn derive_state(item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as DeriveInput);
+    aggregate::derive_state(item).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes an implementation of `Aggregate` the function of its crate: built for `wasm32`, the crate exports it. Its doc comment is the doc of the signature.
+#[proc_macro_attribute]
+pub fn aggregate(form: TokenStream, item: TokenStream) -> TokenStream {
+    let implementation: proc_macro2::TokenStream = item.clone().into();
+    match aggregate::expand(form.into(), item.into()) {
+        Ok(expanded) => expanded.into(),
+        Err(error) => {
+            let error = error.into_compile_error();
+            quote::quote!(#implementation #error).into()
+        }
+    }
 }
 
 /// Makes a function the transform of its crate: `#[transform]` on a function over a row, `#[transform(columns)]` on one

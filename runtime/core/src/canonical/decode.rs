@@ -39,6 +39,17 @@ pub fn decode_rows<'a>(
     Ok(builders.into_iter().map(ColumnBuilder::finish).collect())
 }
 
+/// Appends the one value that a row of one column has.
+pub(crate) fn decode_value_into(bytes: &[u8], builder: &mut ColumnBuilder) -> Result<(), CanonicalError> {
+    let mut reader = Reader { rest: bytes };
+    decode_value(&mut reader, builder).map_err(|fault| match fault {
+        Fault::Malformed(reason) => {
+            CanonicalError::Malformed { row: 0, field: String::new(), offset: bytes.len() - reader.rest.len(), reason }
+        }
+        Fault::TooLarge => CanonicalError::TooLarge { row: 0, field: String::new() },
+    })
+}
+
 enum Fault {
     Malformed(&'static str),
     TooLarge,

@@ -1,5 +1,7 @@
 //! `aggregates`: the features of a view that are computed of the events of its source, over windows of time.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use toml::de::{DeFloat, DeValue};
@@ -12,12 +14,28 @@ use crate::suggest;
 use crate::time::{CalendarUnit, Duration, Zone};
 use crate::types::DataType;
 use crate::window::{
-    AggregateFeature, Aggregates, Bounds, COUNTED_DEFAULT, EXACT_DEFAULT, EXACT_MAX, EventColumn, Filter, Function,
-    Precision, VALUES_MAX, Window,
+    AggregateFeature, Aggregates, Bounds, COUNTED_DEFAULT, ComponentFunction, EXACT_DEFAULT, EXACT_MAX, EventColumn,
+    Filter, Function, Precision, STATE_BYTES_DEFAULT, STATE_BYTES_MAX, VALUES_MAX, Window,
 };
 
-pub(super) const AGGREGATE_KEYS: &[&str] =
-    &["function", "column", "windows", "name", "where", "n", "k", "q", "exact_max", "counted_max", "description"];
+pub(super) const AGGREGATE_KEYS: &[&str] = &[
+    "function",
+    "column",
+    "windows",
+    "name",
+    "where",
+    "n",
+    "k",
+    "q",
+    "exact_max",
+    "counted_max",
+    "component",
+    "inputs",
+    "parameters",
+    "type",
+    "state_bytes_max",
+    "description",
+];
 pub(super) const EVENT_COLUMN_KEYS: &[&str] = &["column", "type"];
 pub(super) const SESSION_KEYS: &[&str] = &["session"];
 
@@ -29,12 +47,14 @@ const WINDOWS_HINT: &str = "a window is a duration like \"1h\" or \"30d\", \"lif
 const OWN_KEYS: [&str; 7] = ["columns", "where", "bounds", "precision", "hop", "retention", "timezone"];
 
 /// Keys that go with a transform of events, and why not where there is none.
-const TRANSFORM_KEYS: [(&str, &str); 4] = [
+const TRANSFORM_KEYS: [(&str, &str); 2] = [
     ("inputs", "without a `component`, `columns` says which columns of the events it reads"),
     ("parameters", "there is no `component` to take them"),
-    ("limits", "there is no `component` to be limited"),
-    ("nan", "there is no `component` that computes with NaN"),
 ];
+
+/// Keys that go with any component, and why not where there is none.
+const COMPONENT_KEYS: [(&str, &str); 2] =
+    [("limits", "there is no `component` to be limited"), ("nan", "there is no `component` that computes with NaN")];
 
 /// Keys that go with other views, and why not with this one.
 const OTHER_KEYS: [(&str, &str); 7] = [
@@ -63,11 +83,16 @@ pub(super) fn read<'a>(
     value: &'a Value<'a>,
     source: Option<&ViewSource>,
     entities: Option<&[Arc<Entity>]>,
+    root: &Path,
 ) -> Option<Aggregates> {
     check_source(view, value, source);
     let transform = view.get("component");
     let without_transform = TRANSFORM_KEYS.into_iter().filter(|_| transform.is_none());
-    for (key, reason) in OTHER_KEYS.into_iter().chain(without_transform) {
+    let computes =
+        |item: &Value<'_>| matches!(item.get_ref(), DeValue::Table(entries) if entries.get("component").is_some());
+    let functions = matches!(value.get_ref(), DeValue::Array(items) if items.iter().any(computes));
+    let without_component = COMPONENT_KEYS.into_iter().filter(|_| transform.is_none() && !functions);
+    for (key, reason) in OTHER_KEYS.into_iter().chain(without_transform).chain(without_component) {
         if let Some(other) = view.get(key) {
             let message = format!("{} has `aggregates` and cannot have `{key}`: {reason}", view.what);
             view.error(other, message, format!("take `{key}` out, or `aggregates`"));
@@ -108,11 +133,13 @@ pub(super) fn read<'a>(
         retention: retention.flatten(),
         has_zone: zone.is_some(),
         entities: entities.unwrap_or_default(),
+        root,
     };
     let mut features: Vec<AggregateFeature> = Vec::new();
+    let mut functions: Vec<ComponentFunction> = Vec::new();
     let mut complete = !items.is_empty();
     for item in items {
-        complete &= reader.read(item, &mut features).is_some();
+        complete &= reader.read(item, &mut features, &mut functions).is_some();
     }
     if !complete || filter.as_ref().is_some_and(Option::is_none) || retention.is_some_and(|read| read.is_none()) {
         return None;
@@ -129,6 +156,7 @@ pub(super) fn read<'a>(
         zone,
         retention: retention.flatten(),
         features,
+        functions,
     })
 }
 
@@ -262,11 +290,18 @@ struct Reader<'a, 'v> {
     retention: Option<Duration>,
     has_zone: bool,
     entities: &'v [Arc<Entity>],
+    /// The project's folder.
+    root: &'v Path,
 }
 
 impl<'a> Reader<'a, '_> {
     /// One aggregate: a feature for each of its windows.
-    fn read(&self, item: &'a Value<'a>, features: &mut Vec<AggregateFeature>) -> Option<()> {
+    fn read(
+        &self,
+        item: &'a Value<'a>,
+        features: &mut Vec<AggregateFeature>,
+        functions: &mut Vec<ComponentFunction>,
+    ) -> Option<()> {
         let view = self.view;
         let DeValue::Table(entries) = item.get_ref() else {
             let message = format!("an aggregate of {} must be a table", view.what);
@@ -279,7 +314,13 @@ impl<'a> Reader<'a, '_> {
             let word = table.choice("function", value, &Function::WORDS, |word| word)?;
             Some((word, value))
         });
-        let function = word.and_then(|(word, _)| read_function(&table, word));
+        let function = word.and_then(|(word, _)| {
+            let function = read_function(&table, word)?;
+            match function {
+                Function::Component { .. } => self.component(&table, functions),
+                function => Some(function),
+            }
+        });
         let column = table.get("column").map(|value| self.column(&table, value));
         let filter = table.get("where").map(|value| read_filter(&table, value, self.columns));
         let windows = self.windows(&table);
@@ -345,6 +386,54 @@ impl<'a> Reader<'a, '_> {
             });
         }
         complete.then_some(())
+    }
+
+    /// What a component computes; equal ones are one.
+    fn component(&self, table: &Table<'a>, functions: &mut Vec<ComponentFunction>) -> Option<Function> {
+        if let Some(value) = table.get("column") {
+            let message = format!("{} has `column`, and its function is `component`", table.what);
+            let hint = "its component's inputs come from the columns of their names: take `column` out, or write `inputs = { input = \"column\" }`";
+            table.error(value, message, hint.to_owned());
+            return None;
+        }
+        let named = table.required("name", "`name = \"decayed_spend\"`, to which the window is added");
+        let example = "`component = \"....wasm\"`, the file that `tandem build` makes";
+        let component =
+            table.required("component", example).and_then(|value| table.path("component", value, self.root));
+        let given = table.required("type", "`type = \"float64\"`, what it gives");
+        let data_type = given.and_then(|value| super::contract::data_type(table, value));
+        let mut inputs = BTreeMap::new();
+        let mut complete = true;
+        for (key, value) in table.entries("inputs", "`inputs = { value = \"amount\" }`, from input to one of `columns`")
+        {
+            let name = key.get_ref().as_ref();
+            match source::column(table, &format!("inputs.{name}"), value) {
+                Some(column) if self.columns_read && !self.columns.iter().any(|known| known.name == column) => {
+                    let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+                    let message = format!(
+                        "{} maps input `{name}` to column `{column}`, which is not among `columns`",
+                        table.what
+                    );
+                    table.error(value, message, suggest::hint(&column, "columns", &names));
+                    complete = false;
+                }
+                Some(column) => drop(inputs.insert(name.to_owned(), column)),
+                None => complete = false,
+            }
+        }
+        let state_bytes_max = table.integer_or("state_bytes_max", STATE_BYTES_DEFAULT, 1, STATE_BYTES_MAX);
+        let parameters = super::parameters::read(table);
+        named?;
+        let (component, data_type) = (component?, data_type?);
+        if !complete {
+            return None;
+        }
+        let function = ComponentFunction { component, inputs, parameters, data_type, state_bytes_max };
+        let place = functions.iter().position(|known| *known == function).unwrap_or_else(|| {
+            functions.push(function);
+            functions.len() - 1
+        });
+        Some(Function::Component { function: place as u32, output: data_type })
     }
 
     fn column(&self, table: &Table<'a>, value: &'a Value<'a>) -> Option<usize> {
@@ -457,8 +546,18 @@ impl<'a> Reader<'a, '_> {
 
 /// Reads a function's own keys.
 fn read_function(table: &Table<'_>, word: &'static str) -> Option<Function> {
-    const OWN: [(&str, &str); 5] =
-        [("n", "last_n"), ("k", "top_k"), ("q", "quantile"), ("exact_max", "distinct_count"), ("counted_max", "top_k")];
+    const OWN: [(&str, &str); 10] = [
+        ("n", "last_n"),
+        ("k", "top_k"),
+        ("q", "quantile"),
+        ("exact_max", "distinct_count"),
+        ("counted_max", "top_k"),
+        ("component", "component"),
+        ("inputs", "component"),
+        ("parameters", "component"),
+        ("type", "component"),
+        ("state_bytes_max", "component"),
+    ];
     let mut complete = true;
     for (key, of) in OWN.into_iter().filter(|(_, of)| *of != word) {
         if let Some(value) = table.get(key) {
@@ -490,6 +589,8 @@ fn read_function(table: &Table<'_>, word: &'static str) -> Option<Function> {
         }
         "quantile" => Function::Quantile { q: read_quantile(table)? },
         "seconds_since_last" => Function::SecondsSinceLast,
+        // Its own keys are read apart.
+        "component" => Function::Component { function: 0, output: DataType::Binary },
         _ => Function::Count,
     };
     complete.then_some(function)

@@ -213,6 +213,14 @@ pub enum BindError {
         /// The output's type.
         found: DataType,
     },
+    /// A component that computes an aggregate does not fit it.
+    #[error("{message}")]
+    Function {
+        /// What does not.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
     /// Two inputs take one column of the request as two types.
     #[error(
         "inputs `{first}` and `{second}` of feature view `{view}` both come from `{column}` of the request, as {first_type} and as {second_type}"
@@ -244,6 +252,7 @@ impl BindError {
             | BindError::Check { hint, .. }
             | BindError::UnknownFeature { hint, .. }
             | BindError::UnknownOutput { hint, .. }
+            | BindError::Function { hint, .. }
             | BindError::UnknownColumn { hint, .. } => Some(hint),
             BindError::OutputType { .. } => {
                 Some("give the column the type of the output: nothing is converted on the way")
@@ -278,6 +287,7 @@ impl BindError {
             | BindError::InputNotNullable { input, .. } => Key::input(input),
             BindError::RequestType { second, .. } => Key::input(second),
             BindError::UnknownColumn { key, .. } => key.clone(),
+            BindError::Function { .. } => Key::of("aggregates"),
             BindError::UnknownOutput { .. } | BindError::OutputType { .. } => Key::of("columns"),
             BindError::KeyType { join_key, .. } => Key::join_key(join_key),
             BindError::UpstreamNotBound { .. } => Key::of("source"),

@@ -14,7 +14,7 @@ use crate::model::{
 use crate::parameter::ParameterValue;
 use crate::time::Timestamp;
 use crate::types::is_name;
-use crate::window::{AggregateFeature, Aggregates, EventColumn, Function, Precision, Window};
+use crate::window::{AggregateFeature, Aggregates, ComponentFunction, EventColumn, Function, Precision, Window};
 
 /// A view with its entities and its source: all that it needs but the views that it reads. Paths below `root`, the folder of
 /// `tandem.toml`, are written relative to it.
@@ -77,7 +77,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         if has_transform {
             out.line("component", path(component, root));
         }
-        out.aggregates(aggregates);
+        out.aggregates(aggregates, root);
     } else if view.is_columns() {
         out.line("features", list(columns, column_text));
     } else {
@@ -96,7 +96,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         out.optional("publish_delay", publish_delay.map(|delay| quoted(&delay.to_string())));
     }
     out.line("on_error", quoted(on_error.as_str()));
-    if has_transform {
+    if view.runs_components() {
         out.line("nan", quoted(nan.as_str()));
     }
     if view.has_component() {
@@ -121,7 +121,7 @@ pub fn render_view(view: &FeatureView, root: &Path) -> String {
         out.table("[feature_view.parameters]");
         parameters.iter().for_each(|(name, parameter)| out.line(name, parameter_text(parameter)));
     }
-    if has_transform {
+    if view.runs_components() {
         out.limits(limits);
     }
     out.0
@@ -266,8 +266,8 @@ impl Text {
         self.prose("description", description);
     }
 
-    fn aggregates(&mut self, aggregates: &Aggregates) {
-        let Aggregates { columns, filter, bounds, precision, zone, retention, features } = aggregates;
+    fn aggregates(&mut self, aggregates: &Aggregates, root: &Path) {
+        let Aggregates { columns, filter, bounds, precision, zone, retention, features, functions } = aggregates;
         if !columns.is_empty() {
             let column = |EventColumn { name, column, data_type }: &EventColumn| {
                 let (column, data_type) = (quoted(column), quoted(&data_type.to_string()));
@@ -287,7 +287,7 @@ impl Text {
         }
         self.line("timezone", quoted(zone.name()));
         self.optional("retention", retention.map(|retention| quoted(&retention.to_string())));
-        self.line("aggregates", list(features, |feature| aggregate_text(feature, columns)));
+        self.line("aggregates", list(features, |feature| aggregate_text(feature, columns, functions, root)));
     }
 
     fn limits(&mut self, limits: &TransformLimits) {
@@ -424,7 +424,12 @@ fn column_text(feature: &ColumnFeature) -> String {
     format!("{{ name = {name}, column = {column}, type = {data_type}{description} }}")
 }
 
-fn aggregate_text(feature: &AggregateFeature, columns: &[EventColumn]) -> String {
+fn aggregate_text(
+    feature: &AggregateFeature,
+    columns: &[EventColumn],
+    functions: &[ComponentFunction],
+    root: &Path,
+) -> String {
     let AggregateFeature { name, function, column, filter, window, description } = feature;
     let mut keys = vec![("function", quoted(function.as_str()))];
     keys.extend(column.map(|column| ("column", quoted(&columns[column].name))));
@@ -435,6 +440,20 @@ fn aggregate_text(feature: &AggregateFeature, columns: &[EventColumn]) -> String
             keys.extend([("k", k.to_string()), ("counted_max", counted_max.to_string())]);
         }
         Function::Quantile { q } => keys.push(("q", float_text(*q))),
+        Function::Component { function, output: _ } => {
+            let ComponentFunction { component, inputs, parameters, data_type, state_bytes_max } =
+                &functions[*function as usize];
+            let inputs = inputs.iter().map(|(input, column)| format!("{input} = {}", quoted(column)));
+            let parameters = parameters.iter().map(|(name, value)| format!("{name} = {}", parameter_text(value)));
+            let table = |entries: Vec<String>| format!("{{ {} }}", entries.join(", "));
+            keys.extend([
+                ("component", path(component, root)),
+                ("inputs", table(inputs.collect())),
+                ("parameters", table(parameters.collect())),
+                ("type", quoted(&data_type.to_string())),
+                ("state_bytes_max", state_bytes_max.to_string()),
+            ]);
+        }
         _ => {}
     }
     let text = match window {

@@ -101,7 +101,7 @@ pub(super) fn read(
         upstream::check_entities(table, &inputs, entities, views);
     }
     let aggregates = match table.get("aggregates") {
-        Some(value) => Some(aggregates::read(table, value, source.as_ref(), entities.as_deref())),
+        Some(value) => Some(aggregates::read(table, value, source.as_ref(), entities.as_deref(), root)),
         None => {
             if !table.has_or_means("aggregates") {
                 aggregates::refuse_own_keys(table);

@@ -10,7 +10,9 @@ use crate::model::{
 };
 use crate::parameter::{ParameterValue, Parameters};
 use crate::types::Signature;
-use crate::window::{AggregateFeature, Aggregates, EventColumn, Filter, Function, Precision, STATE_VERSION, Window};
+use crate::window::{
+    AggregateFeature, Aggregates, ComponentFunction, EventColumn, Filter, Function, Precision, STATE_VERSION, Window,
+};
 
 /// Name and version of the encoding; it opens the hashed bytes.
 pub const DEFINITION_ENCODING: &str = "tandem-definition/1";
@@ -88,6 +90,8 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         if view.has_event_transform() {
             // The digest of what is computed covers those of the components.
             fields.extend(transform(digest));
+        } else if !aggregates.functions.is_empty() {
+            fields.extend(Item::fields([("component", Item::Bytes(digest.0.to_vec()))]));
         }
         fields
     } else if view.is_columns() {
@@ -102,7 +106,7 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         ("known_by", Item::text(known_by.as_str())),
         ("ttl_us", Item::optional(*ttl, |ttl| Item::Unsigned(ttl.as_micros()))),
     ]));
-    if view.has_component() || view.has_event_transform() {
+    if view.runs_components() {
         fields.extend(Item::fields([("limits", limits_item(limits)), ("nan", Item::text(nan.as_str()))]));
     }
     fields.push(("on_error".to_owned(), Item::text(on_error.as_str())));
@@ -142,7 +146,7 @@ pub fn aggregates_digest(aggregates: &Aggregates, components: &[Digest]) -> Dige
 
 /// How long events are kept changes no value, and is not in it. The version of the states is: what they are finished to must not change under a definition.
 fn aggregates_item(aggregates: &Aggregates) -> Item {
-    let Aggregates { columns, filter, bounds, precision, zone, retention: _, features } = aggregates;
+    let Aggregates { columns, filter, bounds, precision, zone, retention: _, features, functions } = aggregates;
     let text = |filter: &Option<Filter>| Item::optional(filter.as_ref(), |filter| Item::text(filter.to_string()));
     let column = |column: &EventColumn| {
         let EventColumn { name, column, data_type } = column;
@@ -160,7 +164,7 @@ fn aggregates_item(aggregates: &Aggregates) -> Item {
         let AggregateFeature { name, function, column, filter, window, description: _ } = feature;
         Item::record([
             ("name", Item::text(name)),
-            ("function", function_item(*function)),
+            ("function", function_item(*function, functions)),
             ("column", Item::optional(*column, |column| Item::text(&columns[column].name))),
             ("where", text(filter)),
             ("window", window_item(*window)),
@@ -179,7 +183,7 @@ fn aggregates_item(aggregates: &Aggregates) -> Item {
     ])
 }
 
-fn function_item(function: Function) -> Item {
+fn function_item(function: Function, functions: &[ComponentFunction]) -> Item {
     let number = |name, number: u32| (name, Item::Unsigned(u64::from(number)));
     let mut fields = Item::fields([("function", Item::text(function.as_str()))]);
     let arguments = match function {
@@ -187,6 +191,21 @@ fn function_item(function: Function) -> Item {
         Function::DistinctCount { exact_max } => vec![number("exact_max", exact_max)],
         Function::TopK { k, counted_max } => vec![number("k", k), number("counted_max", counted_max)],
         Function::Quantile { q } => vec![("q", Item::Float(q))],
+        Function::Component { function, output: _ } => {
+            let ComponentFunction { component: _, inputs, parameters, data_type, state_bytes_max } =
+                &functions[function as usize];
+            // The digest covers those of the components, in their order.
+            let inputs = inputs
+                .iter()
+                .map(|(input, column)| Item::record([("input", Item::text(input)), ("column", Item::text(column))]));
+            vec![
+                number("component", function),
+                ("inputs", Item::List(inputs.collect())),
+                ("parameters", parameters_item(parameters)),
+                ("type", Item::text(data_type.to_string())),
+                ("state_bytes_max", Item::Unsigned(*state_bytes_max)),
+            ]
+        }
         _ => Vec::new(),
     };
     fields.extend(arguments.into_iter().map(|(name, item)| (name.to_owned(), item)));

@@ -7,6 +7,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 
 use crate::hash::Digest;
 use crate::types::Signature;
+use crate::window::AggregateFunction;
 
 /// A transform that makes events of the rows of a source.
 pub trait EventTransform: Send + Sync {
@@ -51,6 +52,8 @@ pub enum Code {
     NotLoaded,
     /// A transform of events.
     Events(Arc<dyn EventTransform>),
+    /// A function of aggregates.
+    Function(Arc<dyn AggregateFunction>),
 }
 
 impl PartialEq for BoundComponent {

@@ -1,9 +1,12 @@
 //! What an aggregate view says: columns of events, a filter, and features, each a function over a window.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use super::filter::{EventColumn, Filter};
 use super::span::{Bounds, Precision, Spans, Window};
+use crate::parameter::Parameters;
 use crate::time::{Duration, Zone};
 use crate::types::{DataType, Field, ItemType, Signature};
 
@@ -36,6 +39,23 @@ pub struct Aggregates {
     pub retention: Option<Duration>,
     /// The features, in their order; at least one.
     pub features: Vec<AggregateFeature>,
+    /// The functions among them that components compute, each once.
+    pub functions: Vec<ComponentFunction>,
+}
+
+/// A function that a component computes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComponentFunction {
+    /// The component's file.
+    pub component: PathBuf,
+    /// Inputs that do not come from the event's column of their own name: input to column.
+    pub inputs: BTreeMap<String, String>,
+    /// What the view sets for it.
+    pub parameters: Parameters,
+    /// What it gives.
+    pub data_type: DataType,
+    /// Bytes that its state may have.
+    pub state_bytes_max: u64,
 }
 
 /// A feature of an aggregate view.
@@ -100,11 +120,18 @@ pub enum Function {
     },
     /// Seconds from the last event to the instant that is asked for.
     SecondsSinceLast,
+    /// What a component computes.
+    Component {
+        /// Its position among [`Aggregates::functions`].
+        function: u32,
+        /// What it gives.
+        output: DataType,
+    },
 }
 
 impl Function {
     /// The word of every function, as definition files have it.
-    pub const WORDS: [&str; 14] = [
+    pub const WORDS: [&str; 15] = [
         "count",
         "sum",
         "mean",
@@ -119,6 +146,7 @@ impl Function {
         "top_k",
         "quantile",
         "seconds_since_last",
+        "component",
     ];
 
     /// Its word in definition files; part of the definition hash.
@@ -138,12 +166,13 @@ impl Function {
             Function::TopK { .. } => "top_k",
             Function::Quantile { .. } => "quantile",
             Function::SecondsSinceLast => "seconds_since_last",
+            Function::Component { .. } => "component",
         }
     }
 
     /// Whether it can do without a column.
     pub fn counts_events(self) -> bool {
-        matches!(self, Function::Count | Function::SecondsSinceLast)
+        matches!(self, Function::Count | Function::SecondsSinceLast | Function::Component { .. })
     }
 
     /// What it gives of a column of this type, or of events where there is none; None if it takes no such column.
@@ -151,6 +180,7 @@ impl Function {
         use DataType::{Binary, Boolean, Float64, Int64, String, Timestamp};
         let Some(column) = column else {
             return match self {
+                Function::Component { output, .. } => Some(output),
                 Function::Count => Some(Int64),
                 Function::SecondsSinceLast => Some(Float64),
                 _ => None,
@@ -159,6 +189,7 @@ impl Function {
         match (self, column) {
             (Function::Count, _) => Some(Int64),
             (Function::SecondsSinceLast, _) => Some(Float64),
+            (Function::Component { output, .. }, _) => Some(output),
             (_, DataType::Float32Vector(_) | DataType::Sequence(_)) => None,
             (Function::Sum, Boolean | Int64) => Some(Int64),
             (Function::Sum, Float64) => Some(Float64),

@@ -1,17 +1,20 @@
 //! What features take together: the states to keep, each once, and how features are finished from them.
 
+use std::sync::Arc;
+
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, ArrayRef, PrimitiveArray};
 
 use super::aggregates::{AggregateFeature, Aggregates, Function};
+use super::custom::{self, AggregateFunction, Bound, Custom, NotLoaded, Refused};
 use super::exact::Exact;
 use super::filter::Filter;
 use super::span::{Spans, Window};
 use super::state::{EventTimes, Inner, Kind, STATE_VERSION, State, Sum};
 use super::value::{Kept, Value};
-use crate::canonical::{CanonicalError, Column, ColumnBuilder, NotCanonical};
+use crate::canonical::{CanonicalError, Column, ColumnBuilder, NotCanonical, RowEncoder, decode_value_into};
 use crate::time::{MICROS_PER_SECOND, Timestamp};
-use crate::types::DataType;
+use crate::types::{DataType, Field};
 
 /// How the features of an aggregate view are computed.
 #[derive(Debug, Clone)]
@@ -25,7 +28,9 @@ pub struct Plan {
     spans: Spans,
     /// Types of the columns.
     types: Vec<DataType>,
-    outputs: Vec<DataType>,
+    outputs: Vec<Field>,
+    /// What components compute, in the order of [`Aggregates::functions`].
+    functions: Vec<Bound>,
 }
 
 /// A state that is kept.
@@ -81,6 +86,10 @@ enum Finish {
         q: f64,
     },
     SinceLast(usize),
+    Component {
+        part: usize,
+        function: usize,
+    },
 }
 
 /// Events with their values, looked at once.
@@ -92,12 +101,26 @@ pub struct Events {
     event_times: PrimitiveArray<TimestampMicrosecondType>,
     created_times: PrimitiveArray<TimestampMicrosecondType>,
     sequences: PrimitiveArray<Int64Type>,
+    /// For each function that a component computes the canonical bytes of its inputs; None where an input is null that may not be.
+    rows: Vec<Vec<Option<Arc<[u8]>>>>,
 }
 
 impl Plan {
-    /// The plan of a view's features.
+    /// The plan of a view's features. Functions of components give nothing but errors.
     pub fn new(aggregates: &Aggregates) -> Plan {
+        Plan::with_functions(aggregates, &[])
+    }
+
+    /// The plan of a view's features, with what components compute in the order of [`Aggregates::functions`].
+    pub fn with_functions(aggregates: &Aggregates, functions: &[Arc<dyn AggregateFunction>]) -> Plan {
+        let known: Vec<(&str, DataType)> =
+            aggregates.columns.iter().map(|column| (column.name.as_str(), column.data_type)).collect();
+        let functions = aggregates.functions.iter().enumerate().map(|(index, function)| {
+            let loaded = functions.get(index).map_or_else(|| Arc::new(NotLoaded) as _, Arc::clone);
+            Bound { columns: custom::columns(loaded.inputs(), &function.inputs, &known), function: loaded }
+        });
         let mut plan = Plan {
+            functions: functions.collect(),
             parts: Vec::new(),
             filters: vec![aggregates.filter.clone()],
             windows: aggregates
@@ -107,7 +130,7 @@ impl Plan {
                 .collect(),
             spans: aggregates.spans(),
             types: aggregates.columns.iter().map(|column| column.data_type).collect(),
-            outputs: aggregates.signature().outputs.iter().map(|output| output.data_type).collect(),
+            outputs: aggregates.signature().outputs,
         };
         for (index, feature) in aggregates.features.iter().enumerate() {
             plan.add_feature(index, feature, aggregates.filter.as_ref());
@@ -167,6 +190,9 @@ impl Plan {
             }
             Function::Quantile { q } => Finish::Quantile { part: part(Kind::Sketch, column), q },
             Function::SecondsSinceLast => Finish::SinceLast(part(Kind::LastTime, column)),
+            Function::Component { function, .. } => {
+                Finish::Component { part: part(Kind::Component(function), None), function: function as usize }
+            }
         };
         self.windows[window].features.push((index, finish));
     }
@@ -197,7 +223,7 @@ impl Plan {
 
     /// Whether some state depends on created times and sequences.
     pub fn orders_events(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part.kind, Kind::First | Kind::Last(_)))
+        self.parts.iter().any(|part| matches!(part.kind, Kind::First | Kind::Last(_) | Kind::Component(_)))
     }
 
     /// Whether all states of a window are small.
@@ -217,6 +243,7 @@ impl Plan {
         created_times: PrimitiveArray<TimestampMicrosecondType>,
         sequences: PrimitiveArray<Int64Type>,
     ) -> Result<Events, CanonicalError> {
+        let arrays = columns;
         let prepare = |(column, array): (usize, &ArrayRef)| {
             Column::new(array).map_err(|reason| match reason {
                 NotCanonical::Type => CanonicalError::ColumnType { column, found: array.data_type().to_string() },
@@ -230,7 +257,33 @@ impl Plan {
             Some((0..rows).map(|row| filter.passes(&columns, row)).collect())
         };
         let passes = self.filters.iter().map(passes).collect();
-        Ok(Events { columns, passes, event_times, created_times, sequences })
+        let function = |bound: &Bound| self.rows(bound, arrays, &event_times);
+        let rows = self.functions.iter().map(function).collect::<Result<_, _>>()?;
+        Ok(Events { columns, passes, event_times, created_times, sequences, rows })
+    }
+
+    /// The inputs of a function for each event.
+    fn rows(
+        &self,
+        bound: &Bound,
+        columns: &[ArrayRef],
+        event_times: &PrimitiveArray<TimestampMicrosecondType>,
+    ) -> Result<Vec<Option<Arc<[u8]>>>, CanonicalError> {
+        let times: ArrayRef = Arc::new(event_times.clone().with_timezone("UTC"));
+        let inputs: Vec<ArrayRef> =
+            bound.columns.iter().map(|column| Arc::clone(column.map_or(&times, |column| &columns[column]))).collect();
+        let encoder = RowEncoder::new(&inputs)?;
+        let required = bound.function.inputs().iter().zip(&inputs).filter(|(input, _)| !input.nullable);
+        let required: Vec<&ArrayRef> = required.map(|(_, column)| column).collect();
+        let row = |row: usize| {
+            if required.iter().any(|column| column.is_null(row)) {
+                return None;
+            }
+            let mut bytes = Vec::new();
+            encoder.encode(row, &mut bytes);
+            Some(bytes.into())
+        };
+        Ok((0..event_times.len()).map(row).collect())
     }
 
     /// The states of nothing, one for each part.
@@ -253,7 +306,7 @@ impl Plan {
     /// Adds an event to the states of all parts.
     pub fn add(&self, states: &mut [State], events: &Events, row: usize) {
         for (part, state) in self.parts.iter().zip(states) {
-            add(part, state, events, row);
+            self.add_part(part, state, events, row);
         }
     }
 
@@ -261,54 +314,102 @@ impl Plan {
     #[inline]
     pub(super) fn add_to(&self, window: usize, states: &mut [State], events: &Events, row: usize) {
         for (part, state) in self.windows[window].parts.iter().zip(states) {
-            add(&self.parts[*part], state, events, row);
+            self.add_part(&self.parts[*part], state, events, row);
+        }
+    }
+
+    #[inline]
+    fn add_part(&self, part: &Part, state: &mut State, events: &Events, row: usize) {
+        let Kind::Component(function) = part.kind else { return add(part, state, events, row) };
+        if let Inner::Component(custom) = &mut state.0
+            && events.passes[part.filter].as_ref().is_none_or(|passes| passes[row])
+            && let Some(inputs) = &events.rows[function as usize][row]
+        {
+            custom.add(events.times(row), Arc::clone(inputs), &self.functions[function as usize]);
+        }
+    }
+
+    fn merge_part(&self, part: &Part, state: &mut State, other: &State) {
+        match (part.kind, &mut state.0, &other.0) {
+            (Kind::Component(function), Inner::Component(mine), Inner::Component(theirs)) => {
+                mine.merge(theirs, &self.functions[function as usize]);
+            }
+            _ => part.kind.merge(state, other),
         }
     }
 
     /// Adds the states of all parts to others.
     pub fn merge(&self, states: &mut [State], others: &[State]) {
         for ((part, state), other) in self.parts.iter().zip(states).zip(others) {
-            part.kind.merge(state, other);
+            self.merge_part(part, state, other);
         }
     }
 
     /// Adds states of a window to others of it.
     pub(super) fn merge_of(&self, window: usize, states: &mut [State], others: &[State]) {
         for ((part, state), other) in self.windows[window].parts.iter().zip(states).zip(others) {
-            self.parts[*part].kind.merge(state, other);
+            self.merge_part(&self.parts[*part], state, other);
         }
     }
 
     /// Adds the states of all parts, as a tile has them, to those of a window.
     pub fn merge_tile(&self, window: usize, states: &mut [State], tile: &[State]) {
         for (part, state) in self.windows[window].parts.iter().zip(states) {
-            self.parts[*part].kind.merge(state, &tile[*part]);
+            self.merge_part(&self.parts[*part], state, &tile[*part]);
         }
     }
 
     /// Builders for the features' values, in their order.
     pub(super) fn builders(&self, rows: usize) -> Vec<ColumnBuilder> {
-        self.outputs.iter().map(|data_type| ColumnBuilder::new(*data_type, rows)).collect()
+        self.outputs.iter().map(|output| ColumnBuilder::new(output.data_type, rows)).collect()
     }
 
-    /// Appends the values of a window's features at `at` to their builders.
+    /// Appends the values of a window's features at `at` to their builders; null for those whose component failed, with its reason in `failed`.
     pub(super) fn finish(
         &self,
         window: usize,
         states: &[State],
         at: Timestamp,
         out: &mut [ColumnBuilder],
+        failed: &mut Vec<(usize, String)>,
     ) -> Result<(), TooLarge> {
         for (feature, finish) in &self.windows[window].features {
-            finish.apply(states, at, &self.types, &mut out[*feature]).map_err(|_| TooLarge)?;
+            let builder = &mut out[*feature];
+            let Finish::Component { part, function } = finish else {
+                finish.apply(states, at, &self.types, builder).map_err(|_| TooLarge)?;
+                continue;
+            };
+            let Inner::Component(custom) = &states[*part].0 else { continue };
+            let value = custom.value(&self.functions[*function], at).and_then(|value| {
+                let mut row = Vec::new();
+                let encoder = RowEncoder::new(&[value]).map_err(|error| error.to_string())?;
+                encoder.encode(0, &mut row);
+                decode_value_into(&row, builder).map_err(|error| error.to_string())
+            });
+            if let Err(reason) = value {
+                builder.null();
+                failed.push((*feature, reason));
+            }
         }
         Ok(())
+    }
+
+    /// The error of a feature whose component failed.
+    pub(super) fn not_answered(&self, (feature, reason): (usize, String)) -> NotAnswered {
+        NotAnswered::Failed { feature: self.outputs[feature].name.clone(), reason }
     }
 
     /// Appends the canonical bytes of the states of all parts: one byte with [`STATE_VERSION`], then each state, in the order of the parts.
     pub fn encode(&self, states: &[State], out: &mut Vec<u8>) {
         out.push(STATE_VERSION);
-        states.iter().for_each(|state| Kind::encode(state, out));
+        for (part, state) in self.parts.iter().zip(states) {
+            match (part.kind, &state.0) {
+                (Kind::Component(function), Inner::Component(custom)) => {
+                    custom.encode(&self.functions[function as usize], out);
+                }
+                _ => Kind::encode(state, out),
+            }
+        }
     }
 
     /// What [`Plan::encode`] wrote.
@@ -322,11 +423,18 @@ impl Plan {
             return Err(NotAState::Version { found: *version });
         }
         let state = |part: &Part| {
+            if let Kind::Component(function) = part.kind {
+                let read = Custom::decode(&self.functions[function as usize], &mut rest);
+                return read.map(|custom| State(Inner::Component(Box::new(custom)))).map_err(|refused| match refused {
+                    Refused::OtherFunction => NotAState::OtherFunction,
+                    Refused::Malformed => NotAState::Malformed,
+                });
+            }
             let data_type = part.column.map_or(DataType::Int64, |column| self.types[column]);
-            part.kind.decode(data_type, &mut rest)
+            part.kind.decode(data_type, &mut rest).ok_or(NotAState::Malformed)
         };
-        let states: Option<Vec<State>> = self.parts.iter().map(state).collect();
-        states.filter(|_| rest.is_empty()).ok_or(NotAState::Malformed)
+        let states = self.parts.iter().map(state).collect::<Result<Vec<State>, _>>()?;
+        if rest.is_empty() { Ok(states) } else { Err(NotAState::Malformed) }
     }
 }
 
@@ -334,12 +442,13 @@ impl Plan {
 pub struct Answers<'a> {
     plan: &'a Plan,
     builders: Vec<ColumnBuilder>,
+    failed: Vec<(usize, String)>,
 }
 
 impl<'a> Answers<'a> {
     /// Room for `rows` entities.
     pub fn new(plan: &'a Plan, rows: usize) -> Self {
-        Answers { plan, builders: plan.builders(rows) }
+        Answers { plan, builders: plan.builders(rows), failed: Vec::new() }
     }
 
     /// Appends the values of a window's features at `at`, of the states of all parts. Each window once for each entity.
@@ -350,7 +459,12 @@ impl<'a> Answers<'a> {
     pub fn push(&mut self, window: usize, states: &[State], at: Timestamp) -> Result<(), TooLarge> {
         let mut of_window = self.plan.empty_of(window);
         self.plan.merge_tile(window, &mut of_window, states);
-        self.plan.finish(window, &of_window, at, &mut self.builders)
+        self.plan.finish(window, &of_window, at, &mut self.builders, &mut self.failed)
+    }
+
+    /// The features whose components failed, which have null, and why; those of the entities before are forgotten.
+    pub fn take_failed(&mut self) -> Vec<(usize, String)> {
+        std::mem::take(&mut self.failed)
     }
 
     /// One array for each feature, in their order.
@@ -370,11 +484,32 @@ pub enum NotAState {
         /// The version.
         found: u8,
     },
+    /// Of a component that is not the view's.
+    #[error(
+        "the window state is of another component, or of another version of it, than the one that computes the feature now; hint: remove the folder of the online store and run `tandem materialize`, which makes it again of the events"
+    )]
+    OtherFunction,
     /// Of no version.
     #[error(
         "the window state is damaged or of another view; hint: remove the folder of the online store and run `tandem materialize`"
     )]
     Malformed,
+}
+
+/// Why windows have no answers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnswered {
+    /// Too many values.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// The component of a feature failed.
+    #[error("the component of feature `{feature}` failed: {reason}")]
+    Failed {
+        /// The feature.
+        feature: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// More bytes or items than an array of 32-bit offsets can have.
@@ -545,6 +680,8 @@ impl Finish {
                     _ => None,
                 },
             ),
+            // The plan has the component.
+            Finish::Component { .. } => out.null(),
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::bytes;
+use super::custom::Custom;
 use super::distinct::Distinct;
 use super::exact::Exact;
 use super::sketch::Sketch;
@@ -39,6 +40,8 @@ pub(super) enum Kind {
     Sketch,
     /// The time of the last event.
     LastTime,
+    /// What a component keeps, by the function's position.
+    Component(u32),
 }
 
 /// When an event happened, and what orders it among events of that time.
@@ -84,6 +87,7 @@ pub(super) enum Inner {
     Frequencies(Option<BTreeMap<Vec<u8>, u64>>),
     Sketch(Sketch),
     LastTime(Option<Timestamp>),
+    Component(Box<Custom>),
 }
 
 /// An exact sum, and what is no number in it.
@@ -142,6 +146,7 @@ impl Kind {
             Kind::Frequencies(_) => Inner::Frequencies(Some(BTreeMap::new())),
             Kind::Sketch => Inner::Sketch(Sketch::default()),
             Kind::LastTime => Inner::LastTime(None),
+            Kind::Component(_) => Inner::Component(Box::default()),
         })
     }
 
@@ -150,7 +155,7 @@ impl Kind {
         match self {
             Kind::Count | Kind::Sum | Kind::Squares | Kind::Min | Kind::Max | Kind::LastTime | Kind::First => true,
             Kind::Last(n) => n <= 4,
-            Kind::Distinct(_) | Kind::Frequencies(_) | Kind::Sketch => false,
+            Kind::Distinct(_) | Kind::Frequencies(_) | Kind::Sketch | Kind::Component(_) => false,
         }
     }
 
@@ -160,7 +165,8 @@ impl Kind {
         match (&mut state.0, value) {
             (Inner::Count(count), _) => *count += 1,
             (Inner::LastTime(last), _) => *last = (*last).max(Some(times.event_time)),
-            (_, None) => {}
+            // The plan has the component.
+            (Inner::Component(_), _) | (_, None) => {}
             (Inner::Sum(sum), Some(value)) => match (value, self) {
                 (Value::Float64(value), kind) => sum.add(value, kind == Kind::Squares),
                 (Value::Int64(value), Kind::Squares) => sum.finite.add_integer_square(value),
@@ -237,7 +243,7 @@ impl Kind {
             },
             (Inner::Sketch(mine), Inner::Sketch(theirs)) => mine.merge(theirs),
             (Inner::LastTime(mine), Inner::LastTime(theirs)) => *mine = (*mine).max(*theirs),
-            // The other is empty.
+            // The other is empty, or the plan has the component.
             _ => {}
         }
     }
@@ -286,6 +292,7 @@ impl Kind {
     /// | frequencies | 1: whether they are counted; 4: how many values; each and its count (8), by bytes |
     /// | sketch | as `sketch.rs` says |
     /// | last time | 1: whether there is one; 8 |
+    /// | component | as `custom.rs` says |
     pub(super) fn encode(state: &State, out: &mut Vec<u8>) {
         match &state.0 {
             Inner::Count(count) => out.extend(count.to_le_bytes()),
@@ -321,6 +328,8 @@ impl Kind {
                 out.push(u8::from(last.is_some()));
                 last.iter().for_each(|last| out.extend(last.0.to_le_bytes()));
             }
+            // The plan has the component.
+            Inner::Component(_) => {}
         }
     }
 
@@ -383,6 +392,7 @@ impl Kind {
                 true => Some(Timestamp(i64::from_le_bytes(bytes::eight(from)?))),
                 false => None,
             }),
+            Kind::Component(_) => return None,
         }))
     }
 }

@@ -8,7 +8,7 @@
 
 use arrow_array::ArrayRef;
 
-use super::plan::{Events, Plan, TooLarge};
+use super::plan::{Events, NotAnswered, Plan, TooLarge};
 use super::span::{Span, Window};
 use super::state::State;
 use crate::canonical::ColumnBuilder;
@@ -40,6 +40,7 @@ pub struct Sweep<'a> {
     events: &'a Events,
     builders: Vec<ColumnBuilder>,
     scratch: Vec<Vec<State>>,
+    failed: Vec<(usize, String)>,
 }
 
 /// Events that leave in the order in which they enter.
@@ -73,15 +74,15 @@ impl<'a> Sweep<'a> {
     /// Room for the answers to `rows` questions.
     pub fn new(plan: &'a Plan, events: &'a Events, rows: usize) -> Self {
         let scratch = (0..plan.windows()).map(|window| plan.empty_of(window)).collect();
-        Sweep { plan, events, builders: plan.builders(rows), scratch }
+        Sweep { plan, events, builders: plan.builders(rows), scratch, failed: Vec::new() }
     }
 
     /// Appends the values of all features at each of `instants`, which ascend, for an entity with these events, in any order.
     ///
     /// # Errors
     ///
-    /// [`TooLarge`].
-    pub fn entity(&mut self, mut counted: Vec<Counted>, instants: &[Timestamp]) -> Result<(), TooLarge> {
+    /// [`NotAnswered`].
+    pub fn entity(&mut self, mut counted: Vec<Counted>, instants: &[Timestamp]) -> Result<(), NotAnswered> {
         let Some(last) = instants.last() else { return Ok(()) };
         // What enters after the last question changes no answer.
         counted.retain(|event| event.from <= *last);
@@ -104,6 +105,9 @@ impl<'a> Sweep<'a> {
             }
             for window in 0..self.plan.windows() {
                 self.answer(window, *at, &mut queues, &others, &mut sessions)?;
+                if let Some(failed) = self.failed.pop() {
+                    return Err(self.plan.not_answered(failed));
+                }
             }
         }
         Ok(())
@@ -142,16 +146,16 @@ impl<'a> Sweep<'a> {
         others: &[Counted],
         sessions: &mut Sessions,
     ) -> Result<(), TooLarge> {
-        let Sweep { plan, events, builders, scratch } = self;
+        let Sweep { plan, events, builders, scratch, failed } = self;
         let states = &mut scratch[window];
         let span = plan.spans().of(plan.window(window), at);
         if let Window::Session(_) = plan.window(window) {
             sessions.answer(plan, events, window, at, states);
-            return plan.finish(window, states, at, builders);
+            return plan.finish(window, states, at, builders, failed);
         }
         let Some(span) = span else {
             plan.reset(window, states);
-            return plan.finish(window, states, at, builders);
+            return plan.finish(window, states, at, builders, failed);
         };
         if let [queue] = queues
             && others.is_empty()
@@ -159,7 +163,7 @@ impl<'a> Sweep<'a> {
         {
             // Nothing has left: the one state is the answer.
             queue.grow(plan, events, window);
-            return plan.finish(window, &queue.stacks[window].back, at, builders);
+            return plan.finish(window, &queue.stacks[window].back, at, builders, failed);
         }
         plan.reset(window, states);
         for queue in queues {
@@ -170,7 +174,7 @@ impl<'a> Sweep<'a> {
         for event in inside.filter(|event| event.from <= at && event.until.is_none_or(|until| until > at)) {
             plan.add_to(window, states, events, event.row);
         }
-        plan.finish(window, states, at, builders)
+        plan.finish(window, states, at, builders, failed)
     }
 }
 

@@ -73,6 +73,16 @@ pub enum TrainingError {
         /// The view.
         view: ViewVersion,
     },
+    /// The component that computes an aggregate failed.
+    #[error("the component of feature `{feature}` of feature view `{view}` failed: {reason}")]
+    Function {
+        /// The view.
+        view: ViewVersion,
+        /// The feature.
+        feature: String,
+        /// Why.
+        reason: String,
+    },
     /// Events that memory does not hold could not be written to a temporary file, or read from it.
     #[error(
         "events that do not fit into memory cannot be kept in a temporary file: {source}; hint: TMPDIR names the folder for it"
@@ -173,6 +183,9 @@ impl TrainingError {
             TrainingError::LabelsChanged { .. } => "run it again once the file is at rest",
             TrainingError::UnknownRequestColumn { .. } => {
                 "--column NAME=COLUMN names a join key or an input, then a column of the labels"
+            }
+            TrainingError::Function { .. } => {
+                "`tandem verify` calls it with generated events; `limits` of the view and `state_bytes_max` of the aggregate say what it may take"
             }
             TrainingError::Offline(error) => return error.hint(),
             _ => return None,

@@ -21,9 +21,10 @@ use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_arr
 use arrow_schema::{Field, Schema};
 use arrow_select::concat::concat;
 use tandem_core::feature_plan::StoredStep;
+use tandem_core::model::FeatureView;
 use tandem_core::time::Timestamp;
 use tandem_core::types::DataType;
-use tandem_core::window::{Aggregates, Counted, Plan, Sweep};
+use tandem_core::window::{Aggregates, Counted, NotAnswered, Plan, Sweep};
 
 use super::history::{Offered, on_threads};
 use super::labels::LabelKeys;
@@ -56,7 +57,8 @@ pub(super) fn answer(
 ) -> Result<(RecordBatch, Offered), TrainingError> {
     let started = Instant::now();
     let history = &shared.histories[index];
-    let plan = Plan::new(aggregates);
+    let functions = shared.request.plan.stored[index].view.functions();
+    let plan = Plan::with_functions(aggregates, &functions);
     let options = &shared.request.options;
     let units = history.units();
     let threads = options.threads.clamp(1, units.len().max(1));
@@ -91,7 +93,8 @@ pub(super) fn answer(
         loop {
             let chunk = chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((place, batches)) = chunk? else { return Ok(done) };
-            done.push((place, sweep(&plan, aggregates, keys, bounds[place], batches)?));
+            let view = &history.view().view;
+            done.push((place, sweep(&plan, (view, aggregates), keys, bounds[place], batches)?));
         }
     })?;
     let mut answered: Vec<(usize, Vec<ArrayRef>)> = answered.into_iter().flatten().collect();
@@ -141,7 +144,7 @@ fn bounds(counts: &[u32], keys: &LabelKeys) -> Vec<(u32, u32)> {
 /// The features' values for the slots of the groups in `bounds`, of the events in `batches`.
 fn sweep(
     plan: &Plan,
-    aggregates: &Aggregates,
+    (view, aggregates): (&FeatureView, &Aggregates),
     keys: &LabelKeys,
     (first, end): (u32, u32),
     batches: Vec<RecordBatch>,
@@ -187,7 +190,10 @@ fn sweep(
             }
         }
         let instants = keys.instants.instants_of(group);
-        sweep.entity(counted, instants).map_err(|error| OfflineError::Task(error.to_string()))?;
+        sweep.entity(counted, instants).map_err(|error| match error {
+            NotAnswered::TooLarge(_) => TrainingError::TooLarge { view: view.id() },
+            NotAnswered::Failed { feature, reason } => TrainingError::Function { view: view.id(), feature, reason },
+        })?;
     }
     Ok(sweep.finish())
 }

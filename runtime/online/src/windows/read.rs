@@ -65,9 +65,10 @@ impl Store {
                     }
                     Err(fault) => return Err(fault),
                 }
+                let failed = answers.take_failed();
                 let mut row = Vec::new();
                 encode_row(&answers.finish(), 0, &mut row);
-                Ok(Lookup::Found(Record {
+                let record = Record {
                     event_time,
                     created_time: None,
                     sequence: None,
@@ -75,7 +76,11 @@ impl Store {
                     digest,
                     schema_fingerprint,
                     row,
-                }))
+                };
+                Ok(match failed.is_empty() {
+                    true => Lookup::Found(record),
+                    false => Lookup::Partly(record, failed),
+                })
             };
             keys.iter().map(lookup).collect()
         })

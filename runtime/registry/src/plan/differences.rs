@@ -1,12 +1,14 @@
 //! In what two definitions differ. What changes a meaning is told by the definition hash alone; the names of fields are for people.
 
+use std::path::PathBuf;
+
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::{
     BoundView, ColumnFeature, FeatureService, FeatureView, InputSource, JoinKey, OnError, PublishedRows, Source,
     SourceQuery, ViewSource,
 };
 use tandem_core::types::Signature;
-use tandem_core::window::{AggregateFeature, Aggregates};
+use tandem_core::window::{AggregateFeature, Aggregates, ComponentFunction};
 
 use super::What;
 
@@ -133,11 +135,16 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
 }
 
 fn of_aggregates(before: &Aggregates, after: &Aggregates, found: &mut Differences) {
-    let Aggregates { columns, filter, bounds, precision, zone, retention, features } = after;
+    let Aggregates { columns, filter, bounds, precision, zone, retention, features, functions } = after;
+    // Their digests say what components are; the files lie in the registry.
+    let of_functions = |functions: &[ComponentFunction]| -> Vec<ComponentFunction> {
+        functions.iter().map(|one| ComponentFunction { component: PathBuf::new(), ..one.clone() }).collect()
+    };
+    let functions_differ = of_functions(&before.functions) != of_functions(functions);
     let meant = |features: &[AggregateFeature]| -> Vec<AggregateFeature> {
         features.iter().map(|feature| AggregateFeature { description: String::new(), ..feature.clone() }).collect()
     };
-    let differs = meant(&before.features) != meant(features) || before.columns != *columns;
+    let differs = meant(&before.features) != meant(features) || before.columns != *columns || functions_differ;
     found.meaning(differs, "aggregates");
     found.documentation(!differs && before.features != *features, "aggregates");
     found.meaning(before.filter != *filter, "where");

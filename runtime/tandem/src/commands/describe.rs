@@ -10,7 +10,8 @@ use tandem_core::limits::TransformLimits;
 use tandem_core::model::{FeatureView, NanMode};
 use tandem_core::parameter::Parameters;
 use tandem_core::types::Signature;
-use tandem_engine::{Allocation, Engine, EngineError, EngineOptions, Transform, Workers};
+use tandem_core::window::{ComponentFunction, STATE_BYTES_DEFAULT};
+use tandem_engine::{Aggregate, Allocation, Engine, EngineError, EngineOptions, Transform, Workers};
 
 use crate::cli::{Context, compiler};
 use crate::error::Error;
@@ -91,9 +92,77 @@ pub(super) fn describe(
     component: &Path,
     arguments: &ParameterArguments,
 ) -> Result<Described, Error> {
-    let bound = bind(context, component, arguments, Allocation::OnDemand)?;
-    let signature = bound.transform.signature().clone();
-    Ok(Described { digest: bound.digest, size_bytes: bound.size_bytes, signature })
+    match bind(context, component, arguments, Allocation::OnDemand) {
+        Ok(bound) => {
+            let signature = bound.transform.signature().clone();
+            Ok(Described { digest: bound.digest, size_bytes: bound.size_bytes, signature })
+        }
+        // What is no transform may be a function of aggregates; if it is neither, that it is no transform is said.
+        Err(Error::Component { component: file, source: source @ EngineError::NotATransform { .. } }) => {
+            match Function::read(context, component, arguments)?.bind(context, component)? {
+                Ok((aggregate, size_bytes)) => {
+                    Ok(Described { digest: aggregate.digest(), size_bytes, signature: aggregate.signature().clone() })
+                }
+                Err(EngineError::NotAnAggregate { .. }) => Err(Error::Component { component: file, source }),
+                Err(source) => Err(Error::Component { component: file, source }),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A component that computes a function of aggregates, and what it is to be bound with: what the newest view says that names it, or the defaults.
+pub(super) struct Function {
+    pub(super) code: Vec<u8>,
+    pub(super) parameters: Parameters,
+    pub(super) nan: NanMode,
+    pub(super) limits: TransformLimits,
+    pub(super) state_bytes_max: u64,
+}
+
+impl Function {
+    /// Reads the component; takes the parameters given instead of the view's own if there are any.
+    pub(super) fn read(context: &Context, component: &Path, arguments: &ParameterArguments) -> Result<Function, Error> {
+        let code = project::read_component(component, EngineOptions::default().component_bytes_max)?;
+        let used = function_of(context, component);
+        let (view, function) = used.map_or((None, None), |(view, function)| (Some(view), Some(function)));
+        let parameters = match &function {
+            Some(function) if arguments.parameters.is_empty() => function.parameters.clone(),
+            _ => arguments.parse()?,
+        };
+        Ok(Function {
+            code,
+            parameters,
+            nan: view.as_ref().map_or(NanMode::Boundary, |view| view.nan),
+            limits: view.map_or_else(TransformLimits::default, |view| view.limits),
+            state_bytes_max: function.map_or(STATE_BYTES_DEFAULT, |function| function.state_bytes_max),
+        })
+    }
+
+    /// Binds it; with it the bytes of the component.
+    fn bind(self, context: &Context, component: &Path) -> Result<Result<(Aggregate, u64), EngineError>, Error> {
+        let options = EngineOptions { allocation: Allocation::OnDemand, ..EngineOptions::default() };
+        let engine = engine(context, component, options)?;
+        let size_bytes = self.code.len() as u64;
+        let bind = move || {
+            let Function { code, parameters, nan, limits, state_bytes_max } = self;
+            engine.load_aggregate(&code, nan)?.bind(&parameters, &limits, state_bytes_max)
+        };
+        let bound = block_on(Workers::start(1).run(bind)).map_err(|panic| Error::Engine(panic.into()))?;
+        Ok(bound.map(|aggregate| (aggregate, size_bytes)))
+    }
+}
+
+/// The newest view with an aggregate that names this file, and the aggregate.
+fn function_of(context: &Context, component: &Path) -> Option<(FeatureView, ComponentFunction)> {
+    let file = component.canonicalize().ok()?;
+    let root = context.find_root(file.parent()?).ok()?;
+    let project = project::read(&root).ok()?;
+    let uses = |path: &Path| path.canonicalize().is_ok_and(|path| path == file);
+    project.views.iter().rev().find_map(|view| {
+        let function = view.aggregates.as_ref()?.functions.iter().find(|function| uses(&function.component))?;
+        Some((view.clone(), function.clone()))
+    })
 }
 
 /// Loads the component and binds it: to the parameters given, else to those of the view that uses it in the project around it, else to none.

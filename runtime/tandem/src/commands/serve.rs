@@ -136,11 +136,15 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         clock: now,
     };
     let _roller = Roller::start(roll).map_err(io("start the thread that rolls the push log of", path))?;
-    let expire =
-        Expire { store: store.clone(), live: live.clone(), options: opened.project.settings.expiry, clock: now };
-    // Where clients ask for instants of the past, no row is too old for good.
-    let expirer = (!settings.allow_replay).then(|| Expirer::start(expire)).transpose();
-    let _expirer = expirer.map_err(io("start the thread that removes expired rows of", path))?;
+    let expire = Expire {
+        store: store.clone(),
+        live: live.clone(),
+        options: opened.project.settings.expiry,
+        clock: now,
+        // Where clients ask for instants of the past, no row is too old for good.
+        removes: !settings.allow_replay,
+    };
+    let _expirer = Expirer::start(expire).map_err(io("start the thread that removes expired rows of", path))?;
     let log_options = opened.project.settings.feature_log;
     let log_writer = FeatureLogWriter::start(storage.log.clone(), log_options, now)
         .map_err(io("start the thread that writes the feature log in", &storage.log))?;

@@ -1,15 +1,15 @@
-//! `tandem verify`: proof that a transform is a function of its row.
+//! `tandem verify`: proof that a transform is a function of its row, and a function of aggregates one of the set of its events.
 
 use std::path::{Path, PathBuf};
 
 use futures::executor::block_on;
 use tandem_build::{BuildOptions, build};
-use tandem_core::model::FeatureView;
+use tandem_core::model::{FeatureView, NanMode};
 use tandem_engine::verify::golden::Replay;
-use tandem_engine::verify::{Verdict, VerifyOptions, golden, verify};
+use tandem_engine::verify::{Verdict, VerifyOptions, golden, verify, verify_aggregate};
 use tandem_engine::{EngineError, EngineOptions, Workers};
 
-use super::describe::{ParameterArguments, Unbound, engine, view_of};
+use super::describe::{Function, ParameterArguments, Unbound, engine, view_of};
 use super::test::instant;
 use crate::cli::{Context, compiler};
 use crate::error::{Error, io};
@@ -73,10 +73,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let named = arguments.view.as_deref().map(|reference| named_view(context, reference)).transpose()?;
     let transform = match (&arguments.transform, &named) {
         (Some(transform), _) => transform.clone(),
-        (None, Some(view)) if !view.has_component() => {
-            return Err(Error::NoTransform { view: view.id(), what: "verified" });
-        }
-        (None, Some(view)) => view.component.clone(),
+        (None, Some(view)) => match (view.has_component(), view.event_components().first()) {
+            (true, _) => view.component.clone(),
+            // The others are verified by their files.
+            (false, Some(component)) => (*component).clone(),
+            (false, None) => return Err(Error::NoTransform { view: view.id(), what: "verified" }),
+        },
         (None, None) => {
             let reason = "name the component too, or its view with --view; without a file, all that is registered is held against its vectors";
             return Err(Error::Argument { what: "--golden".to_owned(), reason: reason.to_owned() });
@@ -90,6 +92,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     } else {
         transform
     };
+    if is_aggregate(context, &component)? {
+        return aggregate(context, arguments, &component);
+    }
     let view = named.or_else(|| view_of(context, &component));
     let Unbound { code, view, parameters, nan, limits } = Unbound::read(&component, view, &arguments.parameters)?;
 
@@ -157,6 +162,44 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         std::fs::write(file, bytes).map_err(io("write", file))?;
     }
     Ok(())
+}
+
+/// Whether a component computes a function of aggregates, and no transform.
+fn is_aggregate(context: &Context, component: &Path) -> Result<bool, Error> {
+    let code = project::read_component(component, EngineOptions::default().component_bytes_max)?;
+    let engine = engine(context, component, EngineOptions { instances_max: INSTANCES, ..EngineOptions::default() })?;
+    let is_transform = !matches!(engine.load(&code, NanMode::Boundary), Err(EngineError::NotATransform { .. }));
+    Ok(!is_transform && engine.load_aggregate(&code, NanMode::Boundary).is_ok())
+}
+
+/// Verifies a component that computes a function of aggregates.
+fn aggregate(context: &Context, arguments: &Arguments, component: &Path) -> Result<(), Error> {
+    for (given, what) in [
+        (arguments.rows.is_some(), "--rows"),
+        (arguments.record.is_some(), "--record"),
+        (arguments.golden.is_some(), "--golden"),
+    ] {
+        if given {
+            let reason = "it goes with transforms alone: the events of an aggregate are generated".to_owned();
+            return Err(Error::Argument { what: what.to_owned(), reason });
+        }
+    }
+    let Function { code, parameters, nan, limits, state_bytes_max } =
+        Function::read(context, component, &arguments.parameters)?;
+    let engine = engine(context, component, EngineOptions { instances_max: INSTANCES, ..EngineOptions::default() })?;
+    let mut options = VerifyOptions { seed: arguments.seed, ..VerifyOptions::default() };
+    if arguments.no_interpreter {
+        options.interpreter_rows = 0;
+    }
+    let proof = move || verify_aggregate(&engine, &code, &parameters, (&limits, state_bytes_max), nan, &options);
+    let fail = |source| Error::Component { component: component.to_owned(), source };
+    let report = block_on(Workers::start(1).run(proof)).map_err(panicked)?.map_err(fail)?;
+    context.output.data(|| shown::aggregates::text(&report), || shown::aggregates::json(&report));
+    match (report.is_proved(), &report.difference) {
+        (true, _) => Ok(()),
+        (false, Some(_)) => Err(Error::AggregateNotProved),
+        (false, None) => Err(Error::NoStates),
+    }
 }
 
 /// Golden vectors that were recorded at `apply`, of one view or of all.

@@ -25,7 +25,7 @@ use tandem_online::{Store, StoreOptions, ViewId};
 
 use super::DIFFERENCES_SHOWN_MAX;
 use crate::error::Error;
-use crate::lookup::{LookupError, lookup};
+use crate::lookup::{At, LookupError, lookup};
 use crate::materialize::{replay, store_view};
 
 /// Rows that are read at a time.
@@ -139,7 +139,7 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
         for row in 0..rows {
             let of_row: Vec<ArrayRef> = labels.columns()[..keys].iter().map(|column| column.slice(row, 1)).collect();
             let at = Timestamp(instants.value(row));
-            let found = lookup(store, *id, &view, &of_row, at).map_err(|error| match error {
+            let found = lookup(store, *id, &view, &of_row, At::replayed(at)).map_err(|error| match error {
                 LookupError::Online(error) => Error::Online(error),
                 LookupError::Key(error) => Error::Data(error.to_string()),
             })?;
@@ -149,7 +149,7 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
             };
             let then = scratch
                 .get(row / per_instant.max(1))
-                .map(|scratch| lookup(&scratch.store, scratch.id, &view, &of_row, at).map_err(failed));
+                .map(|scratch| lookup(&scratch.store, scratch.id, &view, &of_row, At::replayed(at)).map_err(failed));
             let then = then.transpose()?;
             let entity = || {
                 let keys = view.view.join_keys().zip(&of_row);

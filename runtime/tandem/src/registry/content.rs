@@ -8,7 +8,7 @@ use tandem_core::definition::{render_alias, render_service, render_view};
 use tandem_core::model::ViewVersion;
 use tandem_registry::{Content, State, ViewRecord};
 
-use super::prove::Proof;
+use super::prove::{Golden, Proof};
 use super::wanted::Wanted;
 
 /// All that holds once `wanted` is registered upon `state`. `proofs` are those of views that `state` does not have.
@@ -35,7 +35,7 @@ pub(super) fn content(
                     signature: bound.signature.clone(),
                     runtime_fingerprint: fingerprint.to_owned(),
                     verified: proof.map_or(Value::Null, |proof| proof.report.clone()),
-                    golden: proof.map(|proof| proof.golden.digest()),
+                    golden: proof.and_then(|proof| proof.golden.as_ref().map(Golden::digest)),
                 }
             }
         };

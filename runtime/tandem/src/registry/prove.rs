@@ -10,7 +10,7 @@ use tandem_core::hash::Digest;
 use tandem_core::model::{BoundView, ViewVersion};
 use tandem_core::time::Timestamp;
 use tandem_engine::verify::golden::{self, Replay};
-use tandem_engine::verify::{Report, Verdict, VerifyOptions, verify};
+use tandem_engine::verify::{Report, Verdict, VerifyOptions, verify, verify_aggregate};
 use tandem_engine::{EngineError, Transform, WorkerPanic};
 
 use super::Opening;
@@ -27,8 +27,8 @@ const SAMPLE_AS_OF: Timestamp = Timestamp(1_767_225_600_000_000);
 pub struct Proof {
     /// What was compared, for people.
     pub report: Value,
-    /// Sample rows with their bits, for a later engine to be held against.
-    pub golden: Golden,
+    /// Sample rows with their bits, for a later engine to be held against; none of a view that has no transform.
+    pub golden: Option<Golden>,
 }
 
 /// Golden vectors.
@@ -65,7 +65,7 @@ impl<'a> Prover<'a> {
             let bound = opening.registered.bound.get(id).and_then(BoundView::row_function);
             let (Some(bound), Some(golden)) = (bound, record.golden) else { continue };
             if record.runtime_fingerprint == fingerprint && !record.verified.is_null() {
-                let proof = Proof { report: record.verified.clone(), golden: Golden::Registered(golden) };
+                let proof = Proof { report: record.verified.clone(), golden: Some(Golden::Registered(golden)) };
                 proved.push((bound, proof));
             }
         }
@@ -117,7 +117,40 @@ fn prove(opened: &Opened, bound: &BoundView, component: &Arc<Vec<u8>>) -> Result
     let transform = opened.load(view, super::wanted::Shared(Arc::clone(component)))?.map_err(fail)?;
     let job = move || golden::record(&transform, given.as_ref(), &options);
     let golden = block_on(opened.workers.run(job)).map_err(panicked)?.map_err(fail)?;
-    Ok(Proof { report: recorded(&report), golden: Golden::New(Arc::new(golden)) })
+    Ok(Proof { report: recorded(&report), golden: Some(Golden::New(Arc::new(golden))) })
+}
+
+/// Verifies the components of a view's aggregates, over generated events. Their code is compiled, and kept, by then. Gives what the registry records of
+/// them. Blocking.
+///
+/// # Errors
+///
+/// [`Error::UnprovedAggregate`] of the first that is not proved.
+pub(super) fn prove_functions(
+    opened: &Opened,
+    bound: &BoundView,
+    component: impl Fn(Digest) -> Result<Arc<Vec<u8>>, Error>,
+) -> Result<Vec<Value>, Error> {
+    let view = &bound.view;
+    let functions = view.aggregates.iter().flat_map(|aggregates| &aggregates.functions);
+    let components = bound.components.iter().skip(usize::from(view.has_event_transform()));
+    let mut recorded = Vec::new();
+    for (function, of) in functions.zip(components) {
+        let bytes = component(of.digest)?;
+        let job = {
+            let (engine, parameters, limits) =
+                (opened.engine.clone(), function.parameters.clone(), view.limits.clone());
+            let (nan, bytes_max) = (view.nan, function.state_bytes_max);
+            move || verify_aggregate(&engine, &bytes, &parameters, (&limits, bytes_max), nan, &VerifyOptions::default())
+        };
+        let fail = |source| Error::Component { component: function.component.clone(), source };
+        let report = block_on(opened.workers.run(job)).map_err(panicked)?.map_err(fail)?;
+        if !report.is_proved() {
+            return Err(Error::UnprovedAggregate { view: view.id(), report: Box::new(report) });
+        }
+        recorded.push(crate::verify::aggregates::recorded(&report));
+    }
+    Ok(recorded)
 }
 
 /// Sample rows. Where they say no instant, all get one: a proof needs one, whichever.

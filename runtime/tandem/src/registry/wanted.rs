@@ -15,7 +15,7 @@ use tandem_registry::plan::Definitions;
 
 use super::Opening;
 use crate::error::Error;
-use crate::project::{Declared, Opened, refused_component};
+use crate::project::{Declared, Opened, refused_component, refused_function};
 
 /// What the definition files say, bound.
 pub struct Wanted {
@@ -44,20 +44,24 @@ impl Wanted {
 pub fn bind(opened: &Opened, registered: &Registered) -> Result<Wanted, Error> {
     let mut known = Known::new(registered);
     let mut files: HashMap<PathBuf, (Digest, Arc<Vec<u8>>)> = HashMap::new();
-    let mut row_function = |view: &FeatureView| -> Result<Result<(Signature, Digest), Vec<Mistake>>, Error> {
-        let (digest, bytes) = match files.get(&view.component) {
-            Some((digest, bytes)) => (*digest, Arc::clone(bytes)),
-            None => match opened.component_bytes(view)? {
-                Ok(bytes) => {
-                    let found = (Digest::of(&bytes), Arc::new(bytes));
-                    files.insert(view.component.clone(), (found.0, Arc::clone(&found.1)));
-                    found
-                }
-                Err(mistakes) => return Ok(Err(mistakes)),
-            },
+    type Bytes = Result<Result<Vec<u8>, Vec<Mistake>>, Error>;
+    let mut file = |path: &PathBuf, read: &dyn Fn() -> Bytes| {
+        if let Some((digest, bytes)) = files.get(path) {
+            return Ok(Ok((*digest, Arc::clone(bytes))));
+        }
+        Ok::<_, Error>(read()?.map(|bytes| {
+            let found = (Digest::of(&bytes), Arc::new(bytes));
+            files.insert(path.clone(), (found.0, Arc::clone(&found.1)));
+            found
+        }))
+    };
+    let mut row_function = |view: &FeatureView, file: &mut dyn FnMut(&PathBuf, &dyn Fn() -> Bytes) -> Found| {
+        let (digest, bytes) = match file(&view.component, &|| opened.component_bytes(view))? {
+            Ok(found) => found,
+            Err(mistakes) => return Ok(Err(mistakes)),
         };
         if let Some(signature) = known.signature(view, digest) {
-            return Ok(Ok((signature, digest)));
+            return Ok::<_, Error>(Ok((signature, digest)));
         }
         Ok(opened.load(view, Shared(bytes))?.map_err(|error| vec![refused_component(view, error)]).map(|transform| {
             known.add(view, digest, transform.signature());
@@ -66,13 +70,26 @@ pub fn bind(opened: &Opened, registered: &Registered) -> Result<Wanted, Error> {
     };
     let declared = |view: &FeatureView| {
         if view.has_component() {
-            return Ok(row_function(view)?.map(Declared::row_function));
+            return Ok(row_function(view, &mut file)?.map(Declared::row_function));
         }
         let mut components = Vec::new();
         if view.has_event_transform() {
-            match row_function(view)? {
+            match row_function(view, &mut file)? {
                 Ok((signature, digest)) => components.push(BoundComponent { signature, digest, code: Code::NotLoaded }),
                 Err(mistakes) => return Ok(Err(mistakes)),
+            }
+        }
+        for function in view.aggregates.iter().flat_map(|aggregates| &aggregates.functions) {
+            let (digest, bytes) = match file(&function.component, &|| opened.function_bytes(view, function))? {
+                Ok(found) => found,
+                Err(mistakes) => return Ok(Err(mistakes)),
+            };
+            match opened.load_function(view, function, Shared(bytes))? {
+                Ok(aggregate) => {
+                    let signature = aggregate.signature().clone();
+                    components.push(BoundComponent { signature, digest, code: Code::NotLoaded });
+                }
+                Err(error) => return Ok(Err(vec![refused_function(view, &function.component, error)])),
             }
         }
         Ok(Ok(Declared::by_view(view, components)))
@@ -85,6 +102,9 @@ pub fn bind(opened: &Opened, registered: &Registered) -> Result<Wanted, Error> {
     let new = files.into_values().filter(|(digest, _)| !known.registered.contains(digest)).collect();
     Ok(Wanted { definitions: Definitions::new(&opened.project, bound.into_values()), components: new })
 }
+
+/// A component's file, read.
+type Found = Result<Result<(Digest, Arc<Vec<u8>>), Vec<Mistake>>, Error>;
 
 /// Bytes that two threads have.
 pub(super) struct Shared(pub(super) Arc<Vec<u8>>);

@@ -68,6 +68,7 @@ impl Case {
         let column =
             EventColumn { name: "amount".to_owned(), column: "amount".to_owned(), data_type: DataType::Float64 };
         self.view.aggregates = Some(Arc::new(Aggregates {
+            functions: Vec::new(),
             columns: vec![column],
             filter: None,
             bounds: Bounds::StartIncluded,

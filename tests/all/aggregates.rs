@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::columns::read;
-use crate::harness::program::{Serving, tandem_registered, told};
+use crate::harness::program::{Serving, defined, tandem, tandem_registered, told};
 
 pub(crate) const DEFINITIONS: &str = r#"[[entity]]
 name = "card"
@@ -456,4 +456,122 @@ fn corrections_reach_the_server_as_they_reach_training_sets() {
     assert_eq!(counts(), [json!(3), json!(1)]);
     run(&["log", "flush"], 0);
     assert_eq!(parity(0)["different"], json!(0));
+}
+
+/// A view without a window that has no end, whose events are dropped.
+const BRIEF: &str = r#"[[entity]]
+name = "card"
+join_keys = [{ name = "card_id", type = "string" }]
+
+[[source]]
+name = "taps"
+path = "data/taps"
+kind = "events"
+event_time = "at"
+timezone = "UTC"
+
+[[feature_view]]
+name = "taps"
+version = 1
+source = "taps"
+entities = ["card"]
+columns = {}
+retention = "1h"
+aggregates = [{ function = "count", windows = ["1h"] }]
+"#;
+
+#[test]
+fn a_server_drops_what_no_window_reaches_of_cards_that_nobody_uses() {
+    let project = defined("brief", BRIEF);
+    let root = project.path();
+    fs::write(root.join("tandem.toml"), "[project]\nname = \"brief\"\n[expiry]\npass_seconds = 1\n").expect("a file");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_micros() as i64;
+    // Events are kept for an hour and a day: in three seconds no window reaches these.
+    let soon = tandem_core::time::Timestamp(now - 25 * 3_600_000_000 + 3_000_000);
+    let later = tandem_core::time::Timestamp(now - 3_600_000_000);
+    let rows: String = (0..40)
+        .map(|card| {
+            json!({"card_id": format!("c{card}"), "at": if card < 30 { soon } else { later }.to_string()}).to_string()
+                + "\n"
+        })
+        .collect();
+    fs::write(root.join("taps.jsonl"), rows).expect("a file");
+    let run = |arguments: &[&str]| told(tandem(root, arguments), 0).0;
+    run(&["ingest", "taps", "taps.jsonl"]);
+    let events = || {
+        let stats: Value = serde_json::from_str(&run(&["online", "stats", "--json"])).expect("JSON");
+        stats["views"][0]["rows"].as_u64().unwrap_or_else(|| panic!("{stats:#}"))
+    };
+    assert_eq!(events(), 40);
+    let server = Serving::start(root, &[]);
+    let begun = std::time::Instant::now();
+    while events() > 10 {
+        assert!(begun.elapsed().as_secs() < 30, "{} events are left", events());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert_eq!(events(), 10, "what a window reaches stays");
+    drop(server);
+}
+
+#[test]
+fn what_was_served_at_an_instant_of_the_past_is_replayed() {
+    let project = project();
+    let root = project.path();
+    let run = |arguments: &[&str], code: i32| told(tandem_registered(root, arguments), code);
+    run(&["apply", "--by", "ada"], 0);
+    run(&["materialize", "activity"], 0);
+    let event = |id: usize, card: &str| {
+        let at = format!("2026-03-02T10:{id:02}:00Z");
+        json!({"id": id, "card_id": card, "at": at, "known_at": at, "amount": 0.25, "shop": "smith"}).to_string() + "\n"
+    };
+    let ingest = |name: &str, lines: String| {
+        fs::write(root.join(name), lines).expect("a file");
+        run(&["ingest", "activity", name], 0);
+    };
+    ingest("first.jsonl", (20..24).map(|id| event(id, "a")).collect());
+    run(&["log", "flush"], 0);
+    let now = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
+        tandem_core::time::Timestamp(since.as_micros() as i64)
+    };
+    let between = now();
+    // Published later than it was known, some of it still in the log, and a correction of what was served before.
+    ingest(
+        "second.jsonl",
+        (23..26)
+            .map(|id| event(id, "b"))
+            .collect::<String>()
+            .replace(r#""known_at":"2026-03-02T10:23"#, r#""known_at":"2026-03-02T11:23"#),
+    );
+    let after = now();
+    let replay = |at: &str, code: i32| {
+        let (report, _) = run(&["parity", "activity", "--replay", "--at", at, "--json"], code);
+        serde_json::from_str::<Value>(&report).expect("JSON")
+    };
+    let skewed = |report: &Value, feature: &str| {
+        let features = report["features"].as_array().expect("features");
+        features.iter().find(|one| one["feature"] == feature).expect("the feature")["skewed"].clone()
+    };
+    run(&["log", "flush"], 0);
+    let report = replay(&format!("{between},{after}"), 0);
+    assert_eq!(report["different"], json!(0), "{report:#}");
+    let events: Vec<_> =
+        report["replayed"].as_array().expect("instants").iter().map(|one| one["events"].clone()).collect();
+    // Seven rows of files and four that were pushed; then three more.
+    assert_eq!(events, [json!(11), json!(14)]);
+    // Before the second push both cards had other events: each entity that was asked for was served otherwise, and then none was.
+    assert_eq!(skewed(&report, "count_lifetime"), json!(report["rows"].as_u64().expect("a number") / 2), "{report:#}");
+    let one = report["skews"]
+        .as_array()
+        .expect("skews")
+        .iter()
+        .find(|one| one["feature"] == "count_lifetime" && one["entity"] == r#"card_id="b""#);
+    let one = one.expect("of card b");
+    let values = ["known", "served"]
+        .map(|name| one[name].as_str().expect("a value").split(' ').next().expect("a value").to_owned());
+    assert_eq!(values, ["4", "1"], "{one}");
+    assert_eq!(one["at"], json!(between.to_string()));
+    let (_, notes) = run(&["parity", "activity", "--replay"], 2);
+    assert!(notes.contains("--at"), "{notes}");
 }

@@ -47,5 +47,5 @@ pub use store::{Lookup, PushReport, PushTo, PutReport, PutRow, RowOutcome, Stats
 pub use taken::{Taken, TakenFile};
 pub use ticket::Ticket;
 pub use view::{View, ViewId, ViewIdentity};
-pub use windows::{Equals, WindowView};
+pub use windows::{DROPPED_MAX, Equals, WindowView};
 pub use writer::{Row, Writer};

@@ -293,11 +293,26 @@ impl Store {
         rows: &[PutRow<'_>],
         equals: &[u16],
     ) -> Result<usize, OnlineError> {
+        self.put_events_at(target, windows, rows, equals, now())
+    }
+
+    /// As [`Store::put_events`] at another instant than the present, by which what no window reaches is dropped.
+    ///
+    /// # Errors
+    /// Nothing of the batch is written.
+    pub fn put_events_at(
+        &self,
+        target: impl Into<Target>,
+        windows: &WindowView,
+        rows: &[PutRow<'_>],
+        equals: &[u16],
+        at: Timestamp,
+    ) -> Result<usize, OnlineError> {
         self.check_batch(rows)?;
         let target = target.into();
         let fates = self.inner.environment.write(|txn| {
             let numbers = self.numbers_in(txn, target)?;
-            let how = (self.hash(), true, now());
+            let how = (self.hash(), true, at);
             if let Some(second) = numbers.second
                 && let Err(fault) = windows.put_in(txn, second, rows, equals, how)
             {

@@ -11,6 +11,7 @@
 
 mod keys;
 mod read;
+mod retention;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use crate::record::RecordRef;
 
 use keys::Prefix;
 pub(crate) use keys::parse_event;
+pub use write::DROPPED_MAX;
 pub(crate) use write::EventFate;
 
 /// Levels of tiles at most.
@@ -99,6 +101,11 @@ impl WindowView {
             KnownBy::Published => record.published_time,
             KnownBy::Event => Timestamp::MIN,
         }
+    }
+
+    /// Whether events are dropped some time.
+    pub fn has_retention(&self) -> bool {
+        self.retention.is_some()
     }
 
     /// Whether its events have ids.

@@ -8,7 +8,7 @@ use std::time::Duration as StdDuration;
 
 use tandem_core::definition::ExpirySettings;
 use tandem_core::time::{Duration, Timestamp};
-use tandem_online::{Expired, GenerationState, OnlineError, Store, ViewId};
+use tandem_online::{DROPPED_MAX, Expired, GenerationState, OnlineError, Store, ViewId, WindowView};
 
 use crate::server::Live;
 
@@ -27,6 +27,23 @@ pub fn step(
 ) -> Result<Expired, OnlineError> {
     let Some(before) = now.checked_sub(ttl) else { return Ok(Expired::default()) };
     store.remove_expired(id, before, from, (options.looked_rows_max, options.removed_rows_max))
+}
+
+/// Looks at some entities of a view of aggregates, in all its generations, and drops the events that no window reaches now. `from` is where the last look ended.
+///
+/// # Errors
+///
+/// The store. Nothing is dropped.
+pub fn drop_events(
+    store: &Store,
+    id: ViewId,
+    windows: &WindowView,
+    now: Timestamp,
+    from: Option<&[u8]>,
+    options: ExpirySettings,
+) -> Result<Expired, OnlineError> {
+    let entities = (options.removed_rows_max / DROPPED_MAX).max(1);
+    store.drop_unreachable(id, windows, now, from, (options.looked_rows_max, entities))
 }
 
 /// What an expirer needs.
@@ -80,7 +97,10 @@ impl Expire {
             match self.pass(stop) {
                 Ok(0) => {}
                 Ok(removed) => {
-                    tracing::info!(removed, "values of rows that are older than their view's ttl were removed")
+                    tracing::info!(
+                        removed,
+                        "values of rows that are older than their view's ttl, and events that no window reaches, were removed"
+                    )
                 }
                 // A disk that is full, or a damaged entry: the next pass tries again.
                 Err(error) => tracing::error!(%error, "rows that are too old cannot be removed"),
@@ -105,10 +125,18 @@ impl Expire {
                 let keys = self.store.finish_drop(stored.id)?;
                 tracing::info!(view = %view.id(), keys, "a generation that was being dropped is removed");
             }
-            let Some(ttl) = view.ttl.filter(|_| self.removes) else { continue };
+            let windows = self.store.window_view(&bound).filter(|windows| windows.has_retention());
+            if !self.removes || (view.ttl.is_none() && windows.is_none()) {
+                continue;
+            }
             let mut from: Option<Vec<u8>> = None;
             while !stop.load(Ordering::Relaxed) {
-                let piece = step(&self.store, stored.id, ttl, (self.clock)(), from.as_deref(), self.options)?;
+                let (now, from_key) = ((self.clock)(), from.as_deref());
+                let piece = match (&windows, view.ttl) {
+                    (Some(windows), _) => drop_events(&self.store, stored.id, windows, now, from_key, self.options)?,
+                    (None, Some(ttl)) => step(&self.store, stored.id, ttl, now, from_key, self.options)?,
+                    (None, None) => break,
+                };
                 self.live.expired(&view.id(), piece.removed);
                 removed += piece.removed;
                 from = piece.next;

@@ -2,6 +2,8 @@
 
 mod windows;
 
+pub(crate) use windows::replay;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::path::PathBuf;

@@ -66,6 +66,20 @@ impl Prefix {
         (bytes.len() >= 7 && of != OF_ID).then(|| Prefix { bytes: bytes.to_vec(), is_hashed: of == 1 })
     }
 
+    /// Of a key under a number, that of its entity; None for another's, and where no entity's follow.
+    pub(super) fn of_entity_key(number: ViewId, key: &[u8]) -> Option<Prefix> {
+        let (head, rest) = key.split_first_chunk::<7>()?;
+        let is_entity = head[..4] == number.get().to_be_bytes() && head[4] < OF_ID;
+        let length = usize::from(u16::from_be_bytes([head[5], head[6]]));
+        let prefix = key.get(..7 + length).filter(|_| is_entity && rest.len() > length)?;
+        Prefix::from_bytes(prefix)
+    }
+
+    /// Behind all keys of the entity, and before those of any other that follows.
+    pub(super) fn after(&self) -> Vec<u8> {
+        [&self.bytes[..], &[u8::MAX]].concat()
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -205,6 +219,18 @@ mod tests {
         assert_eq!(prefix(b"ab").event_time(&prefix(b"a").events(Timestamp(0))), None);
         // No entity's keys begin another's.
         assert!(!prefix(b"a\0\x02").events(Timestamp(0)).starts_with(&prefix(b"a").bytes));
+    }
+
+    #[test]
+    fn entities_are_found_by_any_of_their_keys() {
+        let (of, number) = (prefix(b"ab"), ViewId::new(0x0102_0304));
+        for key in [of.entity(), of.tile(2, Timestamp(7)), of.events(Timestamp(-1))] {
+            assert_eq!(Prefix::of_entity_key(number, &key), Some(of.clone()));
+            assert!(key < of.after() && of.after() < prefix(b"ac").entity());
+        }
+        assert_eq!(Prefix::of_entity_key(ViewId::new(1), &of.entity()), None);
+        assert_eq!(Prefix::of_entity_key(number, &of_id(number, b"abcdefghijkl")), None);
+        assert_eq!(Prefix::of_entity_key(number, &Prefix::nobody(number).events(Timestamp(0))), None);
     }
 
     #[test]

@@ -254,6 +254,25 @@ fn what_no_window_reaches_is_dropped() {
         store.windows_of(id, &windows, (&view.signature.outputs, view.digest), &[[1_u8]], Timestamp(last)).unwrap();
     let Lookup::Found(record) = &found[0] else { panic!("{found:?}") };
     assert_eq!(record.row, [&[1, 1, 0, 0, 0, 0, 0, 0, 0][..], &[1, 1, 0, 0, 0, 0, 0, 0, 0]].concat());
+    // Nobody writes to it again, and it is looked for: at first there is nothing to drop, a week later nothing is left.
+    assert_eq!(sweep(&store, id, &windows, Timestamp(last)), 0);
+    assert!(store.window_entries().unwrap() >= 2 + windows.levels.len());
+    assert_eq!(sweep(&store, id, &windows, Timestamp(last + 7 * 24 * HOUR)), 1);
+    assert_eq!(store.window_entries().unwrap(), 0);
+}
+
+/// Drops all that no window reaches, two entities at a time; gives the events.
+pub(super) fn sweep(store: &Store, id: ViewId, windows: &WindowView, now: Timestamp) -> u64 {
+    let (mut removed, mut from) = (0, None);
+    loop {
+        let expired = store.drop_unreachable(id, windows, now, from.as_deref(), (3, 2)).unwrap();
+        assert!(expired.looked <= 3);
+        removed += expired.removed;
+        from = expired.next;
+        if from.is_none() {
+            return removed;
+        }
+    }
 }
 
 #[test]

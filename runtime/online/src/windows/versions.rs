@@ -33,6 +33,9 @@ pub(super) const NO_TIME: Timestamp = Timestamp::MIN;
 /// Versions of one event at most.
 const VERSIONS_MAX: usize = u16::MAX as usize;
 
+/// Keys and values.
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Where a version lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
@@ -194,8 +197,8 @@ impl WindowView {
         view: ViewId,
         hash: KeyHash,
         (key, record): (&[u8], &RecordRef<'_>),
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Fault> {
-        let mut found = Vec::new();
+    ) -> Result<Entries, Fault> {
+        let mut found = Entries::new();
         let id = match self.id {
             Some(column) => event_ids(&self.arrays(&[*record]).map_err(Fault::Error)?[column])[0],
             None => None,
@@ -220,7 +223,7 @@ impl WindowView {
         Ok(found)
     }
 
-    /// Drops an event with all its versions, if no window reaches any of them: what has lost one would not know which counts. `reached` is the first instant
+    /// Drops an event with all its versions, if no window reaches any of them: what has lost one would not know which counts. Gives how many. `reached` is the first instant
     /// that windows reach.
     pub(super) fn drop_event(
         &self,
@@ -228,15 +231,16 @@ impl WindowView {
         view: ViewId,
         id: &EventId,
         reached: Timestamp,
-    ) -> Result<(), Fault> {
+    ) -> Result<usize, Fault> {
         let places = places(txn, view, id)?;
         if places.iter().any(|place| place.time >= reached) {
-            return Ok(());
+            return Ok(0);
         }
         for place in &places {
             txn.delete(Table::Windows, &place.prefix.version(place.time, id, place.version))?;
         }
-        put_places(txn, view, id, &[])
+        put_places(txn, view, id, &[])?;
+        Ok(places.len())
     }
 }
 

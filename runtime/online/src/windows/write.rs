@@ -22,7 +22,7 @@ use crate::store::PutRow;
 use crate::view::ViewId;
 
 /// Events and tiles of one entity that are dropped in one transaction at most, once no window reaches them.
-const DROPPED_MAX: usize = 256;
+pub const DROPPED_MAX: usize = 256;
 
 /// What became of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl WindowView {
             if before.is_none_or(|before| before < *known) {
                 txn.put(Table::Windows, &prefix.entity(), &known.0.to_le_bytes())?;
             }
-            self.drop_unreachable(txn, view, prefix, now)?;
+            let _ = self.drop_unreachable(txn, view, prefix, now)?; // what is left is dropped next time
         }
         Ok(fates)
     }
@@ -280,31 +280,35 @@ impl WindowView {
         Ok(states)
     }
 
-    /// Drops what no window can reach any more at `now` or later.
-    fn drop_unreachable(
+    /// The first time of an event that may be dropped. Versions without a time stay: they say what became of their events.
+    pub(super) fn first_droppable(&self) -> Timestamp {
+        if self.has_ids() { Timestamp(NO_TIME.0 + 1) } else { Timestamp::MIN }
+    }
+
+    /// Drops what no window can reach any more at `now` or later. Gives how many events, and whether nothing more is to be dropped.
+    pub(super) fn drop_unreachable(
         &self,
         txn: &mut WriteTransaction<'_, '_>,
         view: ViewId,
         prefix: &Prefix,
         now: Timestamp,
-    ) -> Result<(), Fault> {
-        let Some(retention) = self.retention else { return Ok(()) };
+    ) -> Result<(usize, bool), Fault> {
+        let Some(retention) = self.retention else { return Ok((0, true)) };
         let reached = Timestamp(now.0.saturating_sub(retention));
         let mut dropped: Vec<Vec<u8>> = Vec::new();
-        // Versions without a time stay: they say what became of their events.
-        let first = if self.has_ids() { Timestamp(NO_TIME.0 + 1) } else { Timestamp::MIN };
-        txn.scan(Table::Windows, &prefix.events(first), |key, _| {
+        txn.scan(Table::Windows, &prefix.events(self.first_droppable()), |key, _| {
             match prefix.event_time(key) {
                 Some(time) if time < reached && dropped.len() < DROPPED_MAX => dropped.push(key.to_vec()),
                 _ => return Ok(ControlFlow::Break(())),
             }
             Ok(ControlFlow::Continue(()))
         })?;
+        let (found, mut events) = (dropped.len(), 0);
         for key in dropped {
-            match prefix.event_version(&key).filter(|_| self.has_ids()) {
+            events += match prefix.event_version(&key).filter(|_| self.has_ids()) {
                 Some((id, _)) if self.is_version(txn, &key)? => self.drop_event(txn, view, &id, reached)?,
-                _ => drop(txn.delete(Table::Windows, &key)?),
-            }
+                _ => usize::from(txn.delete(Table::Windows, &key)?),
+            };
         }
         let mut dropped: Vec<Vec<u8>> = Vec::new();
         for (level, bits) in self.levels.iter().enumerate() {
@@ -317,10 +321,11 @@ impl WindowView {
                 Ok(ControlFlow::Continue(()))
             })?;
         }
+        let is_all = found.max(dropped.len()) < DROPPED_MAX;
         for key in dropped {
             txn.delete(Table::Windows, &key)?;
         }
-        Ok(())
+        Ok((events, is_all))
     }
 
     /// Whether a stored event has an id.

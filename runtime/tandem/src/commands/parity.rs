@@ -39,6 +39,9 @@ pub struct Arguments {
     /// Of a view of aggregates, the instants at which each entity is asked for [default: the time of its event]
     #[arg(long, value_name = "TIME", value_delimiter = ',')]
     at: Vec<Timestamp>,
+    /// With --at, replay what had been published by each instant into a scratch store, and tell where the server answered otherwise then
+    #[arg(long, requires = "at")]
+    replay: bool,
 }
 
 /// Events whose entities are asked for where nothing is said.
@@ -148,6 +151,7 @@ fn of_aggregates(context: &Context, arguments: &Arguments, opened: &Opened, view
         store: (store, stored.id),
         sample: arguments.sample.unwrap_or(SAMPLE),
         at: arguments.at.clone(),
+        replay: arguments.replay,
     };
     let report = async_runtime()?.block_on(windows::run(request, &opened.workers))?;
     context.output.data(|| windows_text(&report), || windows_json(&report));
@@ -165,8 +169,23 @@ fn windows_text(report: &windows::Report) -> String {
             [one.equal, one.different, one.missing_offline, one.missing_online].map(grouped);
         let _ = writeln!(
             text,
-            "{:width$}  {equal} equal to the last bit, {different} different, {offline} missing offline, {online} missing online",
-            one.feature
+            "{:width$}  {equal} equal to the last bit, {different} different, {offline} missing offline, {online} missing online{}",
+            one.feature,
+            if report.replayed.is_empty() {
+                String::new()
+            } else {
+                format!(", {} served otherwise then", grouped(one.skewed))
+            }
+        );
+    }
+    for (at, events) in &report.replayed {
+        let _ = writeln!(text, "at {at} {} events had been published", grouped(*events));
+    }
+    for one in &report.skews {
+        let windows::Difference { entity, at, feature, offline, online } = one;
+        let _ = writeln!(
+            text,
+            "{entity} at {at} {feature}, served otherwise then\n  known   {offline}\n  served  {online}"
         );
     }
     for one in &report.differences {
@@ -185,7 +204,14 @@ fn windows_json(report: &windows::Report) -> Value {
         "different": report.different(),
         "features": report.features.iter().map(|one| json!({
             "feature": one.feature, "equal": one.equal, "different": one.different,
-            "missing_offline": one.missing_offline, "missing_online": one.missing_online,
+            "missing_offline": one.missing_offline, "missing_online": one.missing_online, "skewed": one.skewed,
+        })).collect::<Vec<_>>(),
+        "replayed": report.replayed.iter().map(|(at, events)| json!({
+            "at": at.to_string(), "events": events,
+        })).collect::<Vec<_>>(),
+        "skews": report.skews.iter().map(|one| json!({
+            "entity": one.entity, "at": one.at.to_string(), "feature": one.feature,
+            "known": one.offline, "served": one.online,
         })).collect::<Vec<_>>(),
         "differences": report.differences.iter().map(|one| json!({
             "entity": one.entity, "at": one.at.to_string(), "feature": one.feature,

@@ -1,5 +1,6 @@
 //! The events of a view of aggregates into the online store.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -15,7 +16,7 @@ use tandem_core::time::{Duration, Timestamp};
 use tandem_core::types::{EVENT_ID, RETRACTED};
 use tandem_engine::Workers;
 use tandem_offline::{FileEntry, PublishedRows, RowColumns};
-use tandem_online::{Equals, PutRow, Store, Target, WindowView};
+use tandem_online::{Equals, LogRow, PutRow, Store, Target, ViewId, WindowView};
 
 use super::{BATCH_ROWS, EncodedRow, Report, Request, Rows, transaction, worker_error};
 use crate::error::Error;
@@ -80,6 +81,51 @@ pub(super) async fn run(
     (report.set_aside, report.set_aside_contract) = (report.set_aside + set_aside, broken);
     report.set_aside_transform = rows.failed();
     Ok(report)
+}
+
+/// Puts into a store what of the events had been published by an instant: of the offline history, and of the push log (`logged`), as the server had them then.
+/// Gives how many there are.
+pub(crate) async fn replay(
+    view: &BoundView,
+    offline_root: &Path,
+    logged: &[LogRow],
+    (store, id, windows): (&Store, ViewId, &Arc<WindowView>),
+    at: Timestamp,
+    workers: &Workers,
+) -> Result<u64, Error> {
+    let Some(events) = view.events().map(Arc::new) else {
+        return Err(Error::Data("a view of aggregates has no events".to_owned()));
+    };
+    let mut rows = PublishedRows::open_events(Arc::clone(&events), offline_root, None, BATCH_ROWS).await?;
+    let mut equals = Equals::default();
+    let mut put = 0;
+    let put_all = move |puts: &[PutRow<'_>], equals: &mut Equals, store: &Store, windows: &WindowView| {
+        let known: Vec<PutRow<'_>> = puts.iter().filter(|row| row.record.published_time <= at).copied().collect();
+        let places: Vec<u16> = known.iter().map(|put| equals.next(put.key, &put.record)).collect();
+        let mut done = 0;
+        while done < known.len() {
+            let fits = transaction(store, &known[done..], |row| row.key.len() + row.record.row.len());
+            let these = done..done + fits;
+            store.put_events_at(id, windows, &known[these.clone()], &places[these], at)?;
+            done += fits;
+        }
+        Ok::<_, Error>(known.len() as u64)
+    };
+    while let Some(batch) = rows.try_next().await? {
+        let (store, events, windows) = (store.clone(), Arc::clone(&events), Arc::clone(windows));
+        let part = workers.run(move || {
+            let written = modified(&batch.file);
+            let encoded = Rows::encode_events(&events, &batch.rows, written, Timestamp::MAX, Duration::from_micros(0))?;
+            let puts: Vec<PutRow<'_>> = encoded.iter().collect();
+            Ok::<_, Error>((put_all(&puts, &mut equals, &store, &windows)?, equals))
+        });
+        let (count, after) = part.await.map_err(worker_error)??;
+        equals = after;
+        put += count;
+    }
+    let puts: Vec<PutRow<'_>> =
+        logged.iter().map(|row| PutRow { key: &row.key, record: row.record.borrow() }).collect();
+    Ok(put + put_all(&puts, &mut equals, store, windows)?)
 }
 
 impl Rows {

@@ -12,19 +12,21 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use futures::TryStreamExt;
 use tandem_core::canonical::RowEncoder;
-use tandem_core::definition::ServiceColumn;
+use tandem_core::definition::{Fsync, ServiceColumn};
 use tandem_core::feature_plan::FeaturePlan;
 use tandem_core::json::encode_value;
 use tandem_core::model::BoundView;
 use tandem_core::time::Timestamp;
+use tandem_core::types::DataType;
 use tandem_engine::Workers;
 use tandem_offline::training::{Labels, TrainingOptions, TrainingRequest, TrainingSet};
 use tandem_offline::{PublishedRows, RowColumns};
-use tandem_online::{Store, ViewId};
+use tandem_online::{Store, StoreOptions, ViewId};
 
 use super::DIFFERENCES_SHOWN_MAX;
 use crate::error::Error;
 use crate::lookup::{At, LookupError, lookup};
+use crate::materialize::{replay, store_view};
 
 /// Rows that are read at a time.
 const BATCH_ROWS: usize = 16_384;
@@ -44,6 +46,8 @@ pub struct Request {
     pub sample: u64,
     /// The instants at which each entity is asked for; none: each at the time of its event.
     pub at: Vec<Timestamp>,
+    /// Whether what the server had at each of the instants is made anew in a scratch store, and asked too.
+    pub replay: bool,
 }
 
 /// What came of it.
@@ -55,6 +59,10 @@ pub struct Report {
     pub features: Vec<FeatureReport>,
     /// The first differences.
     pub differences: Vec<Difference>,
+    /// The first values that were served otherwise: `online` is what was served.
+    pub skews: Vec<Difference>,
+    /// Of each instant that was replayed, the events that had been published by then.
+    pub replayed: Vec<(Timestamp, u64)>,
 }
 
 /// One feature's comparison, in values.
@@ -70,6 +78,8 @@ pub struct FeatureReport {
     pub missing_offline: u64,
     /// Null online, and a value offline.
     pub missing_online: u64,
+    /// Values that the server gave otherwise at that instant, since something that counts was published later.
+    pub skewed: u64,
 }
 
 /// A value that differs.
@@ -111,13 +121,19 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
     let instants = labels.column(keys).as_primitive::<TimestampMicrosecondType>().clone();
     let offline = offline(&request, labels.clone(), workers).await?;
     let view = Arc::clone(&request.view);
+    let (scratch, replayed) = match request.replay {
+        true => scratch(&request, workers).await?,
+        false => (Vec::new(), Vec::new()),
+    };
+    let per_instant = rows / request.at.len().max(1);
     let compare = move || {
         let outputs = &view.signature.outputs;
         let report = |name: &String| FeatureReport { feature: name.clone(), ..FeatureReport::default() };
         let mut report = Report {
             rows: rows as u64,
             features: outputs.iter().map(|output| report(&output.name)).collect(),
-            differences: Vec::new(),
+            replayed,
+            ..Report::default()
         };
         let (store, id) = &request.store;
         for row in 0..rows {
@@ -127,7 +143,34 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
                 LookupError::Online(error) => Error::Online(error),
                 LookupError::Key(error) => Error::Data(error.to_string()),
             })?;
+            let failed = |error| match error {
+                LookupError::Online(error) => Error::Online(error),
+                LookupError::Key(error) => Error::Data(error.to_string()),
+            };
+            let then = scratch
+                .get(row / per_instant.max(1))
+                .map(|scratch| lookup(&scratch.store, scratch.id, &view, &of_row, At::replayed(at)).map_err(failed));
+            let then = then.transpose()?;
+            let entity = || {
+                let keys = view.view.join_keys().zip(&of_row);
+                let keys = keys.map(|(key, value)| format!("{}={}", key.name, encode_value(value, key.data_type, 0)));
+                keys.collect::<Vec<_>>().join(",")
+            };
             for (index, output) in outputs.iter().enumerate() {
+                if let Some(then) = &then
+                    && bits(&then.features[index])? != bits(&found.features[index])?
+                {
+                    report.features[index].skewed += 1;
+                    if report.skews.len() < DIFFERENCES_SHOWN_MAX {
+                        report.skews.push(Difference {
+                            entity: entity(),
+                            at,
+                            feature: output.name.clone(),
+                            offline: shown(&found.features[index], output.data_type)?,
+                            online: shown(&then.features[index], output.data_type)?,
+                        });
+                    }
+                }
                 let (theirs, mine) = (offline.column(keys + 1 + index).slice(row, 1), &found.features[index]);
                 let feature = &mut report.features[index];
                 match (theirs.is_null(0), mine.is_null(0)) {
@@ -140,15 +183,12 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
                     _ => feature.different += 1,
                 }
                 if report.differences.len() < DIFFERENCES_SHOWN_MAX {
-                    let entity = view.view.join_keys().zip(&of_row);
-                    let entity =
-                        entity.map(|(key, value)| format!("{}={}", key.name, encode_value(value, key.data_type, 0)));
                     report.differences.push(Difference {
-                        entity: entity.collect::<Vec<_>>().join(","),
+                        entity: entity(),
                         at,
                         feature: output.name.clone(),
-                        offline: encode_value(&theirs, output.data_type, 0).to_string(),
-                        online: encode_value(mine, output.data_type, 0).to_string(),
+                        offline: shown(&theirs, output.data_type)?,
+                        online: shown(mine, output.data_type)?,
                     });
                 }
             }
@@ -156,6 +196,47 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
         Ok(report)
     };
     workers.run(compare).await.map_err(|panic| Error::Engine(panic.into()))?
+}
+
+/// A value as JSON, and its canonical bytes.
+fn shown(array: &ArrayRef, data_type: DataType) -> Result<String, Error> {
+    let hex: String = bits(array)?.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{} (bytes {hex})", encode_value(array, data_type, 0)))
+}
+
+/// A store with what had been published by an instant, gone with it.
+struct Scratch {
+    store: Store,
+    id: ViewId,
+    _folder: tempfile::TempDir,
+}
+
+/// One for each instant that is asked for, and how many events each has.
+async fn scratch(request: &Request, workers: &Workers) -> Result<(Vec<Scratch>, Vec<(Timestamp, u64)>), Error> {
+    let view = &request.view;
+    let (live, number) = &request.store;
+    let mut logged = Vec::new();
+    let mut from = Some(0);
+    while let Some(first) = from {
+        let piece = live.log_piece(*number, first, BATCH_ROWS, usize::MAX)?;
+        from = piece.next;
+        logged.extend(piece.rows);
+    }
+    let (mut all, mut counts) = (Vec::new(), Vec::new());
+    for at in &request.at {
+        let folder = tempfile::tempdir().map_err(crate::error::io("make a folder in", std::env::temp_dir()))?;
+        // Nothing of it is to survive.
+        let options = StoreOptions { fsync: Fsync::Data, ..StoreOptions::default() };
+        let store = Store::open(folder.path(), options)?;
+        let id = store_view(&store, view)?;
+        let Some(windows) = store.window_view(view) else {
+            return Err(Error::Data("a view of aggregates has no events".to_owned()));
+        };
+        let put = replay(view, &request.offline_root, &logged, (&store, id, &windows), *at, workers).await?;
+        counts.push((*at, put));
+        all.push(Scratch { store, id, _folder: folder });
+    }
+    Ok((all, counts))
 }
 
 fn bits(array: &ArrayRef) -> Result<Vec<u8>, Error> {

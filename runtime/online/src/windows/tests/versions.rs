@@ -171,6 +171,51 @@ proptest! {
     }
 }
 
+#[test]
+fn what_no_window_reaches_is_dropped_with_its_ids() {
+    const DAY: i64 = 24 * HOUR;
+    let mut view = with_ids("created", "");
+    let mut aggregates = tandem_core::window::Aggregates::clone(view.view.aggregates.as_ref().unwrap());
+    aggregates.features.retain(|feature| feature.name == "count_1d");
+    aggregates.retention = Some("2d".parse().unwrap());
+    view.view.aggregates = Some(Arc::new(aggregates));
+    (view.signature, view.digest) = view.view.declared().unwrap();
+    let windows = WindowView::new(&view).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+    let id = register(&store, &view);
+    let writer = Writer::start_with_clock(store.clone(), CLOCKS[0]).unwrap();
+    let version = |event: u8, card: u8, time: i64, created: i64, gone: bool| Row {
+        id: Some(event),
+        gone,
+        card,
+        time,
+        created: Some(created),
+        sequence: None,
+        amount: None,
+        shop: None,
+    };
+    // Of seven cards one event each; one is moved to another day, one is taken back, and one is corrected in its place.
+    let mut rows: Vec<Row> = (0..7).map(|card| version(card, card, 0, 0, false)).collect();
+    rows.extend([version(1, 1, 20 * DAY, HOUR, false), version(2, 2, 0, HOUR, true), version(3, 3, 0, HOUR, false)]);
+    let push = |rows: &[Row]| {
+        let rows = rows.iter().map(|row| row.row(&windows)).collect();
+        writer.try_push_events(id, &windows, rows, PushTo::ONLINE).unwrap().wait().unwrap()
+    };
+    push(&rows);
+    // An event costs itself and where its versions are; an entity what is known of it, and a tile of each level for each time.
+    let levels = windows.levels.len();
+    let tiles = (store.window_entries().unwrap() - 10 - 7 - 7) / levels;
+    assert!((6..=7).contains(&tiles), "{} entries, {levels} levels", store.window_entries().unwrap());
+    assert_eq!(sweep(&store, id, &windows, Timestamp(2 * DAY)), 0);
+    // The one that was moved keeps its old place, as long as windows reach the new one: else the old one would count again.
+    assert_eq!(sweep(&store, id, &windows, Timestamp(10 * DAY)), 8);
+    let outcomes = push(&[version(1, 1, 0, 0, false)]).outcomes;
+    assert_eq!(outcomes, [RowOutcome::Unchanged]);
+    assert_eq!(sweep(&store, id, &windows, Timestamp(30 * DAY)), 2);
+    assert_eq!(store.window_entries().unwrap(), 0);
+}
+
 fn same(a: &Row, b: &Row) -> bool {
     format!("{a:?}") == format!("{b:?}")
 }

@@ -1,8 +1,8 @@
 """Feast's own feature server, or the rows for it.
 
 feast_serving.py rows FILE USERS writes the rows: user_id, risk, event_timestamp.
-feast_serving.py FOLDER ROWS ONLINE PORT WORKERS makes a repository in FOLDER, writes the rows into its online store (ONLINE is `sqlite`, or the port of a
-Redis), and becomes `feast serve`.
+feast_serving.py FOLDER ROWS ONLINE PORT WORKERS MODE makes a repository in FOLDER, writes the rows into its online store (ONLINE is `sqlite`, or the port of a
+Redis), and becomes `feast serve`. MODE is that of the on-demand view: `python`, or `pandas`, which is Feast's default.
 """
 
 import os
@@ -23,9 +23,12 @@ def rows(path, users):
 
 
 DEFINITIONS = '''
+import math
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, RequestSource, ValueType
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Float64, Int64
@@ -38,20 +41,25 @@ usual = FeatureView(
 request = RequestSource(name="checkout_request", schema=[Field(name="amount", dtype=Float64)])
 
 
-@on_demand_feature_view(sources=[request, usual], schema=[Field(name="ratio", dtype=Float64)], mode="python")
-def ratio(inputs: dict[str, Any]) -> dict[str, Any]:
-    return {{
-        "ratio": [
-            amount / risk if risk else None for amount, risk in zip(inputs["amount"], inputs["risk"], strict=True)
-        ]
-    }}
-
+{ratio}
 
 checkout = FeatureService(name="checkout", features=[usual, ratio])
 '''
 
+RATIO = {
+    "python": '''@on_demand_feature_view(sources=[request, usual], schema=[Field(name="ratio", dtype=Float64)], mode="python")
+def ratio(inputs: dict[str, Any]) -> dict[str, Any]:
+    pairs = zip(inputs["amount"], inputs["risk"], strict=True)
+    return {"ratio": [math.log(amount / risk) if risk else None for amount, risk in pairs]}
+''',
+    "pandas": '''@on_demand_feature_view(sources=[request, usual], schema=[Field(name="ratio", dtype=Float64)], mode="pandas")
+def ratio(inputs: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"ratio": np.log(inputs["amount"] / inputs["risk"])})
+''',
+}
 
-def serve(folder, path, online, port, workers):
+
+def serve(folder, path, online, port, workers, mode):
     import pandas as pd
 
     folder = Path(folder)
@@ -63,7 +71,7 @@ def serve(folder, path, online, port, workers):
         f"project: checkout\nprovider: local\nregistry:\n  path: registry.db\n  cache_ttl_seconds: 3600\n"
         f"online_store:\n{store}offline_store:\n  type: file\nentity_key_serialization_version: 3\n"
     )
-    (folder / "definitions.py").write_text(DEFINITIONS.format(rows=path))
+    (folder / "definitions.py").write_text(DEFINITIONS.format(rows=path, ratio=RATIO[mode]))
     os.chdir(folder)
     os.environ["FEAST_USAGE"] = "False"
     feast = Path(sys.executable).with_name("feast")

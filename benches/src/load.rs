@@ -15,6 +15,8 @@ use crate::Failure;
 pub(crate) struct Answers {
     /// From request to answer, in nanoseconds: of those that were not refused.
     pub(crate) latencies: Vec<f64>,
+    /// The same from when a request was sent, where that is another time.
+    pub(crate) sent: Vec<f64>,
     /// Requests that were refused with 503.
     pub(crate) refused: usize,
     pub(crate) elapsed: Duration,
@@ -55,7 +57,12 @@ pub(crate) fn ask_all(
         let asking = streams.into_iter().enumerate();
         let asking = asking.map(|(first, stream)| connection(stream, requests, first, start, start + span));
         let (latencies, refused) = try_join_all(asking).await?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-        Ok(Answers { latencies: latencies.concat(), refused: refused.iter().sum(), elapsed: start.elapsed() })
+        Ok(Answers {
+            latencies: latencies.concat(),
+            sent: Vec::new(),
+            refused: refused.iter().sum(),
+            elapsed: start.elapsed(),
+        })
     })
 }
 
@@ -104,11 +111,11 @@ pub(crate) fn ask_at(
             let next = &next;
             async move {
                 stream.set_nodelay(true)?;
-                let (mut latencies, mut refused, mut buffer) = (Vec::new(), 0, Vec::new());
+                let (mut latencies, mut sent, mut refused, mut buffer) = (Vec::new(), Vec::new(), 0, Vec::new());
                 loop {
                     let number = next.replace(next.get() + 1);
                     if number >= count {
-                        return Ok::<_, Failure>((latencies, refused));
+                        return Ok::<_, Failure>(((latencies, sent), refused));
                     }
                     let due = start + Duration::from_secs_f64(number as f64 / rate);
                     // The timer wakes in whole milliseconds: what is left is waited out.
@@ -120,20 +127,24 @@ pub(crate) fn ask_at(
                             tokio::task::yield_now().await;
                         }
                     }
+                    let asked = Instant::now();
                     stream.write_all(&requests[number % requests.len()]).await?;
                     let taken = answer(&mut stream, &mut buffer).await?;
                     // The first tenth warms up.
                     if number < count / 10 {
                     } else if taken {
                         latencies.push(due.elapsed().as_nanos() as f64);
+                        sent.push(asked.elapsed().as_nanos() as f64);
                     } else {
                         refused += 1;
                     }
                 }
             }
         });
-        let (latencies, refused) = try_join_all(asking).await?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-        Ok(Answers { latencies: latencies.concat(), refused: refused.iter().sum(), elapsed: start.elapsed() })
+        let (latencies, refused): (Vec<_>, Vec<usize>) = try_join_all(asking).await?.into_iter().unzip();
+        let (latencies, sent): (Vec<Vec<f64>>, Vec<Vec<f64>>) = latencies.into_iter().unzip();
+        let refused = refused.iter().sum();
+        Ok(Answers { latencies: latencies.concat(), sent: sent.concat(), refused, elapsed: start.elapsed() })
     })
 }
 

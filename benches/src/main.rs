@@ -1,7 +1,7 @@
 //! What Tandem costs: every figure beside its baseline, measured in the same run, as Markdown.
 //!
 //! ```text
-//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours] [registry] [languages] [training] [serving]
+//! cargo run --release -p tandem-benches [transforms] [crossing] [batch] [http] [neighbours] [registry] [languages] [training] [serving] [windows]
 //! ```
 //!
 //! In the order of the table:
@@ -16,6 +16,7 @@
 //! - `languages`: the example of each language built, started and called, against plain Python and pandas (`baselines/`)
 //! - `training`: point-in-time joins of several sizes, against DuckDB, Polars and pandas (`baselines/`)
 //! - `serving`: stored features over HTTP, against axum, Redis and Feast, and materialize against appending to LMDB
+//! - `windows`: aggregates over windows, against DuckDB and Polars (`baselines/`), and events pushed against raw puts into LMDB
 //!
 //! What they share: `race` times contenders in turns, `guests` builds and loads components, `columns` makes rows, `project` lays the quickstart
 //! out at several sizes, `child` measures in a process of its own, `tools` installs what other languages need, `markdown` writes tables.
@@ -41,6 +42,7 @@ mod serving;
 mod tools;
 mod training;
 mod transforms;
+mod windows;
 
 use std::error::Error;
 use std::io::Write as _;
@@ -69,6 +71,9 @@ struct Arguments {
     /// Users whose features are served
     #[arg(long, value_name = "USERS", default_value_t = 1_000_000)]
     serving_users: usize,
+    /// Events of the largest sums over windows
+    #[arg(long, value_name = "EVENTS", default_value_t = 10_000_000)]
+    window_events: usize,
     /// What a process of its own is to do; this program gives it to itself
     #[command(flatten)]
     child: child::Arguments,
@@ -94,10 +99,12 @@ enum Section {
     Training,
     /// Stored features over HTTP
     Serving,
+    /// Aggregates over windows
+    Windows,
 }
 
 impl Section {
-    const ALL: [Section; 9] = [
+    const ALL: [Section; 10] = [
         Section::Transforms,
         Section::Crossing,
         Section::Batch,
@@ -107,6 +114,7 @@ impl Section {
         Section::Languages,
         Section::Training,
         Section::Serving,
+        Section::Windows,
     ];
 }
 
@@ -140,6 +148,7 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
             Section::Languages => languages::run(arguments.quick)?,
             Section::Training => training::run(arguments.quick, arguments.training_rows)?,
             Section::Serving => serving::run(arguments.quick, arguments.serving_users)?,
+            Section::Windows => windows::run(arguments.quick, arguments.window_events)?,
         })?;
     }
     Ok(())

@@ -166,7 +166,7 @@ impl Project {
         }
         let (_, first) = opening.state.content.views.iter().next().ok_or("nothing is registered")?;
         let golden = Golden::Registered(first.golden.ok_or("no golden vectors")?);
-        let proof = Proof { report: first.verified.clone(), golden };
+        let proof = Proof { report: first.verified.clone(), golden: Some(golden) };
         let new = wanted.definitions.views.keys().filter(|id| !opening.registered.bound.contains_key(id));
         let proofs = new.map(|id| (id.clone(), proof.clone())).collect();
         opening.apply_proved(&opened, &wanted, &plan, &signed(), proofs)?;

@@ -30,6 +30,9 @@ const ITEMS: usize = 200;
 /// Requests that differ; the entities of each are drawn anew.
 const REQUESTS: usize = 512;
 
+/// `late_millis_max` of the server that is overloaded.
+const LATE_MILLIS: u64 = 5;
+
 /// Features of each view.
 pub(crate) const FEATURES: usize = 20;
 
@@ -117,6 +120,12 @@ impl TandemServes {
     }
 }
 
+impl TandemServes {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
 impl Process for TandemServes {
     fn address(&self) -> SocketAddr {
         self.address
@@ -158,8 +167,8 @@ fn served(project: &Project, rounds: usize, span: Duration, quick: bool) -> Resu
     );
     text += &closed(&mut one, &[1, 8, 64], rounds, span)?;
     text += &at_rates(&mut one, 8, span, &[0.5])?;
-    text += &overload(&mut one[0], span)?;
     drop(one);
+    text += &overload(project, span)?;
     let span = if quick { span } else { span * 2 };
     let mut many: [Contender; 4] = [
         Contender::new("Tandem, JSON", TandemServes::start(&project.root)?, |address| {
@@ -287,16 +296,28 @@ fn at_rates(
     ))
 }
 
-/// More clients than the server has room for.
-fn overload(contender: &mut Contender, span: Duration) -> Result<String, Failure> {
-    let mut table = Table::new(&["connections", "answered/s", "refused/s", "p50, µs", "p99 of what is answered, µs"]);
-    for connections in [16, 64, 256, 1_024, 3_000] {
-        let answers = ask_all(contender.process.address(), &contender.requests, connections, span * 2)?;
-        let seconds = answers.elapsed.as_secs_f64();
+/// More is asked than can be answered, of a server that lets nothing wait for more than [`LATE_MILLIS`].
+fn overload(project: &Project, span: Duration) -> Result<String, Failure> {
+    let settings = project.root.join("tandem.toml");
+    let before = std::fs::read_to_string(&settings)?;
+    std::fs::write(&settings, format!("{before}[server]\nlate_millis_max = {LATE_MILLIS}\n"))?;
+    let tandem = TandemServes::start(&project.root);
+    std::fs::write(&settings, before)?;
+    let tandem = tandem?;
+    let requests = project.requests(REQUESTS, |ask| ask.profile(tandem.address));
+    let most = ask_all(tandem.address, &requests, 64, span)?;
+    let most = most.latencies.len() as f64 / most.elapsed.as_secs_f64();
+    let mut table =
+        Table::new(&["of the most", "asked/s", "answered/s", "refused/s", "p50, µs", "p99 of what is answered, µs"]);
+    for share in [0.5, 0.9, 1.5, 2.0, 3.0] {
+        let rate = most * share;
+        let answers = ask_at(tandem.address, &requests, 512, rate, span * 2)?;
+        let seconds = answers.elapsed.as_secs_f64() * 0.9; // the first tenth is not counted
         let (answered, refused) = (answers.latencies.len() as f64 / seconds, answers.refused as f64 / seconds);
-        let latencies = Times::new(if answers.latencies.is_empty() { vec![f64::NAN] } else { answers.latencies });
+        let latencies = Times::new(if answers.latencies.is_empty() { vec![f64::NAN] } else { answers.sent });
         table.row(&[
-            connections.to_string(),
+            format!("{share}"),
+            grouped(rate as u64),
             grouped(answered as u64),
             grouped(refused as u64),
             number(latencies.median() / 1e3),
@@ -304,7 +325,7 @@ fn overload(contender: &mut Contender, span: Duration) -> Result<String, Failure
         ]);
     }
     Ok(format!(
-        "\nOverload: each connection sends its next request at once, refused or not. Latencies are of what was answered with 200.\n\n{}",
+        "\nOverload, with `late_millis_max = {LATE_MILLIS}` and 512 connections: so many requests a second, whatever is answered; a refused client does not ask again. Latencies are of what was answered with 200, from when it was sent: the load generator has no processor of its own and is late itself.\n\n{}",
         table.render()
     ))
 }

@@ -286,7 +286,7 @@ impl Random {
     }
 
     /// A tenth of the users have about half of the rows.
-    fn user(&mut self, users: u64) -> i64 {
+    pub(crate) fn user(&mut self, users: u64) -> i64 {
         (self.share().powi(3) * users as f64) as i64
     }
 }

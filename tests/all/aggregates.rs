@@ -1,5 +1,7 @@
 //! Views of aggregates by the program: events of a source over windows of time.
 
+mod killed;
+
 use std::fs;
 use std::path::Path;
 
@@ -349,4 +351,109 @@ fn what_is_served_is_what_a_training_set_gets() {
     run(&["import", "orders", "more.csv"], 0);
     let (report, notes) = run(&["parity", "spending"], 3);
     assert!(report.contains("offline") && notes.contains("differ"), "{report}{notes}");
+}
+
+#[test]
+fn corrections_reach_the_server_as_they_reach_training_sets() {
+    let project = project();
+    let root = project.path();
+    let settings = "[project]\nname = \"fraud\"\n[server]\nlisten = \"127.0.0.1:0\"\nallow_replay = true\n";
+    fs::write(root.join("tandem.toml"), settings).expect("a file");
+    let run = |arguments: &[&str], code: i32| told(tandem_registered(root, arguments), code);
+    run(&["apply", "--by", "ada"], 0);
+    let materialized = || {
+        let (report, _) = run(&["materialize", "activity", "--json"], 0);
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        (report["rows"].clone(), report["written"].clone())
+    };
+    assert_eq!(materialized(), (json!(7), json!(7)));
+    assert_eq!(materialized(), (json!(7), json!(0)));
+    let server = Serving::start_registered(root, &[]);
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let ask = |route: &str, body: &Value| -> Value {
+        let request = agent.post(format!("{}{route}", server.url())).header("content-type", "application/json");
+        let mut response = request.send(body.to_string()).expect("an answer");
+        let text = response.body_mut().read_to_string().expect("text");
+        assert_eq!(response.status().as_u16(), 200, "{text}");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let at = |time: &str| format!("2026-03-01T{time}:00Z");
+    let event = |id: Value, card: &str, time: &str, known: &str, amount: Value| json!({"id": id, "card_id": card, "at": at(time), "known_at": at(known), "amount": amount, "shop": "smith", "is_late": true});
+    let mut back = event(json!(2), "a", "10:10", "14:00", Value::Null);
+    back["gone"] = json!(true);
+    let rows = json!({"rows": [
+        // A new one, a correction of the history's that moves it to another card and time, and one that came too late to count.
+        event(json!(6), "b", "12:20", "12:20", json!(7.5)),
+        event(json!(5), "a", "11:30", "23:40", json!(0.7)),
+        event(json!("3"), "a", "10:20", "10:25", json!(9.0)),
+        // Taken back; and a correction of the new one in the same push.
+        back,
+        event(json!(6), "b", "12:25", "12:40", json!(8.5)),
+    ]});
+    let answer = ask("/v1/push/activity", &rows);
+    assert_eq!(answer["outcomes"], json!(["older", "written", "older", "written", "written"]), "{answer}");
+    assert_eq!(answer["logged"], json!(5), "{answer}");
+    let again = ask("/v1/push/activity", &rows);
+    assert_eq!((&again["accepted"], &again["logged"]), (&json!(5), &json!(0)), "{again}");
+    let nothing = json!({"on_error": "quarantine", "rows": [{"card_id": "a", "at": at("10:00"), "gone": true}]});
+    let nothing = ask("/v1/push/activity", &nothing);
+    assert!(nothing.to_string().contains("takes an event back, and has no event id"), "{nothing}");
+
+    let instants: Vec<String> =
+        (0..64).map(|quarter| at(&format!("{:02}:{:02}", 8 + quarter / 4, quarter % 4 * 15 + 1))).collect();
+    let cards = ["a", "b"];
+    let serve = |ask: &dyn Fn(&str, &Value) -> Value| -> Vec<Value> {
+        let mut served = Vec::new();
+        for instant in &instants {
+            let answer =
+                ask("/v1/features", &json!({"view": "activity", "as_of": instant, "entities": {"card_id": cards}}));
+            let rows = answer["rows"].as_array().expect("rows").iter();
+            served.extend(
+                rows.map(|row| COLUMNS[..7].iter().map(|name| row["values"][*name].clone()).collect::<Value>()),
+            );
+        }
+        served
+    };
+    let served = serve(&ask);
+    drop(server);
+    run(&["log", "flush"], 0);
+    let labels: String = instants.iter().flat_map(|instant| cards.map(|card| format!("{card},{instant}\n"))).collect();
+    fs::write(root.join("labels.csv"), format!("card_id,event_time\n{labels}")).expect("a file");
+    run(&["training-set", "--labels", "labels.csv", "--service", "fraud", "--out", "train.parquet"], 0);
+    let trained = read(root, "train.parquet", &COLUMNS[..7]);
+    for (row, (trained, served)) in trained.iter().zip(&served).enumerate() {
+        assert_eq!(trained, served, "{} at {}", cards[row % 2], instants[row / 2]);
+    }
+    assert_eq!(trained.len(), served.len());
+    // Moved, taken back and corrected: of card a 3 and the moved 5 are left at the end of the day, of b the corrected 6.
+    let last = &served[served.len() - 2..];
+    assert_eq!((&last[0][1], &last[1][1]), (&json!(2), &json!(1)), "{last:?}");
+
+    let parity = |code: i32| {
+        let (report, _) = run(&["parity", "activity", "--json"], code);
+        serde_json::from_str::<Value>(&report).expect("JSON")
+    };
+    assert_eq!(parity(0)["different"], json!(0));
+    fs::remove_dir_all(root.join("data/online")).expect("a folder");
+    assert_eq!(materialized(), (json!(12), json!(12)));
+    assert_eq!(parity(0)["different"], json!(0));
+
+    // What was pushed and is in no file yet goes along into a store that is built anew beside the one that is served.
+    let late: String =
+        [event(json!(6), "a", "15:30", "16:00", json!(1.25)), event(json!(9), "b", "15:40", "15:40", json!(2))]
+            .map(|event| format!("{event}\n"))
+            .concat();
+    fs::write(root.join("late.jsonl"), late).expect("a file");
+    run(&["ingest", "activity", "late.jsonl"], 0);
+    let counts = || {
+        cards.map(|card| {
+            let (got, _) = run(&["get", "activity", &format!("card_id={card}"), "--as-of", &at("23:59"), "--json"], 0);
+            serde_json::from_str::<Value>(&got).expect("JSON")["rows"][0]["values"]["count_lifetime"].clone()
+        })
+    };
+    assert_eq!(counts(), [json!(3), json!(1)]);
+    run(&["materialize", "activity", "--rebuild"], 0);
+    assert_eq!(counts(), [json!(3), json!(1)]);
+    run(&["log", "flush"], 0);
+    assert_eq!(parity(0)["different"], json!(0));
 }

@@ -49,6 +49,7 @@ mod guide;
 mod harness;
 mod history;
 mod import;
+mod ingest;
 mod limits;
 mod materialize;
 mod metrics;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tandem_core::time::Timestamp;
+use tandem_online::{Store, StoreOptions};
 
 use crate::harness::program::{tandem, told};
 use crate::pushing::{Client, Shop};
@@ -245,4 +246,27 @@ fn rows_that_are_too_old_lose_their_values_and_are_still_told_as_too_old() {
     assert_eq!((&once["looked"], &once["removed"]), (&json!(120), &json!(0)), "{once}");
     let (_, notes) = told(tandem(shop.root(), &["online", "expire", "usual", "--dev"]), 2);
     assert!(notes.contains("no `ttl`"), "{notes}");
+}
+
+#[test]
+fn a_drop_that_was_stopped_is_finished_by_a_server() {
+    let shop = Shop::new();
+    write(&shop, "tandem.toml", "[project]\nname = \"shop\"\n[expiry]\npass_seconds = 1\n");
+    import(&shop);
+    shop.run(&["materialize", "account"]);
+    shop.run(&["materialize", "account", "--rebuild"]);
+    {
+        let store = Store::open(&shop.root().join("data/online"), StoreOptions::default()).expect("a store");
+        let view = store.find_view("account", 1).expect("views").expect("the account");
+        store.begin_drop(view.id).expect("a generation");
+    }
+    assert_eq!(generations(&shop), [(1, "live".to_owned()), (0, "dropping".to_owned())]);
+    let client = shop.serve();
+    let begin = Instant::now();
+    while generations(&shop).len() > 1 {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it is still there");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(shop.json(&["online", "stats"])["rows"], json!(DAYS * USERS_OF_A_DAY));
+    assert_eq!(credits(&client, &[0, 119]), json!([0.5, 119.5]));
 }

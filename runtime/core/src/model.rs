@@ -578,7 +578,9 @@ impl FeatureView {
     }
 
     /// The events of an aggregate view as the rows of a view of columns, with a feature for each column, or, where there is none, one with the event time.
-    /// Where a component makes the events, the inputs are that one's, and the columns name its outputs. None for every other view.
+    /// Behind them stand, where the source has them, the event's id ([`crate::types::EVENT_ID`]) and its retraction ([`crate::types::RETRACTED`]): rows are
+    /// versions of events, of which [`crate::versions::ends`] says when each counts. Where a component makes the events, the inputs are that one's, and these two,
+    /// and the other columns name its outputs. None for every other view.
     pub fn events(&self) -> Option<FeatureView> {
         let aggregates = self.aggregates.as_ref()?;
         let source = self.source.files()?;
@@ -597,14 +599,36 @@ impl FeatureView {
                 description: String::new(),
             });
         }
-        let inputs = match self.has_event_transform() {
+        let mut inputs = match self.has_event_transform() {
             true => self.inputs.clone(),
             false => columns
                 .iter()
                 .map(|feature| (feature.name.clone(), InputSource::Column(feature.column.clone())))
                 .collect(),
         };
-        Some(FeatureView { columns, inputs, aggregates: None, defaults: BTreeMap::new(), ..self.clone() })
+        let mut source = Source::clone(source);
+        let id_type = source.event_id.as_ref().map(|column| self.event_id_type(&source, column, &columns));
+        let of_source = [
+            (crate::types::EVENT_ID, source.event_id.take(), id_type),
+            (crate::types::RETRACTED, source.retracted.take(), Some(DataType::Boolean)),
+        ];
+        for (name, column, data_type) in of_source {
+            let (Some(column), Some(data_type)) = (column, data_type) else { continue };
+            inputs.insert(name.to_owned(), InputSource::Column(column.clone()));
+            columns.push(ColumnFeature { name: name.to_owned(), column, data_type, description: String::new() });
+        }
+        let source = ViewSource::Files(Arc::new(source));
+        Some(FeatureView { source, columns, inputs, aggregates: None, defaults: BTreeMap::new(), ..self.clone() })
+    }
+
+    /// As what an event's id is read: as the column is read otherwise, or promised; else as text, to which integers and bytes are written.
+    fn event_id_type(&self, source: &Source, column: &str, columns: &[ColumnFeature]) -> DataType {
+        // The columns of a component's events are its outputs.
+        let columns = if self.has_event_transform() { &[] } else { columns };
+        let of_view = columns.iter().find(|feature| feature.column == column).map(|feature| feature.data_type);
+        let of_key = || self.join_keys().find(|key| self.key_column(&key.name) == column).map(|key| key.data_type);
+        let promised = || source.contract.columns.iter().find(|one| one.name == column).map(|one| one.data_type);
+        of_view.or_else(of_key).or_else(promised).unwrap_or(DataType::String)
     }
 
     /// The views that it reads, each once: the one whose rows are its source, then those of its inputs in the order of the inputs' names.
@@ -668,6 +692,9 @@ impl BoundView {
         let transform = self.components.first().filter(|_| self.view.has_event_transform());
         if let Some(transform) = transform {
             signature.inputs.clone_from(&transform.signature.inputs);
+            // The component has no such inputs: what is read is passed on.
+            let passed = signature.outputs.iter().filter(|output| crate::types::is_of_source(&output.name));
+            signature.inputs.extend(passed.cloned());
         }
         // What is read for a view is named as the view is.
         let BoundView { digest, definition_hash, .. } = *self;
@@ -734,7 +761,8 @@ impl BoundView {
         let column = |feature: &ColumnFeature| {
             let output = signature.outputs.iter().position(|output| output.name == feature.column);
             let passed = self.signature.inputs.iter().skip(own.len()).position(|input| input.name == feature.name);
-            let made = output.and_then(|output| mapped.outputs.get(output));
+            let made = output.filter(|_| !crate::types::is_of_source(&feature.name));
+            let made = made.and_then(|output| mapped.outputs.get(output));
             let found = made.or_else(|| inputs.columns().get(own.len() + passed?));
             found.cloned().ok_or_else(|| CodeError(format!("the component has no output `{}`", feature.column).into()))
         };

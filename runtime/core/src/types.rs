@@ -330,6 +330,17 @@ pub const RETRACTED_TIME: &str = "retracted_time";
 /// Column of a published feature row: since when, by the producer's word, a later version stands in its place.
 pub const SUPERSEDED_TIME: &str = "superseded_time";
 
+/// The column with an event's id among the columns of events. A dot is in no name, so that it collides with nothing.
+pub const EVENT_ID: &str = "source.event_id";
+
+/// The column that is true where a row takes its event back, among the columns of events.
+pub const RETRACTED: &str = "source.retracted";
+
+/// Whether a column of events says which event a row is of, and not what happened: [`EVENT_ID`] or [`RETRACTED`].
+pub fn is_of_source(name: &str) -> bool {
+    name == EVENT_ID || name == RETRACTED
+}
+
 /// Whether a column of feature rows has this name whatever the view: no feature and no join key can have it.
 pub fn is_reserved(name: &str) -> bool {
     name == AS_OF || TIME_COLUMNS.contains(&name) || HISTORY_COLUMNS.contains(&name)

@@ -17,7 +17,11 @@ mod list;
 mod number;
 mod time;
 
-use arrow_array::{Array, ArrayRef};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_cast::cast;
 use arrow_schema::DataType as ArrowType;
 use tandem_core::types::DataType;
@@ -113,6 +117,34 @@ pub fn to_declared(
     timezone: Option<&str>,
 ) -> Result<ArrayRef, ConvertError> {
     Target { column, declared: to, timezone }.convert(array)
+}
+
+/// As [`to_declared`], of the column with an event's id: to a string also from integers, as their digits, and from bytes, as hexadecimal digits.
+///
+/// # Errors
+///
+/// As [`to_declared`].
+pub fn to_event_id(array: &ArrayRef, column: &str, to: DataType) -> Result<ArrayRef, ConvertError> {
+    if to != DataType::String {
+        return to_declared(array, column, to, None);
+    }
+    let text = match array.data_type() {
+        ArrowType::Dictionary(_, values) => {
+            return to_event_id(&Target { column, declared: to, timezone: None }.cast(array, values)?, column, to);
+        }
+        arrow if arrow.is_integer() => {
+            let integers = to_declared(array, column, DataType::Int64, None)?;
+            let integers = integers.as_primitive::<Int64Type>().iter();
+            integers.map(|integer| integer.map(|integer| integer.to_string())).collect::<StringArray>()
+        }
+        ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView | ArrowType::FixedSizeBinary(_) => {
+            let binaries = to_declared(array, column, DataType::Binary, None)?;
+            let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            binaries.as_binary::<i32>().iter().map(|bytes| bytes.map(hex)).collect::<StringArray>()
+        }
+        _ => return to_declared(array, column, to, None),
+    };
+    Ok(Arc::new(text))
 }
 
 impl Target<'_> {

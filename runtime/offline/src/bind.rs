@@ -20,8 +20,8 @@ use tandem_core::canonical::{CanonicalError, RowEncoder, decode_rows};
 use tandem_core::contract::violations;
 use tandem_core::model::{BoundView, ColumnContract, InputSource, OnError, Source, ViewSource};
 use tandem_core::time::{Timestamp, Zone};
-use tandem_core::types::{DataType, HISTORY_COLUMNS, TIME_COLUMNS};
-use tandem_engine::convert::{ConvertError, to_declared};
+use tandem_core::types::{DataType, EVENT_ID, HISTORY_COLUMNS, RETRACTED, TIME_COLUMNS, is_of_source};
+use tandem_engine::convert::{ConvertError, to_declared, to_event_id};
 use tandem_engine::{EngineError, Outcome, Session, Transform};
 
 use crate::columns::{QUARANTINE_COLUMNS, UPSTREAM_HISTORY, feature_schema, quarantine_schema};
@@ -85,6 +85,14 @@ pub(crate) type Superseded = HashMap<u64, Timestamp>;
 struct BoundColumn {
     from: ColumnSource,
     data_type: DataType,
+    /// Whether it is the id of an event.
+    is_id: bool,
+}
+
+impl BoundColumn {
+    fn new(from: ColumnSource, data_type: DataType) -> Self {
+        BoundColumn { from, data_type, is_id: false }
+    }
 }
 
 enum ColumnSource {
@@ -95,9 +103,6 @@ enum ColumnSource {
     /// No such column: all null.
     Absent,
 }
-
-/// The name of the retraction among the bound columns; a dot is in no name.
-const RETRACTED: &str = "source.retracted";
 
 /// The published time among a row's times.
 const PUBLISHED: usize = 2;
@@ -161,13 +166,13 @@ impl Binding {
         let optional = |column: &Option<String>| column.as_deref().map_or(ColumnSource::Absent, scan);
         let mut bound: Vec<BoundColumn> = definition
             .join_keys()
-            .map(|key| BoundColumn { from: scan(definition.key_column(&key.name)), data_type: key.data_type })
+            .map(|key| BoundColumn::new(scan(definition.key_column(&key.name)), key.data_type))
             .collect();
         let keys = bound.len();
-        bound.push(BoundColumn { from: scan(&source.event_time), data_type: DataType::Timestamp });
-        bound.push(BoundColumn { from: optional(&source.created_time), data_type: DataType::Timestamp });
-        bound.push(BoundColumn { from: ColumnSource::Absent, data_type: DataType::Timestamp });
-        bound.push(BoundColumn { from: optional(&source.sequence), data_type: DataType::Int64 });
+        bound.push(BoundColumn::new(scan(&source.event_time), DataType::Timestamp));
+        bound.push(BoundColumn::new(optional(&source.created_time), DataType::Timestamp));
+        bound.push(BoundColumn::new(ColumnSource::Absent, DataType::Timestamp));
+        bound.push(BoundColumn::new(optional(&source.sequence), DataType::Int64));
         bound.extend(view.signature.inputs.iter().map(|input| {
             let from = match definition.input_source(&input.name) {
                 InputSource::Column(column) => scan(&column),
@@ -175,21 +180,21 @@ impl Binding {
                 // Inputs of on-demand views, which have no source.
                 InputSource::Feature { .. } | InputSource::EventTime { .. } => ColumnSource::Absent,
             };
-            BoundColumn { from, data_type: input.data_type }
+            BoundColumn { from, data_type: input.data_type, is_id: input.name == EVENT_ID }
         }));
         if source.valid_to.is_some() {
-            bound.push(BoundColumn { from: optional(&source.valid_to), data_type: DataType::Timestamp });
+            bound.push(BoundColumn::new(optional(&source.valid_to), DataType::Timestamp));
         }
         let quarantine_schema = quarantine_schema(&view);
         let mut bound_fields = quarantine_schema.fields()[..bound.len()].to_vec();
         if let ViewSource::View(_) = &definition.source {
             for name in UPSTREAM_HISTORY {
-                bound.push(BoundColumn { from: scan(name), data_type: DataType::Timestamp });
+                bound.push(BoundColumn::new(scan(name), DataType::Timestamp));
                 bound_fields.push(Arc::new(Field::new(name, DataType::Timestamp.to_arrow(), true)));
             }
         }
         if let Some(column) = &source.retracted {
-            bound.push(BoundColumn { from: scan(column), data_type: DataType::Boolean });
+            bound.push(BoundColumn::new(scan(column), DataType::Boolean));
             bound_fields.push(Arc::new(Field::new(RETRACTED, DataType::Boolean.to_arrow(), true)));
         }
         let bound_schema = Arc::new(Schema::new(bound_fields));
@@ -242,7 +247,8 @@ impl Binding {
     ) -> Result<Computed, OfflineError> {
         let (bound, mut rejects) = self.bind(batch, first_row)?;
         self.reject(&bound, &mut rejects);
-        let taken_back = take_back(&bound, &mut rejects);
+        let taken_back =
+            bound.column_by_name(RETRACTED).map(|column| take_back(column, &mut rejects)).unwrap_or_default();
         let is_kept = |row: usize| !rejects.contains_key(&row) && !taken_back.contains(&row);
         let mut kept_rows: Vec<usize> = (0..bound.num_rows()).filter(|row| is_kept(*row)).collect();
         let kept = keep(&bound, is_kept, rejects.is_empty() && taken_back.is_empty())?;
@@ -327,9 +333,12 @@ impl Binding {
         let scanned = record_batch(&Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns, rows)?;
         let (bound, mut rejects) = self.bind(&scanned, first_row)?;
         self.reject(&bound, &mut rejects);
+        let place = |name: &str| self.view.signature.inputs.iter().position(|input| input.name == name);
+        let bound_at = |place: usize| bound.column(self.keys + TIME_COLUMNS.len() + place);
+        let taken_back = place(RETRACTED).map(|place| take_back(bound_at(place), &mut rejects)).unwrap_or_default();
         let mut columns = bound.columns().to_vec();
         if self.view.maps_events() {
-            let events = self.events(&bound, &mut rejects, first_row)?;
+            let events = self.events(&bound, &taken_back, &mut rejects, first_row)?;
             columns.splice(self.keys + TIME_COLUMNS.len().., events);
         }
         self.refuse(&rejects, rows, first_row)?;
@@ -351,15 +360,18 @@ impl Binding {
         Ok((record_batch(&aligned_schema(&self.view), columns, rows)?, set_aside))
     }
 
-    /// What the view's component makes of the rows that are not rejected, null for the others; rows that it fails on are rejected.
+    /// What the view's component makes of the rows that are neither rejected nor retractions, null for the others; rows that it fails on are rejected. The
+    /// event's id and its retraction are there of all.
     fn events(
         &self,
         bound: &RecordBatch,
+        taken_back: &BTreeSet<usize>,
         rejects: &mut Rejects,
         first_row: u64,
     ) -> Result<Vec<ArrayRef>, OfflineError> {
-        let kept_rows: Vec<usize> = (0..bound.num_rows()).filter(|row| !rejects.contains_key(row)).collect();
-        let kept = keep(bound, |row| !rejects.contains_key(&row), rejects.is_empty())?;
+        let is_kept = |row: usize| !rejects.contains_key(&row) && !taken_back.contains(&row);
+        let kept_rows: Vec<usize> = (0..bound.num_rows()).filter(|row| is_kept(*row)).collect();
+        let kept = keep(bound, is_kept, kept_rows.len() == bound.num_rows())?;
         let mapped = self.view.map_events(&self.inputs_of(&kept)?).map_err(|error| {
             let (file, row) = self.checked.locate(first_row);
             match error.0.downcast::<EngineError>() {
@@ -377,14 +389,24 @@ impl Binding {
         let mut places = vec![None; bound.num_rows()];
         kept_rows.iter().enumerate().for_each(|(place, row)| places[*row] = Some(place as u32));
         let places = UInt32Array::from(places);
-        mapped.outputs.iter().map(|column| take(column, &places, None).map_err(arrow)).collect()
+        let signature = &self.view.signature;
+        let columns = mapped.outputs.iter().zip(&signature.outputs).map(|(column, output)| {
+            let passed = Some(&output.name).filter(|name| is_of_source(name));
+            let passed = passed.and_then(|name| signature.inputs.iter().position(|input| input.name == *name));
+            match passed {
+                Some(place) => Ok(Arc::clone(bound.column(self.keys + TIME_COLUMNS.len() + place))),
+                None => take(column, &places, None).map_err(arrow),
+            }
+        });
+        columns.collect()
     }
 
     /// What [`Binding::compute`] would give to the transform: inputs and event times of the rows that reach it and stand. Blocking.
     pub(crate) fn inputs(&self, batch: &RecordBatch, first_row: u64) -> Result<InputBatch, OfflineError> {
         let (bound, mut rejects) = self.bind(batch, first_row)?;
         self.reject(&bound, &mut rejects);
-        let taken_back = take_back(&bound, &mut rejects);
+        let taken_back =
+            bound.column_by_name(RETRACTED).map(|column| take_back(column, &mut rejects)).unwrap_or_default();
         let stands = |row: usize| !self.superseded.contains_key(&(first_row + row as u64));
         let is_kept = |row: usize| !rejects.contains_key(&row) && !taken_back.contains(&row) && stands(row);
         let mut kept = keep(&bound, is_kept, false)?;
@@ -415,8 +437,8 @@ impl Binding {
         let mut rejects = Rejects::new();
         for (from, column) in &self.promised {
             let ColumnSource::Scan(position, name) = from else { continue };
-            let converted =
-                convert_values(batch.column(*position), name, column.data_type, self.source.timezone.as_deref());
+            let to = |array: &ArrayRef| to_declared(array, name, column.data_type, self.source.timezone.as_deref());
+            let converted = convert_values(batch.column(*position), name, column.data_type, &to);
             let (values, lossy) = converted.map_err(|source| {
                 let (file, _) = self.checked.locate(first_row);
                 OfflineError::ContractType {
@@ -451,7 +473,7 @@ impl Binding {
         for column in &self.bound {
             columns.push(match &column.from {
                 ColumnSource::Scan(position, name) => {
-                    self.convert(batch.column(*position), name, column.data_type, first_row, &mut rejects)?
+                    self.convert(batch.column(*position), name, column, first_row, &mut rejects)?
                 }
                 ColumnSource::EventTime => Arc::clone(&columns[event_time]),
                 ColumnSource::Absent => new_null_array(&column.data_type.to_arrow(), batch.num_rows()),
@@ -464,11 +486,15 @@ impl Binding {
         &self,
         array: &ArrayRef,
         name: &str,
-        to: DataType,
+        column: &BoundColumn,
         first_row: u64,
         rejects: &mut Rejects,
     ) -> Result<ArrayRef, OfflineError> {
-        let converted = convert_values(array, name, to, self.source.timezone.as_deref());
+        let to = |array: &ArrayRef| match column.is_id {
+            true => to_event_id(array, name, column.data_type),
+            false => to_declared(array, name, column.data_type, self.source.timezone.as_deref()),
+        };
+        let converted = convert_values(array, name, column.data_type, &to);
         let (values, lossy) = converted.map_err(|source| {
             let (file, _) = self.checked.locate(first_row);
             OfflineError::Convert { file: file.path.clone(), source }
@@ -610,9 +636,9 @@ fn convert_values(
     array: &ArrayRef,
     name: &str,
     to: DataType,
-    timezone: Option<&str>,
+    convert: &dyn Fn(&ArrayRef) -> Result<ArrayRef, ConvertError>,
 ) -> Result<(ArrayRef, Vec<Lossy>), ConvertError> {
-    match to_declared(array, name, to, timezone) {
+    match convert(array) {
         Ok(converted) => return Ok((converted, Vec::new())),
         Err(ConvertError::Value { row: _, value, reason, .. }) if array.len() == 1 => {
             return Ok((new_null_array(&to.to_arrow(), 1), vec![(0, value, reason)]));
@@ -622,8 +648,8 @@ fn convert_values(
     }
     // Halves, so that many wrong values cost little more than one.
     let middle = array.len() / 2;
-    let (first, mut lossy) = convert_values(&array.slice(0, middle), name, to, timezone)?;
-    let (second, behind) = convert_values(&array.slice(middle, array.len() - middle), name, to, timezone)?;
+    let (first, mut lossy) = convert_values(&array.slice(0, middle), name, to, convert)?;
+    let (second, behind) = convert_values(&array.slice(middle, array.len() - middle), name, to, convert)?;
     lossy.extend(behind.into_iter().map(|(row, value, reason)| (middle + row, value, reason)));
     let whole = concat(&[&first, &second]);
     let whole = whole.map_err(|error| ConvertError::Arrow { column: name.to_owned(), reason: error.to_string() })?;
@@ -631,11 +657,10 @@ fn convert_values(
 }
 
 /// Rows that take their event back: they have no values, so nothing that is wrong with those matters.
-fn take_back(bound: &RecordBatch, rejects: &mut Rejects) -> BTreeSet<usize> {
-    let Some(retracted) = bound.column_by_name(RETRACTED) else { return BTreeSet::new() };
+fn take_back(retracted: &ArrayRef, rejects: &mut Rejects) -> BTreeSet<usize> {
     let retracted = retracted.as_boolean();
     let rows: BTreeSet<usize> =
-        (0..bound.num_rows()).filter(|row| retracted.is_valid(*row) && retracted.value(*row)).collect();
+        (0..retracted.len()).filter(|row| retracted.is_valid(*row) && retracted.value(*row)).collect();
     rejects.retain(|row, _| !rows.contains(row));
     rows
 }

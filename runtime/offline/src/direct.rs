@@ -99,11 +99,13 @@ pub(crate) struct PassedOver {
     pub(crate) failed: AtomicU64,
 }
 
-/// The feature rows of a view of columns, partition after partition. Needs a tokio runtime.
+/// The feature rows of a view of columns, partition after partition; rows that are set aside stay, without an event time, where they are `kept`. Needs a
+/// tokio runtime.
 pub(crate) fn rows(
     files: Vec<DirectFile>,
     batch_rows: usize,
     passed_over: Arc<PassedOver>,
+    kept: bool,
 ) -> BoxStream<'static, Result<PublishedBatch, OfflineError>> {
     let (sender, receiver) = tokio::sync::mpsc::channel(BATCHES_AHEAD);
     tokio::task::spawn_blocking(move || {
@@ -124,9 +126,16 @@ pub(crate) fn rows(
             };
             for batch in batches.by_ref() {
                 let rows = batch.as_ref().map_or(0, RecordBatch::num_rows);
-                let batch = batch.and_then(|batch| file.kept(&batch));
+                let mut gone = 0;
+                let batch = batch.and_then(|batch| {
+                    if kept {
+                        return Ok(batch);
+                    }
+                    let there = file.kept(&batch)?;
+                    gone = rows - there.num_rows();
+                    Ok(there)
+                });
                 let failed = batch.is_err();
-                let gone = batch.as_ref().map_or(0, |batch| rows - batch.num_rows());
                 passed_over.rows.fetch_add(gone as u64, Ordering::Relaxed);
                 if !sent(batch) || failed {
                     return;
@@ -185,11 +194,6 @@ impl DirectFile {
     pub(crate) fn day(&self) -> Result<Option<(Timestamp, Timestamp)>, OfflineError> {
         let day = self.place.day.map(|day| local_day(day, self.source.timezone.as_deref()));
         Ok(day.transpose()?.map(|(start, end)| (Timestamp(start), Timestamp(end))))
-    }
-
-    /// The source's folder.
-    pub(crate) fn source_path(&self) -> &Path {
-        &self.source.path
     }
 
     /// Which columns of the feature rows are to be read to know which rows count: where a row is set aside for any value of it, all. Those of the source's

@@ -57,4 +57,4 @@ pub use publish::{FORMAT_VERSION, view_folder};
 pub use published::{Only, PublishedBatch, PublishedRows};
 pub use pushed::{PUSH_SEQUENCE, PushedFiles, pushed_schema};
 pub use report::{BatchReport, PartitionReport, Progress, RowCounts};
-pub use rows::{FileRows, read_rows};
+pub use rows::{FileRows, RowBatches, read_rows, row_batches};

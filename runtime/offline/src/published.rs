@@ -17,7 +17,7 @@ use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::file::metadata::FileMetaData;
 use tandem_core::model::BoundView;
 use tandem_core::time::{DayRange, Timestamp};
-use tandem_core::types::{RETRACTED_TIME, SUPERSEDED_TIME};
+use tandem_core::types::{EVENT_ID, RETRACTED_TIME, SUPERSEDED_TIME};
 
 use crate::columns::{RowColumns, feature_schema};
 use crate::direct::{self, DirectFile, PassedOver};
@@ -80,6 +80,18 @@ impl PublishedRows {
         Self::open_only(view, offline_root, range, batch_rows, None).await
     }
 
+    /// As [`PublishedRows::open`], of the events of a view of aggregates ([`BoundView::events`]): where these have ids, rows that are set aside are
+    /// there too, without an event time, since they may be versions of an event.
+    pub async fn open_events(
+        events: Arc<BoundView>,
+        offline_root: &Path,
+        range: Option<DayRange>,
+        batch_rows: usize,
+    ) -> Result<Self, OfflineError> {
+        let kept = events.signature.outputs.iter().any(|output| output.name == EVENT_ID);
+        Self::open_as(events, offline_root, range, batch_rows, None, kept).await
+    }
+
     /// As [`PublishedRows::open`], of the files for which `only` holds alone; there may be none then. Of a query, whose rows lie in no file, all rows are
     /// read whatever `only` says.
     pub async fn open_only(
@@ -88,6 +100,17 @@ impl PublishedRows {
         range: Option<DayRange>,
         batch_rows: usize,
         only: Option<Only>,
+    ) -> Result<Self, OfflineError> {
+        Self::open_as(view, offline_root, range, batch_rows, only, false).await
+    }
+
+    async fn open_as(
+        view: Arc<BoundView>,
+        offline_root: &Path,
+        range: Option<DayRange>,
+        batch_rows: usize,
+        only: Option<Only>,
+        kept: bool,
     ) -> Result<Self, OfflineError> {
         let source = source::source_of(&view, offline_root)?;
         if range.is_some() && source.partition.is_none() {
@@ -118,7 +141,7 @@ impl PublishedRows {
             let passed_over = Arc::new(PassedOver::default());
             let mut entries: Vec<FileEntry> = files.iter().map(|file| file.entry().clone()).collect();
             entries.extend(pushed.iter().flat_map(|partition| partition.files.iter().cloned()));
-            let batches = direct::rows(files, batch_rows, Arc::clone(&passed_over));
+            let batches = direct::rows(files, batch_rows, Arc::clone(&passed_over), kept);
             let batches = batches.chain(read(view, Arc::clone(&schema), pushed, batch_rows)).boxed();
             return Ok(PublishedRows { schema, partitions, batches, passed_over, files: entries, row_count });
         }

@@ -1,12 +1,13 @@
 //! The first rows of a Parquet file, whatever its columns are.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow_array::{RecordBatch, RecordBatchReader};
+use arrow_schema::ArrowError;
 use arrow_select::concat::concat_batches;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::error::OfflineError;
 
@@ -40,6 +41,46 @@ pub fn read_rows(file: &Path, rows_max: usize, wanted: impl Fn(&str) -> bool) ->
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| fail(error.into()))?;
     let rows = concat_batches(&schema, &batches).map_err(|error| fail(error.into()))?;
     Ok(FileRows { rows, columns, total })
+}
+
+/// Batches of the rows of a Parquet file.
+pub struct RowBatches {
+    reader: ParquetRecordBatchReader,
+    columns: Vec<String>,
+    file: PathBuf,
+}
+
+impl RowBatches {
+    /// The names of all columns of the file, also of those that are not read.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+}
+
+impl Iterator for RowBatches {
+    type Item = Result<RecordBatch, OfflineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let fail = |error: ArrowError| OfflineError::ReadFile { file: self.file.clone(), source: error.into() };
+        Some(self.reader.next()?.map_err(fail))
+    }
+}
+
+/// The rows of a Parquet file in batches of at most `batch_rows`, of the columns for which `wanted` says so. Blocking.
+///
+/// # Errors
+///
+/// As [`read_rows`].
+pub fn row_batches(file: &Path, batch_rows: usize, wanted: impl Fn(&str) -> bool) -> Result<RowBatches, OfflineError> {
+    let opened = File::open(file).map_err(OfflineError::io("open", file))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(opened)
+        .map_err(|source| OfflineError::Footer { file: file.to_owned(), source })?;
+    let columns: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let read = columns.iter().enumerate().filter(|(_, name)| wanted(name)).map(|(index, _)| index);
+    let mask = ProjectionMask::roots(builder.parquet_schema(), read);
+    let reader = builder.with_projection(mask).with_batch_size(batch_rows.max(1)).build();
+    let reader = reader.map_err(|source| OfflineError::ReadFile { file: file.to_owned(), source })?;
+    Ok(RowBatches { reader, columns, file: file.to_owned() })
 }
 
 #[cfg(test)]

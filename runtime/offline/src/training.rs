@@ -208,7 +208,7 @@ impl TrainingSet {
         let none = BTreeSet::new();
         let histories = prepared.plan.stored.iter().map(|step| {
             let only = request.only_files.as_ref().map(|files| files.get(&step.view.view.id()));
-            let events = windows::events_of(&step.view);
+            let events = step.view.events().map(Arc::new);
             History::open(
                 events.as_ref().unwrap_or(&step.view),
                 &request.offline_root,
@@ -217,10 +217,11 @@ impl TrainingSet {
             )
         });
         let histories = histories.collect::<Result<Vec<_>, _>>()?;
-        let superseded = prepared.plan.stored.iter().zip(&histories).map(|(step, history)| {
-            let of_aggregates = step.view.view.is_aggregates();
-            if of_aggregates { Superseded::read(&step.view, history) } else { Ok(Superseded::default()) }
-        });
+        let superseded =
+            prepared.plan.stored.iter().zip(&histories).map(|(step, history)| match step.view.view.is_aggregates() {
+                true => Superseded::read(history, prepared.rules(&step.view.view), prepared.options.threads),
+                false => Ok(Superseded::default()),
+            });
         let superseded = superseded.collect::<Result<Vec<_>, _>>()?;
         let computing = Computing::new(&prepared.plan, functions)?;
         let parts = memory::parts(times.len(), &prepared);

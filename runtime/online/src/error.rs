@@ -67,6 +67,16 @@ pub enum OnlineError {
         /// The error's own words.
         reason: String,
     },
+    /// The file system is read-only, or the user may not write there.
+    #[error("cannot {operation} in the online store {path}: {source}", path = .path.display())]
+    Forbidden {
+        /// What was tried.
+        operation: &'static str,
+        /// The store.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// No room on the disk (or quota, or the largest file size). What was stored before can still be read.
     #[error("no room on the disk for the online store {path}: {source}", path = .path.display())]
     DiskFull {
@@ -214,6 +224,9 @@ impl OnlineError {
             OnlineError::NoStore { .. } => "materialize a feature view first",
             OnlineError::NotAStore { .. } => "name an empty folder, or one that does not exist yet",
             OnlineError::FormatNewer { .. } => "use the version of the program that wrote it, or a newer one",
+            OnlineError::Forbidden { .. } => {
+                "the user of this process must be able to write there, on a file system that is not read-only; what only reads goes on"
+            }
             OnlineError::DiskFull { .. } => {
                 "make room; what is stored can still be read, and writing resumes by itself"
             }

@@ -226,7 +226,7 @@ impl Store {
     /// # Errors
     /// [`OnlineError::GenerationKept`] where there is one already.
     pub fn begin_rebuild(&self, view: ViewId) -> Result<(Target, bool), OnlineError> {
-        self.drop_begun(view)?;
+        self.finish_drop(view)?;
         self.environment().write(|txn| {
             let mut generations = self.generations_in(txn, view)?;
             let (number, resumed) = match generations.other {
@@ -317,7 +317,15 @@ impl Store {
     /// # Errors
     /// [`OnlineError::NoOtherGeneration`].
     pub fn drop_generation(&self, view: ViewId) -> Result<(Generation, u64), OnlineError> {
-        let dropped = self.environment().write(|txn| {
+        Ok((self.begin_drop(view)?, self.finish_drop(view)?))
+    }
+
+    /// Marks the generation that is not served as one that is being dropped: nothing is written into it from now on, and it cannot be served. Gives which one it is.
+    ///
+    /// # Errors
+    /// [`OnlineError::NoOtherGeneration`].
+    pub fn begin_drop(&self, view: ViewId) -> Result<Generation, OnlineError> {
+        self.environment().write(|txn| {
             let mut generations = self.generations_in(txn, view)?;
             let Some(other) = &mut generations.other else {
                 return Err(Fault::Error(OnlineError::NoOtherGeneration));
@@ -327,12 +335,14 @@ impl Store {
             let dropped = *other;
             txn.put(Table::State, &entry_key(view), &generations.encode())?;
             Ok(dropped)
-        })?;
-        Ok((dropped, self.drop_begun(view)?))
+        })
     }
 
-    /// Removes the keys of a generation that is being dropped, if there is one, and then the generation.
-    fn drop_begun(&self, view: ViewId) -> Result<u64, OnlineError> {
+    /// Removes the keys of a generation that is being dropped, if there is one, and then the generation. Gives its keys.
+    ///
+    /// # Errors
+    /// What was removed stays so.
+    pub fn finish_drop(&self, view: ViewId) -> Result<u64, OnlineError> {
         let mut removed = 0;
         loop {
             let gone = self.environment().write(|txn| {

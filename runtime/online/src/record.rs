@@ -6,7 +6,8 @@
 //! offset  size  field
 //! 0       1     record format: 1
 //! 1       1     flags: bit 0 has a created time, bit 1 has a sequence, bit 2 holds the full entity key, bit 3 is in the offline
-//!               history, bit 4 its values were removed since it is older than the view's ttl (then n is 0); others zero
+//!               history, bit 4 its values were removed since it is older than the view's ttl (then n is 0),
+//!               bit 5 it is a version of an event that ends; others zero
 //! 2       2     zero
 //! 4       4     CRC-32C (Castagnoli, RFC 3720) of all other bytes of the record
 //! 8       8     event time, microseconds since 1970-01-01T00:00:00Z, signed
@@ -17,7 +18,8 @@
 //! 48      32    SHA-256 of the component that computed the row
 //! 80      4     k: length of the full entity key; zero where the record does not hold it
 //! 84      k     the full entity key
-//! 84+k    n     canonical bytes of the row, to the end
+//! 84+k    8     where it ends: the first instant at which the version no longer counts, in microseconds; the least: it never does
+//! then    n     canonical bytes of the row, to the end
 //! ```
 
 use std::cmp::Ordering;
@@ -35,6 +37,7 @@ const HAS_SEQUENCE: u8 = 1 << 1;
 const HAS_FULL_KEY: u8 = 1 << 2;
 const IN_HISTORY: u8 = 1 << 3;
 const REMOVED: u8 = 1 << 4;
+const HAS_UNTIL: u8 = 1 << 5;
 
 /// A feature row as stored. `R` holds the canonical bytes of the row: see [`Record`] and [`RecordRef`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +147,8 @@ pub(crate) struct Stored<'a> {
     pub(crate) in_history: bool,
     /// Whether its values were removed, and only what orders it is left.
     pub(crate) removed: bool,
+    /// Of an event, the first instant at which it no longer counts, since another version stands in its place; None: it counts for ever.
+    pub(crate) until: Option<Timestamp>,
 }
 
 impl Stored<'_> {
@@ -166,7 +171,8 @@ impl Stored<'_> {
             | flag(record.sequence.is_some(), HAS_SEQUENCE)
             | flag(self.full_key.is_some(), HAS_FULL_KEY)
             | flag(self.in_history, IN_HISTORY)
-            | flag(self.removed, REMOVED);
+            | flag(self.removed, REMOVED)
+            | flag(self.until.is_some(), HAS_UNTIL);
         out.clear();
         out.reserve(HEADER_BYTES + key.len() + record.row.len());
         out.extend_from_slice(&[RECORD_FORMAT, flags, 0, 0, 0, 0, 0, 0]);
@@ -178,6 +184,7 @@ impl Stored<'_> {
         out.extend_from_slice(&record.digest.0);
         out.extend_from_slice(&(key.len() as u32).to_le_bytes());
         out.extend_from_slice(key);
+        self.until.iter().for_each(|until| out.extend_from_slice(&until.0.to_le_bytes()));
         out.extend_from_slice(record.row);
         let checksum = checksum(out);
         out[4..8].copy_from_slice(&checksum.to_le_bytes());
@@ -196,7 +203,7 @@ impl Stored<'_> {
             return Err(Corruption::Checksum { stored, computed });
         }
         let flags = bytes[1];
-        if flags & !(HAS_CREATED_TIME | HAS_SEQUENCE | HAS_FULL_KEY | IN_HISTORY | REMOVED) != 0
+        if flags & !(HAS_CREATED_TIME | HAS_SEQUENCE | HAS_FULL_KEY | IN_HISTORY | REMOVED | HAS_UNTIL) != 0
             || bytes[2..4] != [0, 0]
         {
             return Err(Corruption::Layout { what: "a flag that this format does not have" });
@@ -216,6 +223,14 @@ impl Stored<'_> {
             (false, 0) => None,
             (false, _) => return Err(Corruption::Layout { what: "an entity key where none is announced" }),
         };
+        let (until, row) = match flags & HAS_UNTIL != 0 {
+            true => {
+                let (until, row) =
+                    row.split_first_chunk().ok_or(Corruption::Layout { what: "where it ends is cut short" })?;
+                (Some(Timestamp(i64::from_le_bytes(*until))), row)
+            }
+            false => (None, row),
+        };
         let record = RecordRef {
             event_time: Timestamp(i64::from_le_bytes(array(bytes, 8))),
             created_time: optional(16, HAS_CREATED_TIME)?.map(Timestamp),
@@ -229,7 +244,7 @@ impl Stored<'_> {
         if removed && !row.is_empty() {
             return Err(Corruption::Layout { what: "values that were removed" });
         }
-        Ok(Stored { record, full_key, in_history: flags & IN_HISTORY != 0, removed })
+        Ok(Stored { record, full_key, in_history: flags & IN_HISTORY != 0, removed, until })
     }
 }
 

@@ -348,7 +348,7 @@ impl Store {
         match instead {
             Some(record) => {
                 let full_key = record_key.is_hashed().then_some(*key);
-                Stored { record: *record, full_key, in_history: true, removed: false }.encode(bytes);
+                Stored { record: *record, full_key, in_history: true, removed: false, until: None }.encode(bytes);
                 txn.put(Table::Records, record_key.as_bytes(), bytes)?;
             }
             None => drop(txn.delete(Table::Records, record_key.as_bytes())?),

@@ -6,12 +6,15 @@
 //! events at the ends of a window one by one. So the number of events of an entity hardly matters, and no value depends on how they came.
 //!
 //! An event is known by its key, its times, its sequence and its values: sent again it changes nothing. Events that are equal in all of these and come
-//! together count each.
+//! together count each. Where the source names event ids, it is known by its id: every version is kept with the instant until which it counts, and tiles hold
+//! those that no other stands in the place of (`versions`).
 
 mod keys;
 mod read;
+mod stored;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod write;
 
 use std::collections::HashMap;
@@ -21,15 +24,16 @@ use tandem_core::canonical::{decode_rows, schema_fingerprint};
 use tandem_core::hash::Digest;
 use tandem_core::model::{AsOf, BoundView, KnownBy};
 use tandem_core::time::Timestamp;
-use tandem_core::types::Field;
+use tandem_core::types::{EVENT_ID, Field, RETRACTED};
 use tandem_core::window::{Events, Plan, Precision, Window};
 
-use arrow_array::{Int64Array, TimestampMicrosecondArray};
+use arrow_array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
 
 use crate::error::OnlineError;
 use crate::record::RecordRef;
 
-pub(crate) use keys::{Prefix, parse_event};
+use keys::Prefix;
+pub(crate) use keys::parse_event;
 pub(crate) use write::EventFate;
 
 /// Levels of tiles at most.
@@ -50,6 +54,10 @@ pub struct WindowView {
     plan: Plan,
     columns: Vec<Field>,
     fingerprint: u64,
+    /// The column with the event's id, where the source names one.
+    id: Option<usize>,
+    /// The column that is true where a row takes its event back.
+    retracted: Option<usize>,
     known_by: KnownBy,
     as_of: AsOf,
     /// Bits of microseconds of each level's width, the narrowest first.
@@ -68,6 +76,8 @@ impl WindowView {
         let columns = events.signature.outputs.clone();
         Some(Arc::new(WindowView {
             fingerprint: schema_fingerprint(&columns),
+            id: columns.iter().position(|column| column.name == EVENT_ID),
+            retracted: columns.iter().position(|column| column.name == RETRACTED),
             columns,
             known_by: view.view.known_by,
             as_of: view.view.as_of,
@@ -91,15 +101,28 @@ impl WindowView {
         }
     }
 
+    /// Whether its events have ids.
+    pub fn has_ids(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// Looks at events once.
     fn look(&self, records: &[RecordRef<'_>]) -> Result<Events, OnlineError> {
+        self.look_at(records, self.arrays(records)?)
+    }
+
+    /// The columns of events.
+    fn arrays(&self, records: &[RecordRef<'_>]) -> Result<Vec<ArrayRef>, OnlineError> {
         let fail = |reason: String| OnlineError::Windows { reason };
         if let Some(record) = records.iter().find(|record| record.schema_fingerprint != self.fingerprint) {
             let found = record.schema_fingerprint;
             return Err(fail(format!("an event has the columns {found:016x}, the view has {:016x}", self.fingerprint)));
         }
         let arrays = decode_rows(&self.columns, records.iter().map(|record| Some(record.row)));
-        let mut arrays = arrays.map_err(|error| fail(error.to_string()))?;
+        arrays.map_err(|error| fail(error.to_string()))
+    }
+
+    fn look_at(&self, records: &[RecordRef<'_>], mut arrays: Vec<ArrayRef>) -> Result<Events, OnlineError> {
         // A view without columns has the event time in their place.
         arrays.truncate(self.plan.columns());
         let times = |of: &dyn Fn(&RecordRef<'_>) -> Option<Timestamp>| {
@@ -112,7 +135,7 @@ impl WindowView {
             times(&|record| record.created_time),
             sequences,
         );
-        events.map_err(|error| fail(error.to_string()))
+        events.map_err(|error| OnlineError::Windows { reason: error.to_string() })
     }
 }
 

@@ -72,6 +72,8 @@ enum Command {
     Lineage(commands::lineage::Arguments),
     /// Write rows of a file into a source, as Parquet in its partitions
     Import(commands::import::Arguments),
+    /// Push rows of a file or of stdin into a feature view
+    Ingest(commands::ingest::Arguments),
     /// Compute a feature view over the partitions of its source
     Batch(commands::batch::Arguments),
     /// Give labels the features that were known at their times
@@ -217,6 +219,7 @@ pub fn main() -> ExitCode {
         Command::History(arguments) => commands::history::run(&context, &arguments),
         Command::Lineage(arguments) => commands::lineage::run(&context, &arguments),
         Command::Import(arguments) => commands::import::run(&context, &arguments),
+        Command::Ingest(arguments) => commands::ingest::run(&context, &arguments),
         Command::Batch(arguments) => commands::batch::run(&context, &arguments),
         Command::TrainingSet(arguments) => commands::training_set::run(&context, &arguments),
         Command::Explain(arguments) => commands::explain::run(&context, &arguments),

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod get;
 pub mod history;
 pub mod import;
+pub mod ingest;
 pub mod lineage;
 pub mod log;
 pub mod materialize;

@@ -236,6 +236,24 @@ pub enum Error {
         /// What to do.
         hint: Option<String>,
     },
+    /// Rows that cannot be ingested.
+    #[error("{what}: {reason}")]
+    Ingest {
+        /// The file, or the lines.
+        what: String,
+        /// Why.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Rows that were refused while the others were taken.
+    #[error("rows that were refused: {rows}; they are in {}, the others were taken", .file.display())]
+    RowsRejected {
+        /// How many.
+        rows: u64,
+        /// Where they are.
+        file: std::path::PathBuf,
+    },
     /// A view of columns, where a transform is needed.
     #[error(
         "feature view `{view}` has no component: its features are columns or aggregates of its source's rows, and there is nothing to be {what}"
@@ -245,14 +263,6 @@ pub enum Error {
         view: ViewVersion,
         /// What was to be done with the transform: "computed in batch".
         what: &'static str,
-    },
-    /// A view of aggregates whose events have ids, of which the online store keeps no versions yet.
-    #[error(
-        "feature view `{view}` cannot be materialized: its source has event ids, and the online store keeps no versions of events"
-    )]
-    EventIds {
-        /// The view.
-        view: ViewVersion,
     },
     /// A view that the online store does not have, as it is defined now.
     #[error("the online store in {} has nothing of `{view}` as it is defined now", .store.display())]
@@ -445,10 +455,11 @@ impl Error {
                 Some("`storage.cache` in tandem.toml names the folder; it must be this user's own and writable".to_owned())
             }
             Error::Http { hint, .. } => hint.clone(),
+            Error::Ingest { hint, .. } => Some(hint.clone()),
+            Error::RowsRejected { .. } => Some("each line there has the row's line and why; correct the rows and ingest them".to_owned()),
             Error::NoTransform { view, .. } => Some(format!(
                 "training sets and `tandem materialize {view}` read its source's files themselves"
             )),
-            Error::EventIds { .. } => Some("training sets count versions of events; for serving, take `event_id` out of the source, or read another one".to_owned()),
             Error::NotMaterialized { view, .. } => Some(format!("tandem materialize {view}")),
             Error::Parity { .. } => Some(
                 "has the definition, the component or the source changed since the batch? re-run `tandem batch`, and restart the server"
@@ -485,7 +496,6 @@ impl Error {
         match self {
             Error::NoProject { .. }
             | Error::NoTransform { .. }
-            | Error::EventIds { .. }
             | Error::Definitions(_)
             | Error::UnknownView { .. }
             | Error::UnknownSource { .. }
@@ -514,6 +524,7 @@ impl Error {
             | Error::NothingRegistered { .. }
             | Error::Registry(RegistryError::NoSuchRegistration { .. }) => 2,
             Error::Parity { .. }
+            | Error::RowsRejected { .. }
             | Error::Denied { .. }
             | Error::NotReproduced { .. }
             | Error::ChecksFailed { .. }

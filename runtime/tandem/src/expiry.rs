@@ -1,5 +1,5 @@
 //! Rows that are older than their view's ttl: their values are removed from the online store, a few at a time. What orders a row stays, so that it is still told as too
-//! old, and no late row takes its place.
+//! old, and no late row takes its place. Generations that were begun to be dropped are removed, too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use std::time::Duration as StdDuration;
 
 use tandem_core::definition::ExpirySettings;
 use tandem_core::time::{Duration, Timestamp};
-use tandem_online::{Expired, OnlineError, Store, ViewId};
+use tandem_online::{Expired, GenerationState, OnlineError, Store, ViewId};
 
 use crate::server::Live;
 
@@ -39,6 +39,8 @@ pub struct Expire {
     pub options: ExpirySettings,
     /// The clock by which rows are too old.
     pub clock: fn() -> Timestamp,
+    /// Whether values are removed; what was begun to be dropped is removed in any case.
+    pub removes: bool,
 }
 
 /// A thread that removes the values of rows that are too old, until it is dropped.
@@ -93,12 +95,17 @@ impl Expire {
         let mut removed = 0;
         for bound in self.live.bound() {
             let view = &bound.view;
-            let Some(ttl) = view.ttl else { continue };
             let is_it = |stored: &&tandem_online::View| {
                 (stored.name.as_str(), stored.version, stored.definition_hash)
                     == (view.name.as_str(), view.version, bound.definition_hash)
             };
             let Some(stored) = stored.iter().find(is_it) else { continue };
+            // One that was stopped, or a kept one that could not be written any more.
+            if self.store.generations(stored.id)?.other.is_some_and(|other| other.state == GenerationState::Dropping) {
+                let keys = self.store.finish_drop(stored.id)?;
+                tracing::info!(view = %view.id(), keys, "a generation that was being dropped is removed");
+            }
+            let Some(ttl) = view.ttl.filter(|_| self.removes) else { continue };
             let mut from: Option<Vec<u8>> = None;
             while !stop.load(Ordering::Relaxed) {
                 let piece = step(&self.store, stored.id, ttl, (self.clock)(), from.as_deref(), self.options)?;

@@ -32,6 +32,7 @@ pub mod expiry;
 pub mod feature_log;
 pub mod following;
 pub mod import;
+pub mod ingest;
 pub mod lookup;
 pub mod materialize;
 pub mod notify;

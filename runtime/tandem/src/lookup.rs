@@ -8,7 +8,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, Scalar};
 use arrow_select::zip::zip;
 use tandem_core::canonical::{decode_rows, schema_fingerprint};
 use tandem_core::key::{EntityKey, KeyEncoder, KeyError};
-use tandem_core::model::{BoundView, JoinKey};
+use tandem_core::model::{BoundView, JoinKey, KnownBy};
 use tandem_core::status::{FeatureStatus, Qualification, Status, has_ended, is_known, is_stale, qualifies};
 use tandem_core::time::Timestamp;
 use tandem_core::types::Field;
@@ -47,6 +47,28 @@ pub struct Found {
     pub corrupt: Vec<(usize, String)>,
 }
 
+/// The instant that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At {
+    /// The instant.
+    pub as_of: Timestamp,
+    /// Whether it is the present: then all that the store has is known, also what was published between the reading of the clock and of the store, or by a
+    /// clock that was ahead.
+    pub is_present: bool,
+}
+
+impl At {
+    /// The present, by a clock that was just read.
+    pub fn present(now: Timestamp) -> At {
+        At { as_of: now, is_present: true }
+    }
+
+    /// An instant that the caller gives, of the past or not.
+    pub fn replayed(as_of: Timestamp) -> At {
+        At { as_of, is_present: false }
+    }
+}
+
 /// Entities of a view that are looked up.
 pub struct Ask<'a> {
     /// Its number in the store.
@@ -79,7 +101,7 @@ impl LookedUp {
 /// # Errors
 ///
 /// Keys that are not a view's, a store that cannot be read.
-pub fn lookup_all(store: &Store, asks: &[Ask<'_>], as_of: Timestamp) -> Result<Vec<LookedUp>, LookupError> {
+pub fn lookup_all(store: &Store, asks: &[Ask<'_>], at: At) -> Result<Vec<LookedUp>, LookupError> {
     let distinct = asks.iter().map(Distinct::of).collect::<Result<Vec<_>, _>>()?;
     let is_aggregates: Vec<bool> = asks.iter().map(|ask| store.window_view(ask.view).is_some()).collect();
     let probes: Vec<(ViewId, &[u8])> = asks
@@ -93,8 +115,8 @@ pub fn lookup_all(store: &Store, asks: &[Ask<'_>], as_of: Timestamp) -> Result<V
     let each = asks.iter().zip(distinct).zip(is_aggregates);
     let each = each.map(|((ask, Distinct { keys, places }), is_aggregates)| {
         let found = match is_aggregates {
-            true => look_up(store, ask.id, ask.view, &keys, as_of)?,
-            false => found(ask.view, in_places(&keys, &mut lookups), as_of),
+            true => look_up(store, ask.id, ask.view, &keys, at)?,
+            false => found(ask.view, in_places(&keys, &mut lookups), at),
         };
         Ok(LookedUp { found, places })
     });
@@ -138,17 +160,11 @@ impl Distinct {
 /// Looks entities up in one read transaction. `keys`: one column for each join key of the view. Blocking.
 ///
 /// An entity with a null or NaN key is `NOT_FOUND`. A row that cannot be read is that entity's `CORRUPT` and nobody else's.
-pub fn lookup(
-    store: &Store,
-    id: ViewId,
-    view: &BoundView,
-    keys: &[ArrayRef],
-    as_of: Timestamp,
-) -> Result<Found, LookupError> {
+pub fn lookup(store: &Store, id: ViewId, view: &BoundView, keys: &[ArrayRef], at: At) -> Result<Found, LookupError> {
     let join_keys: Vec<JoinKey> = view.view.join_keys().cloned().collect();
     let encoder = KeyEncoder::new(&join_keys, keys)?;
     let encoded: Vec<_> = (0..encoder.rows()).map(|row| encoder.encode(row)).collect();
-    look_up(store, id, view, &encoded, as_of)
+    look_up(store, id, view, &encoded, at)
 }
 
 /// The same of keys, of which None is what has a null or NaN.
@@ -157,21 +173,21 @@ fn look_up(
     id: ViewId,
     view: &BoundView,
     keys: &[Option<EntityKey>],
-    as_of: Timestamp,
+    at: At,
 ) -> Result<Found, LookupError> {
     let asked: Vec<&EntityKey> = keys.iter().flatten().collect();
     let lookups = match store.window_view(view) {
         Some(windows) => {
             let features = (&view.signature.outputs[..], view.digest);
-            store.windows_of(id, &windows, features, &asked, as_of)?
+            store.windows_of(id, &windows, features, &asked, at.as_of)?
         }
         None => store.get_many(id, &asked)?,
     };
-    Ok(found(view, in_places(keys, &mut lookups.into_iter()), as_of))
+    Ok(found(view, in_places(keys, &mut lookups.into_iter()), at))
 }
 
 /// What lookups mean for a view at an instant.
-pub fn found(view: &BoundView, lookups: Vec<Lookup>, as_of: Timestamp) -> Found {
+pub fn found(view: &BoundView, lookups: Vec<Lookup>, at: At) -> Found {
     let stored = view.stored_fields();
     let fingerprint = schema_fingerprint(&stored);
     let mut corrupt = Vec::new();
@@ -179,7 +195,7 @@ pub fn found(view: &BoundView, lookups: Vec<Lookup>, as_of: Timestamp) -> Found 
     let mut rows = Vec::with_capacity(lookups.len());
     for (row, lookup) in lookups.into_iter().enumerate() {
         if let Lookup::Removed(record) = lookup {
-            rows.push(serve_removed(view, record, as_of));
+            rows.push(serve_removed(view, record, at));
             continue;
         }
         let lookup = match lookup {
@@ -195,7 +211,7 @@ pub fn found(view: &BoundView, lookups: Vec<Lookup>, as_of: Timestamp) -> Found 
         };
         rows.push(match read(lookup, fingerprint) {
             Ok(None) => Served { status: Status::NotFound, record: None },
-            Ok(Some(record)) => serve(view, record, as_of),
+            Ok(Some(record)) => serve(view, record, at),
             Err(reason) => {
                 corrupt.push((row, reason));
                 Served { status: Status::Corrupt, record: None }
@@ -204,7 +220,7 @@ pub fn found(view: &BoundView, lookups: Vec<Lookup>, as_of: Timestamp) -> Found 
     }
     let mut features = columns(&stored, &mut rows, &mut corrupt);
     if view.view.source.has_valid_to() {
-        let ended = ended(view, features.pop(), as_of);
+        let ended = ended(view, features.pop(), at.as_of);
         if !ended.is_empty() {
             ended.into_iter().for_each(|row| rows[row].status = Status::OutsideMaxAge);
             features = columns(&stored, &mut rows, &mut corrupt);
@@ -258,12 +274,15 @@ fn read(lookup: Lookup, fingerprint: u64) -> Result<Option<Record>, String> {
     }
 }
 
-fn serve(view: &BoundView, record: Record, as_of: Timestamp) -> Served {
+fn serve(view: &BoundView, record: Record, At { as_of, is_present }: At) -> Served {
     let view = &view.view;
     // The store is what is published, whatever delay is declared for rows offline.
     match qualifies(record.event_time, as_of, view.as_of, view.ttl) {
         Qualification::Expired => Served { status: Status::OutsideMaxAge, record: Some(record) },
-        Qualification::Qualifies if is_known(view.known_by, record.created_time, record.published_time, as_of) => {
+        Qualification::Qualifies
+            if is_present_known(is_present, view.known_by, &record)
+                || is_known(view.known_by, record.created_time, record.published_time, as_of) =>
+        {
             let stale = is_stale(record.event_time, as_of, view.freshness);
             Served { status: if stale { Status::Stale } else { Status::Present }, record: Some(record) }
         }
@@ -272,9 +291,14 @@ fn serve(view: &BoundView, record: Record, as_of: Timestamp) -> Served {
     }
 }
 
+/// Whether a row is known since it is stored, and the present is asked for: its published time counts, and no created time that is later.
+fn is_present_known(is_present: bool, known_by: KnownBy, record: &Record) -> bool {
+    is_present && (known_by == KnownBy::Published || record.created_time.is_none())
+}
+
 /// A row whose values were removed since it is older than the ttl: as it is too old now, it is at every instant that is asked for.
-fn serve_removed(view: &BoundView, record: Record, as_of: Timestamp) -> Served {
-    match serve(view, record.clone(), as_of) {
+fn serve_removed(view: &BoundView, record: Record, at: At) -> Served {
+    match serve(view, record.clone(), at) {
         Served { status: Status::Present | Status::Stale, .. } => {
             Served { status: Status::OutsideMaxAge, record: Some(record) }
         }

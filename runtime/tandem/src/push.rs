@@ -10,10 +10,13 @@ mod plan;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, BooleanArray, RecordBatch, UInt32Array};
+use arrow_select::filter::filter_record_batch;
+use arrow_select::take::take;
 use tandem_core::model::{BoundView, OnError, ViewVersion};
 use tandem_core::time::{Duration, Timestamp};
-use tandem_core::types::Field;
+use tandem_core::types::{Field, RETRACTED, is_of_source};
 use tandem_engine::{EngineError, OnDemand, WorkerPanic, Workers};
 use tandem_online::{OnlineError, PushReport, PushTo, Row, RowOutcome, Ticket, ViewId, Writer};
 
@@ -158,16 +161,33 @@ impl Pushed {
     }
 }
 
-/// The events that the component of a view of aggregates makes of rows, and the rows that it fails on.
+/// The events that the component of a view of aggregates makes of rows, and the rows that it fails on. A retraction has no values to make any of.
 fn events(view: &BoundView, inputs: &RecordBatch) -> Result<(RecordBatch, BTreeMap<usize, String>), PushError> {
-    let mapped = view.map_events(inputs).map_err(|error| match error.0.downcast::<EngineError>() {
+    let defect = |error: arrow_schema::ArrowError| PushError::Defect(error.to_string());
+    let retracted = inputs.column_by_name(RETRACTED).and_then(|column| column.as_boolean_opt());
+    let is_event = |row: &usize| retracted.is_none_or(|column| column.is_null(*row) || !column.value(*row));
+    let made: Vec<usize> = (0..inputs.num_rows()).filter(is_event).collect();
+    let mask: BooleanArray = (0..inputs.num_rows()).map(|row| Some(is_event(&row))).collect();
+    let of_events = filter_record_batch(inputs, &mask).map_err(defect)?;
+    let mapped = view.map_events(&of_events).map_err(|error| match error.0.downcast::<EngineError>() {
         Ok(error) => PushError::Engine(*error),
         Err(error) => PushError::Defect(error.to_string()),
     })?;
-    let fields = view.signature.outputs.iter().map(|output| Field { nullable: true, ..output.clone() }.to_arrow());
+    let mut places = vec![None; inputs.num_rows()];
+    made.iter().enumerate().for_each(|(place, row)| places[*row] = Some(place as u32));
+    let places = UInt32Array::from(places);
+    let outputs = &view.signature.outputs;
+    let columns = mapped.outputs.iter().zip(outputs).map(|(column, output)| {
+        match inputs.column_by_name(&output.name).filter(|_| is_of_source(&output.name)) {
+            Some(passed) => Ok(Arc::clone(passed)),
+            None => take(column, &places, None).map_err(defect),
+        }
+    });
+    let columns = columns.collect::<Result<_, _>>()?;
+    let fields = outputs.iter().map(|output| Field { nullable: true, ..output.clone() }.to_arrow());
     let schema = Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()));
-    let events = RecordBatch::try_new(schema, mapped.outputs).map_err(|error| PushError::Defect(error.to_string()))?;
-    Ok((events, mapped.failures.into_iter().collect()))
+    let events = RecordBatch::try_new(schema, columns).map_err(defect)?;
+    Ok((events, mapped.failures.into_iter().map(|(row, message)| (made[row], message)).collect()))
 }
 
 impl Pusher {

@@ -6,7 +6,7 @@
 //! - `guard`: what holds for every request: its id, its slot, its deadline, its line in the log, the body of its problem
 //! - `access`: who may ask for what
 //! - `body`: the body within its limits, media types
-//! - `limits`: how much may be asked for, and how much may wait
+//! - `limits`: how much may be asked for, and how much may wait; `lateness`: for how long it waits
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
 //! - `deadline`, `coding`: until when a client waits, and how bodies are compressed
 //! - `transforms`, `features`, `services`, `views`, `push`: the routes; `feast`: those of Feast's clients
@@ -29,6 +29,7 @@ mod feature_log;
 mod features;
 mod guard;
 mod json;
+mod lateness;
 mod limits;
 mod live;
 mod materialize;
@@ -69,6 +70,7 @@ pub use deprecated::DEPRECATED_LOG_SECONDS;
 pub use live::{Behind, Live};
 pub use metrics::{SERVICES_MAX, VIEWS_MAX};
 use problem::{Kind, Problem};
+pub(crate) use push::given as pushed_rows;
 pub use ready::READY_SECONDS_MAX;
 use state::Server;
 pub use tls::Tls;
@@ -179,7 +181,10 @@ pub async fn serve_behind(
         draining.readiness.drain();
         tokio::time::sleep(Duration::from_secs(draining.settings.shutdown_notice_seconds)).await;
     };
+    let watched = Arc::clone(&server);
+    let watch = tokio::spawn(async move { watched.lateness.watch().await });
     connections::serve(listener, routes(server), limits, tls, shutdown).await;
+    watch.abort();
     Ok(())
 }
 

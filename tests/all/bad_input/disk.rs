@@ -16,12 +16,12 @@ use crate::harness::program::{PROGRAM, isolated, over_files, tandem, told};
 use crate::harness::project::files;
 
 /// A folder with little room.
-struct Disk {
+pub(super) struct Disk {
     folder: PathBuf,
     room: Room,
 }
 
-enum Room {
+pub(super) enum Room {
     /// A process in a mount namespace where the folder is a tmpfs.
     Tmpfs(Child),
     /// The largest file that a process may write, in bytes.
@@ -32,7 +32,7 @@ enum Room {
 
 impl Disk {
     /// Each kind of disk that can be had, with `bytes` of room in the folder `small` of a project of its own.
-    fn each(bytes: u64, test: impl Fn(&Project, Disk)) {
+    pub(super) fn each(bytes: u64, test: impl Fn(&Project, Disk)) {
         let kinds: [fn(&Path, u64) -> Option<Room>; 2] = [|_, bytes| Some(Room::FileBytes(bytes)), tmpfs];
         let mut tried = 0;
         for kind in kinds {
@@ -49,7 +49,7 @@ impl Disk {
     }
 
     /// A command in this folder, with the room that there is.
-    fn command(&self, root: &Path, program: &str, arguments: &[&str]) -> Command {
+    pub(super) fn command(&self, root: &Path, program: &str, arguments: &[&str]) -> Command {
         let mut command = match &self.room {
             Room::Tmpfs(keeper) => {
                 let mut command = inside(keeper);
@@ -73,12 +73,12 @@ impl Disk {
         isolated(command)
     }
 
-    fn told(&self, root: &Path, arguments: &[&str], code: i32) -> (String, String) {
+    pub(super) fn told(&self, root: &Path, arguments: &[&str], code: i32) -> (String, String) {
         told(self.command(root, PROGRAM, &over_files(arguments)), code)
     }
 
     /// What the system says where there is no room.
-    fn reason(&self) -> &'static str {
+    pub(super) fn reason(&self) -> &'static str {
         match self.room {
             Room::Tmpfs(_) => "No space left on device (os error 28)",
             Room::FileBytes(_) | Room::Plenty => "File too large (os error 27)",
@@ -104,8 +104,21 @@ impl Disk {
         }
     }
 
+    /// What kind of disk it is.
+    pub(super) fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Takes the right to write away.
+    pub(super) fn make_read_only(&self) {
+        let Room::Tmpfs(keeper) = &self.room else { panic!("a file size is no file system") };
+        let mut command = inside(keeper);
+        command.args(["mount", "-o", "remount,ro"]).arg(&self.folder);
+        assert!(command.status().unwrap().success(), "the tmpfs becomes read-only");
+    }
+
     /// Makes room.
-    fn empty(&mut self) {
+    pub(super) fn empty(&mut self) {
         let folder = self.folder.clone();
         match &mut self.room {
             Room::Tmpfs(keeper) => {

@@ -7,9 +7,11 @@
 //! - `serve`, `parity`: addresses, stores, servers
 //! - `places`: files where folders should be
 //! - `disk`: no room
+//! - `faults`: a server whose disk is full, cannot be written, or holds what is damaged or old
 
 mod component;
 mod disk;
+mod faults;
 mod http;
 mod parity;
 mod places;

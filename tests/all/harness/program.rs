@@ -11,7 +11,7 @@ use super::guests::cache;
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_tandem-under-test");
 
 /// Commands that run features.
-const RUNNING: [&str; 7] = ["batch", "explain", "training-set", "materialize", "get", "serve", "parity"];
+const RUNNING: [&str; 8] = ["ingest", "batch", "explain", "training-set", "materialize", "get", "serve", "parity"];
 
 /// What `--dev` says.
 const DEV_NOTE: &str = "note: --dev runs the definition files as they are, and not what is registered\n";

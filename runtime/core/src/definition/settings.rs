@@ -166,6 +166,9 @@ pub struct ServerSettings {
     pub disk_free_bytes_min: u64,
     /// `queue_requests_max`: requests that wait for a call of one view, and look-ups that wait for a worker; more are refused with 503. Default 256.
     pub queue_requests_max: usize,
+    /// `late_millis_max`: for how long requests may wait until a thread comes to them, in milliseconds; while they wait longer, they are refused with 503.
+    /// Default 100.
+    pub late_millis_max: u64,
     /// `concurrent_requests_max`: requests under way at once; more are refused with 503. Default 1,024.
     pub concurrent_requests_max: usize,
     /// `breaker_failures`: calls of a view that fail one after the other until it is left alone. Default 20.
@@ -250,6 +253,7 @@ impl Default for ServerSettings {
             breaker_failures: 20,
             breaker_seconds: 5,
             concurrent_requests_max: 1_024,
+            late_millis_max: 100,
         }
     }
 }
@@ -302,6 +306,7 @@ pub(super) const SERVER_KEYS: &[&str] = &[
     "breaker_failures",
     "breaker_seconds",
     "concurrent_requests_max",
+    "late_millis_max",
 ];
 pub(super) const TLS_KEYS: &[&str] = &["certificate", "key"];
 pub(super) const ENGINE_KEYS: &[&str] = &[
@@ -477,6 +482,7 @@ fn server(table: &Table<'_>, root: &Path) -> ServerSettings {
         disk_free_bytes_min: table.integer_or("disk_free_bytes_min", defaults.disk_free_bytes_min, 0, BYTES_MAX),
         breaker_failures: table.count_or("breaker_failures", defaults.breaker_failures as usize, 1, 1 << 20) as u32,
         breaker_seconds: table.integer_or("breaker_seconds", defaults.breaker_seconds, 1, SECONDS_MAX),
+        late_millis_max: table.integer_or("late_millis_max", defaults.late_millis_max, 1, 3_600_000),
         concurrent_requests_max: table.count_or(
             "concurrent_requests_max",
             defaults.concurrent_requests_max,

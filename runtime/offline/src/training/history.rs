@@ -154,11 +154,6 @@ impl Unit {
 
 // Of the files of a source, for views of aggregates.
 impl History {
-    /// The folder of the source that is read; None without files.
-    pub(super) fn source_path(&self) -> Option<PathBuf> {
-        Some(self.files.first()?.direct.as_ref()?.source_path().to_owned())
-    }
-
     /// The first instants of a unit's day and of the next, where the source has partitions.
     pub(super) fn day(&self, unit: &Unit) -> Result<Option<(Timestamp, Timestamp)>, OfflineError> {
         self.files[unit.file].direct.as_ref().map_or(Ok(None), DirectFile::day)

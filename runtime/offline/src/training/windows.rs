@@ -7,14 +7,13 @@
 mod explain;
 mod gather;
 mod runs;
+mod superseded;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType, UInt32Type};
@@ -22,105 +21,25 @@ use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_arr
 use arrow_schema::{Field, Schema};
 use arrow_select::concat::concat;
 use tandem_core::feature_plan::StoredStep;
-use tandem_core::model::{BoundView, ColumnFeature, FeatureView, Source, ViewSource};
+use tandem_core::model::FeatureView;
 use tandem_core::time::Timestamp;
 use tandem_core::types::DataType;
 use tandem_core::window::{Aggregates, Counted, NotAnswered, Plan, Sweep};
-use tandem_engine::Workers;
 
-use super::history::{History, Offered, on_threads};
+use super::history::{Offered, on_threads};
 use super::labels::LabelKeys;
 use super::{Shared, TrainingError};
 use crate::error::OfflineError;
-use crate::footers;
-use crate::listing;
-use crate::published::micros;
-use crate::versions::Versions;
 pub(super) use explain::explain;
 use gather::Gatherer;
 use runs::{Chunks, FROM, GROUP, Run, UNTIL, VALUES};
+pub(super) use superseded::Superseded;
 
 /// Events that are swept at a time by a thread, unless one entity has more.
 const CHUNK_EVENTS: usize = 131_072;
 
 /// Entities that are swept at a time by a thread.
 const CHUNK_GROUPS: u32 = 65_536;
-
-/// The column with the retraction of an event, among the features of the view of events. A dot is in no name.
-pub(super) const RETRACTED: &str = "source.retracted";
-
-/// The events of an aggregate view, as a view of columns that training reads: the columns, and behind them the retraction where the source has one. Which
-/// versions of an event count is looked at apart ([`Superseded`]).
-pub(super) fn events_of(view: &BoundView) -> Option<Arc<BoundView>> {
-    let mut events = view.events()?;
-    if let ViewSource::Files(source) = &events.view.source
-        && source.event_id.is_some()
-    {
-        let mut source = Source::clone(source);
-        source.event_id = None;
-        if let Some(column) = source.retracted.take() {
-            events.view.columns.push(ColumnFeature {
-                name: RETRACTED.to_owned(),
-                column: column.clone(),
-                data_type: DataType::Boolean,
-                description: String::new(),
-            });
-            events.view.inputs.insert(RETRACTED.to_owned(), tandem_core::model::InputSource::Column(column));
-            // A component that makes the events has no such input: what is read is passed on.
-            let retraction = tandem_core::types::Field::new(RETRACTED, DataType::Boolean, true);
-            events.signature.inputs.push(retraction.clone());
-            events.signature.outputs.push(retraction);
-        }
-        events.view.source = ViewSource::Files(Arc::new(source));
-    }
-    Some(Arc::new(events))
-}
-
-/// Rows of an aggregate view's source that a later version of their event takes the place of, and since when: by file.
-#[derive(Debug, Default)]
-pub(super) struct Superseded(HashMap<PathBuf, HashMap<u64, Timestamp>>);
-
-impl Superseded {
-    /// Reads the ids of all events of the view's source; nothing where it has none. `history` has its files. Blocking.
-    pub(super) fn read(view: &BoundView, history: &History) -> Result<Self, OfflineError> {
-        let ViewSource::Files(source) = &view.view.source else { return Ok(Superseded::default()) };
-        if source.event_id.is_none() {
-            return Ok(Superseded::default());
-        }
-        // Of a query the files are those that its rows were written to.
-        let path = history.source_path().unwrap_or_else(|| source.path.clone());
-        let source = Arc::new(Source { path, query: None, ..Source::clone(source) });
-        let now = micros(SystemTime::now());
-        let versions = std::thread::scope(|scope| {
-            let read = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                let runtime = runtime.map_err(|error| OfflineError::Task(error.to_string()))?;
-                runtime.block_on(Versions::read(&source, now, &Workers::start(1)))
-            });
-            read.join().unwrap_or_else(|_| Err(OfflineError::Task("the reader of event ids panicked".to_owned())))
-        })?;
-        let mut found = HashMap::new();
-        for partition in listing::list(&source, None)?.partitions {
-            let superseded = versions.of(&partition.id);
-            let mut first = 0;
-            for file in &partition.files {
-                let rows = footers::read(&file.path)?.metadata().file_metadata().num_rows().max(0) as u64;
-                let inside = superseded.iter().filter(|(row, _)| (first..first + rows).contains(*row));
-                let inside: HashMap<u64, Timestamp> = inside.map(|(row, since)| (row - first, *since)).collect();
-                if !inside.is_empty() {
-                    found.insert(file.path.clone(), inside);
-                }
-                first += rows;
-            }
-        }
-        Ok(Superseded(found))
-    }
-
-    /// Those of a file, by their row there.
-    pub(super) fn of(&self, file: &Path) -> Option<&HashMap<u64, Timestamp>> {
-        self.0.get(file)
-    }
-}
 
 /// The features of a stored step that are needed, of its aggregates.
 pub(super) fn needed(step: &StoredStep) -> Option<Aggregates> {

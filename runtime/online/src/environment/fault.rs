@@ -52,6 +52,9 @@ impl Environment {
                 if is_full(&source) {
                     return OnlineError::DiskFull { path, source };
                 }
+                if matches!(source.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) {
+                    return OnlineError::Forbidden { operation, path, source };
+                }
                 // A write that the system cut short, as it does when the disk becomes full midway, LMDB reports as an I/O error.
                 // Making a store commits too.
                 if ["commit", OPEN].contains(&operation)

@@ -31,7 +31,7 @@ fn whole() -> Stored<'static> {
         schema_fingerprint: 0x1122_3344_5566_7788,
         row: "café".as_bytes(),
     };
-    Stored { record, full_key: None, in_history: false, removed: false }
+    Stored { record, full_key: None, in_history: false, removed: false, until: None }
 }
 
 fn full() -> Stored<'static> {
@@ -44,7 +44,7 @@ fn full() -> Stored<'static> {
         schema_fingerprint: 1,
         row: b"",
     };
-    Stored { record, full_key: Some(b"key"), in_history: false, removed: false }
+    Stored { record, full_key: Some(b"key"), in_history: false, removed: false, until: None }
 }
 
 fn bytes_of(stored: &Stored<'_>) -> Vec<u8> {
@@ -120,14 +120,14 @@ prop_compose! {
 proptest! {
     #[test]
     fn what_is_written_is_read(record in any_record(), key in option::of(vec(any::<u8>(), 0..100))) {
-        let stored = Stored { record: record.borrow(), full_key: key.as_deref(), in_history: false, removed: false };
+        let stored = Stored { record: record.borrow(), full_key: key.as_deref(), in_history: false, removed: false, until: None };
         let bytes = bytes_of(&stored);
         prop_assert_eq!(Stored::decode(&bytes), Ok(stored));
     }
 
     #[test]
     fn every_flipped_bit_is_found(record in any_record(), bit: prop::sample::Index) {
-        let mut bytes = bytes_of(&Stored { record: record.borrow(), full_key: None, in_history: false, removed: false });
+        let mut bytes = bytes_of(&Stored { record: record.borrow(), full_key: None, in_history: false, removed: false, until: None });
         let bit = bit.index(bytes.len() * 8);
         bytes[bit / 8] ^= 1 << (bit % 8);
         prop_assert!(Stored::decode(&bytes).is_err());
@@ -135,7 +135,7 @@ proptest! {
 
     #[test]
     fn every_cut_is_found(record in any_record(), end: prop::sample::Index) {
-        let bytes = bytes_of(&Stored { record: record.borrow(), full_key: None, in_history: false, removed: false });
+        let bytes = bytes_of(&Stored { record: record.borrow(), full_key: None, in_history: false, removed: false, until: None });
         prop_assert!(Stored::decode(&bytes[..end.index(bytes.len())]).is_err());
     }
 

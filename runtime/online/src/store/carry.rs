@@ -9,7 +9,7 @@ use crate::generation::{Numbers, Target};
 use crate::key::{RecordKey, entity_key};
 use crate::record::{RecordRef, Stored};
 use crate::view::{View, ViewId};
-use crate::windows::{Prefix, WindowView, parse_event};
+use crate::windows::{WindowView, parse_event};
 
 /// Keys that are looked at in one read transaction, and written in one.
 const PIECE_KEYS: usize = 16_384;
@@ -104,19 +104,18 @@ impl Store {
             self.environment().read(|snapshot| {
                 entries.clear();
                 for row in &log.rows {
-                    let Some(_) = windows else {
-                        let key = RecordKey::new(live, &row.key, self.hash());
-                        if let Some(bytes) = snapshot.get(Table::Records, key.as_bytes())? {
-                            entries.push((key.as_bytes().to_vec(), bytes.to_vec()));
+                    match windows {
+                        // All that are equal, as they came together.
+                        Some(windows) => {
+                            let row = (&row.key[..], &row.record.borrow());
+                            entries.extend(windows.stored_of(snapshot, live, self.hash(), row)?);
                         }
-                        continue;
-                    };
-                    // All that are equal, as they came together.
-                    let prefix = Prefix::new(live, &row.key, self.hash());
-                    for equal in 0..=u16::MAX {
-                        let key = prefix.event(&row.record.borrow(), equal);
-                        let Some(bytes) = snapshot.get(Table::Windows, &key)? else { break };
-                        entries.push((key, bytes.to_vec()));
+                        None => {
+                            let key = RecordKey::new(live, &row.key, self.hash());
+                            if let Some(bytes) = snapshot.get(Table::Records, key.as_bytes())? {
+                                entries.push((key.as_bytes().to_vec(), bytes.to_vec()));
+                            }
+                        }
                     }
                 }
                 Ok(())

@@ -171,7 +171,8 @@ impl Store {
                 if fate.in_history || again {
                     continue;
                 }
-                Stored { record: *record, full_key: Some(key), in_history: true, removed: false }.encode(&mut bytes);
+                Stored { record: *record, full_key: Some(key), in_history: true, removed: false, until: None }
+                    .encode(&mut bytes);
                 txn.put(Table::Log, &log_key(view, log.next), &bytes)?;
                 log.add(bytes.len());
             }
@@ -204,8 +205,12 @@ impl Store {
         let places: Vec<u16> = rows.iter().map(|row| equals.next(row.key, &row.record)).collect();
         let fates = windows.put_in(txn, view, rows, &places, (self.inner.hash, to.offline, now))?;
         let written = fates.iter().filter(|fate| fate.is_new).count();
-        let fate = |EventFate { is_new, in_history }: EventFate| Fate {
-            outcome: if is_new { RowOutcome::Written } else { RowOutcome::Unchanged },
+        let fate = |EventFate { is_new, in_history, stands }: EventFate| Fate {
+            outcome: match (is_new, stands) {
+                (false, _) => RowOutcome::Unchanged,
+                (true, true) => RowOutcome::Written,
+                (true, false) => RowOutcome::Older,
+            },
             in_history,
         };
         let report = PutReport { written, kept: rows.len() - written, repaired: 0 };
@@ -273,7 +278,7 @@ impl Store {
             if !is_newer || !mode.online {
                 continue;
             }
-            Stored { record, full_key, in_history: mode.history, removed: false }.encode(&mut bytes);
+            Stored { record, full_key, in_history: mode.history, removed: false, until: None }.encode(&mut bytes);
             txn.put(Table::Records, record_key.as_bytes(), &bytes)?;
             report.written += 1;
             for other in of_entity().filter(|other| rows[*other].record.order() == record.order()) {

@@ -37,7 +37,8 @@ fn a_damaged_record_is_the_error_of_its_entity_and_is_repaired() {
     store.put_if_newer(view, &rows).unwrap();
 
     let mut bytes = Vec::new();
-    Stored { record: record(10, b"value"), full_key: None, in_history: false, removed: false }.encode(&mut bytes);
+    Stored { record: record(10, b"value"), full_key: None, in_history: false, removed: false, until: None }
+        .encode(&mut bytes);
     *bytes.last_mut().unwrap() ^= 1;
     overwrite(&store, view, b"b", &bytes);
 
@@ -59,9 +60,11 @@ fn a_record_with_a_key_where_none_belongs_is_corrupt() {
     let view = store.view(&IDENTITY).unwrap();
     let long = vec![b'k'; 600];
     let mut bytes = Vec::new();
-    Stored { record: record(1, b""), full_key: Some(b"a"), in_history: false, removed: false }.encode(&mut bytes);
+    Stored { record: record(1, b""), full_key: Some(b"a"), in_history: false, removed: false, until: None }
+        .encode(&mut bytes);
     overwrite(&store, view, b"a", &bytes);
-    Stored { record: record(1, b""), full_key: None, in_history: false, removed: false }.encode(&mut bytes);
+    Stored { record: record(1, b""), full_key: None, in_history: false, removed: false, until: None }
+        .encode(&mut bytes);
     overwrite(&store, view, &long, &bytes);
     for lookup in store.get_many(view, &[b"a", &long[..]]).unwrap() {
         assert!(matches!(lookup, Lookup::Corrupt(Corruption::Layout { .. })), "{lookup:?}");

@@ -3,14 +3,15 @@
 //! ```text
 //! offset  size  field
 //! 0       4     number of the generation, big-endian
-//! 4       1     0: the entity key follows; 1: its SHA-256 follows
+//! 4       1     0: the entity key follows; 1: its SHA-256 follows; 2: the id of an event follows, alone; 3: nobody's, k is 0
 //! 5       2     k: length of that, big-endian, so that no entity's keys lie among another's
 //! 7       k     the entity key, or its SHA-256
 //! 7+k     1     0: what is known of the entity; 1: a tile; 2: an event
 //! ```
 //!
 //! Behind it an event has its time (8, big-endian, the sign bit turned), 12 bytes of the SHA-256 of its created time, sequence and row, and which of the equal
-//! ones it is (2, big-endian). A tile has its level (1) and its start (8, as an event's time).
+//! ones it is (2, big-endian). Where the source names event ids, an event that has one has instead of these 12 bytes those of the SHA-256 of its id, and which
+//! of its versions it is. Under its id (4, 1, 12 bytes) stands where its versions are (`versions`). Nobody's are versions that have neither entity nor time. A tile has its level (1) and its start (8, as an event's time).
 
 use tandem_core::hash::Digest;
 use tandem_core::time::Timestamp;
@@ -19,6 +20,12 @@ use crate::environment::KEY_BYTES_MAX;
 use crate::key::KeyHash;
 use crate::record::RecordRef;
 use crate::view::ViewId;
+
+const OF_ID: u8 = 2;
+const OF_NOBODY: u8 = 3;
+
+/// The beginning of the SHA-256 of an event's id.
+pub(super) type EventId = [u8; 12];
 
 const KIND_ENTITY: u8 = 0;
 const KIND_TILE: u8 = 1;
@@ -44,6 +51,33 @@ impl Prefix {
         bytes.extend((key.len() as u16).to_be_bytes());
         bytes.extend(key);
         Prefix { bytes, is_hashed }
+    }
+
+    /// Of versions that are set aside: they have no entity.
+    pub(super) fn nobody(view: ViewId) -> Prefix {
+        let mut bytes = view.get().to_be_bytes().to_vec();
+        bytes.extend([OF_NOBODY, 0, 0]);
+        Prefix { bytes, is_hashed: false }
+    }
+
+    /// One that [`Prefix::bytes`] gave.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Prefix> {
+        let of = *bytes.get(4)?;
+        (bytes.len() >= 7 && of != OF_ID).then(|| Prefix { bytes: bytes.to_vec(), is_hashed: of == 1 })
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The entity key, where it is no hash.
+    pub(super) fn entity_key(&self) -> Option<&[u8]> {
+        (self.bytes[4] == 0).then(|| &self.bytes[7..])
+    }
+
+    /// Whether it is that of versions without an entity.
+    pub(super) fn is_nobody(&self) -> bool {
+        self.bytes[4] == OF_NOBODY
     }
 
     /// Whether records must hold the full entity key.
@@ -78,6 +112,21 @@ impl Prefix {
         key
     }
 
+    /// The key of a version of an event with an id.
+    pub(super) fn version(&self, time: Timestamp, id: &EventId, version: u16) -> Vec<u8> {
+        let mut key = self.events(time);
+        key.extend(id);
+        key.extend(version.to_be_bytes());
+        key
+    }
+
+    /// What tells an event from others of its time, and which of its versions it is.
+    pub(super) fn event_version(&self, key: &[u8]) -> Option<(EventId, u16)> {
+        let rest = key.strip_prefix(&self.bytes[..])?.strip_prefix(&[KIND_EVENT])?.get(8..)?;
+        let (id, version) = rest.split_first_chunk::<12>()?;
+        Some((*id, u16::from_be_bytes(version.try_into().ok()?)))
+    }
+
     /// Where tiles of a level from `start` on begin, and the key of that one.
     pub(super) fn tile(&self, level: usize, start: Timestamp) -> Vec<u8> {
         let mut key = self.of_kind(KIND_TILE);
@@ -99,7 +148,15 @@ impl Prefix {
     }
 }
 
-/// Of an event's key: the entity key or its hash, whether it is that, and which of several equal ones it is. None for another's.
+/// The key of where the versions of an event are.
+pub(super) fn of_id(view: ViewId, id: &EventId) -> Vec<u8> {
+    let mut key = view.get().to_be_bytes().to_vec();
+    key.push(OF_ID);
+    key.extend(id);
+    key
+}
+
+/// Of an event's key: the entity key or its hash, whether it is that, and which of several equal ones it is. None for another's. Nobody's entity key is empty.
 pub(crate) fn parse_event(key: &[u8]) -> Option<(&[u8], bool, u16)> {
     let (head, rest) = key.split_first_chunk::<7>()?;
     let (entity, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([head[5], head[6]])))?;
@@ -148,6 +205,19 @@ mod tests {
         assert_eq!(prefix(b"ab").event_time(&prefix(b"a").events(Timestamp(0))), None);
         // No entity's keys begin another's.
         assert!(!prefix(b"a\0\x02").events(Timestamp(0)).starts_with(&prefix(b"a").bytes));
+    }
+
+    #[test]
+    fn versions_lie_where_their_id_says() {
+        let of = prefix(b"ab");
+        let key = of.version(Timestamp(1), b"abcdefghijkl", 258);
+        assert_eq!(of.event_version(&key), Some((*b"abcdefghijkl", 258)));
+        assert_eq!(of.event_time(&key), Some(Timestamp(1)));
+        assert_eq!(Prefix::from_bytes(of.bytes()), Some(of));
+        assert_eq!(of_id(ViewId::new(1), b"abcdefghijkl"), b"\0\0\0\x01\x02abcdefghijkl");
+        assert_eq!(Prefix::from_bytes(&of_id(ViewId::new(1), b"abcdefghijkl")), None);
+        let nobody = Prefix::nobody(ViewId::new(1));
+        assert!(nobody.is_nobody() && !prefix(b"").is_nobody() && nobody.bytes() == b"\0\0\0\x01\x03\0\0");
     }
 
     #[test]

@@ -9,17 +9,21 @@ use tandem_core::time::Timestamp;
 use tandem_core::types::Field;
 use tandem_core::window::{Answers, Events, Span, State, Window};
 
+use super::stored::Event;
 use super::write::start;
 use super::{Prefix, WindowView};
 use crate::environment::{Fault, Snapshot, Table};
 use crate::error::OnlineError;
 use crate::key::KeyHash;
-use crate::record::{Corruption, Record, RecordRef, Stored};
+use crate::record::{Corruption, Record, RecordRef};
 use crate::store::{Lookup, Store};
 use crate::view::ViewId;
 
 /// How many times a session's gap is looked back at first; each further look goes twice as far.
 const SESSION_GAPS: u64 = 16;
+
+/// Events, and until when each counts.
+type Found<'a> = (Vec<RecordRef<'a>>, Vec<Timestamp>);
 
 /// What is added to get a window from the next shorter one.
 #[derive(Default)]
@@ -113,7 +117,7 @@ impl WindowView {
         for window in 0..self.plan.windows() {
             match (self.plan.window(window), self.plan.spans().of(self.plan.window(window), at)) {
                 (Window::Session(gap), _) => {
-                    let states = self.session(snapshot, &prefix, gap.as_micros(), at)?;
+                    let states = self.session(snapshot, (&prefix, key), gap.as_micros(), at)?;
                     answers.push(window, &states, at).map_err(too_large)?;
                 }
                 (_, Some(span)) => spans.push((window, span)),
@@ -137,7 +141,7 @@ impl WindowView {
             step.events.end = found.len();
             steps.push(step);
         }
-        let records = self.records(&found, &prefix, key)?;
+        let (records, until) = self.records(&found, &prefix, key)?;
         let events = self.look(&records).map_err(Fault::Error)?;
         let mut states = self.plan.empty();
         for ((window, _), step) in spans.iter().zip(steps) {
@@ -145,7 +149,7 @@ impl WindowView {
                 self.plan.merge(&mut states, tiles);
             }
             for index in step.events {
-                if self.counts(&records[index], at) {
+                if until[index] > at && self.counts(&records[index], at) {
                     self.plan.add(&mut states, &events, index);
                 }
             }
@@ -161,17 +165,19 @@ impl WindowView {
         happened && self.known_from(record) <= at
     }
 
-    fn records<'a>(&self, found: &'a [Vec<u8>], prefix: &Prefix, key: &[u8]) -> Result<Vec<RecordRef<'a>>, Fault> {
-        let mut records = Vec::with_capacity(found.len());
+    /// The events, and until when each counts.
+    fn records<'a>(&self, found: &'a [Vec<u8>], prefix: &Prefix, key: &[u8]) -> Result<Found<'a>, Fault> {
+        let (mut records, mut untils) = (Vec::with_capacity(found.len()), Vec::with_capacity(found.len()));
         for bytes in found {
-            let fail = |reason: String| Fault::Error(OnlineError::Windows { reason });
-            let stored = Stored::decode(bytes).map_err(|error| fail(error.to_string()))?;
+            let Event { stored, until } = self.decode_event(bytes)?;
             if prefix.is_hashed() && stored.full_key != Some(key) {
-                return Err(fail("two entity keys have one hash".to_owned()));
+                let reason = "two entity keys have one hash".to_owned();
+                return Err(Fault::Error(OnlineError::Windows { reason }));
             }
             records.push(stored.record);
+            untils.push(until);
         }
-        Ok(records)
+        Ok((records, untils))
     }
 
     /// The events from a time to before another.
@@ -251,27 +257,26 @@ impl WindowView {
     }
 
     /// The states of a session that reaches `at`.
-    fn session(&self, snapshot: &Snapshot<'_>, prefix: &Prefix, gap: u64, at: Timestamp) -> Result<Vec<State>, Fault> {
+    fn session(
+        &self,
+        snapshot: &Snapshot<'_>,
+        (prefix, key): (&Prefix, &[u8]),
+        gap: u64,
+        at: Timestamp,
+    ) -> Result<Vec<State>, Fault> {
         let Some(last) = self.plan.spans().last(at) else { return Ok(self.plan.empty()) };
         let mut back = gap.saturating_mul(SESSION_GAPS);
         loop {
             let from = Timestamp(at.0.saturating_sub_unsigned(back));
             let mut found = Vec::new();
             self.events(snapshot, prefix, (from, Timestamp(last.0.saturating_add(1))), &mut found)?;
-            let decoded: Result<Vec<RecordRef<'_>>, Fault> = found
-                .iter()
-                .map(|bytes| {
-                    let stored = Stored::decode(bytes);
-                    Ok(stored.map_err(|error| Fault::Error(OnlineError::Windows { reason: error.to_string() }))?.record)
-                })
-                .collect();
-            let records = decoded?;
+            let (records, until) = self.records(&found, prefix, key)?;
             let events: Events = self.look(&records).map_err(Fault::Error)?;
             let mut states = self.plan.empty();
             let mut first = at;
             let mut ended = false;
             for (index, record) in records.iter().enumerate().rev() {
-                if !self.counts(record, at) || !events.counts(index) {
+                if until[index] <= at || !self.counts(record, at) || !events.counts(index) {
                     continue;
                 }
                 if first.0.abs_diff(record.event_time.0) > gap {

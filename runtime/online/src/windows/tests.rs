@@ -1,5 +1,7 @@
 //! The state of windows against the sweep that training sets take, bit by bit.
 
+mod versions;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -31,7 +33,11 @@ struct Event {
 }
 
 fn view(known_by: &str) -> BoundView {
-    let text = format!(
+    bound(&text(known_by))
+}
+
+fn text(known_by: &str) -> String {
+    format!(
         r#"
 [[entity]]
 name = "card"
@@ -61,9 +67,12 @@ aggregates = [
     {{ function = "distinct_count", column = "shop", windows = ["3d"] }},
 ]
 "#
-    );
+    )
+}
+
+fn bound(text: &str) -> BoundView {
     let settings = File { name: "tandem.toml".to_owned(), text: "[project]\nname = \"x\"".to_owned() };
-    let features = vec![File { name: "f.toml".to_owned(), text }];
+    let features = vec![File { name: "f.toml".to_owned(), text: text.to_owned() }];
     let project =
         parse_project(&Sources { settings, features }, Path::new("")).unwrap_or_else(|error| panic!("{error}"));
     let view = project.views.into_iter().next().unwrap();
@@ -319,4 +328,29 @@ fn a_generation_of_events_is_built_beside_the_live_one_and_copies_have_them() {
     assert_eq!(at(&store, id), of(&[1, 2, 4, 10, 10, 11, 20, 30, 40]));
     let rest: u64 = store.view_stats(Timestamp(0)).unwrap().iter().map(|stats| stats.entries).sum();
     assert_eq!(rest, 9);
+
+    // A kept generation whose tiles cannot be read is given up, and what is served takes the events.
+    let (target, _) = store.begin_rebuild(id).unwrap();
+    materialize(target, &[1, 2]);
+    store.finish_rebuild(target).unwrap();
+    let kept = store.generations(id).unwrap().other.unwrap();
+    let environment = store.environment();
+    let number = kept.number.get().to_be_bytes();
+    environment
+        .write(|txn| {
+            let mut keys = Vec::new();
+            txn.scan(crate::environment::Table::Windows, &number, |key, _| {
+                keys.extend(key.starts_with(&number).then(|| key.to_vec()));
+                Ok(std::ops::ControlFlow::Continue(()))
+            })?;
+            let damaged = keys.iter().filter(|key| keys::parse_event(key).is_none());
+            damaged.into_iter().try_for_each(|key| txn.put(crate::environment::Table::Windows, key, b"other"))
+        })
+        .unwrap();
+    assert_eq!(push(&[50], PushTo::ONLINE).outcomes, [RowOutcome::Written]);
+    assert_eq!(at(&store, id), of(&[1, 2, 50]));
+    let state = store.generations(id).unwrap().other.unwrap().state;
+    assert_eq!(state, crate::generation::GenerationState::Dropping);
+    assert!(store.finish_drop(id).unwrap() > 10 && store.generations(id).unwrap().other.is_none());
+    assert_eq!(at(&store, id), of(&[1, 2, 50]));
 }

@@ -94,6 +94,7 @@ fn a_generation_is_built_beside_the_live_one_and_has_all_that_came_meanwhile() {
     let (target, _) = store.begin_rebuild(view).unwrap();
     assert_eq!(generations(&store, view), [(1, "live"), (2, "building")]);
     store.drop_generation(view).unwrap();
+    assert_eq!(store.finish_drop(view).unwrap(), 0, "nothing is left to be dropped");
     assert!(matches!(store.put_if_newer(target, &[]).unwrap_err(), OnlineError::GenerationGone));
 }
 

@@ -15,7 +15,7 @@ use tandem_online::{Store, StoreOptions};
 use super::batch::now;
 use crate::cli::{Context, RunArguments};
 use crate::error::Error;
-use crate::lookup::{Found, LookupError, lookup};
+use crate::lookup::{At, Found, LookupError, lookup};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -48,7 +48,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         let (name, version) = (&view.view.name, view.view.version);
         return Err(Error::NotMaterialized { view: format!("{name}@{version}"), store: store.path().to_owned() });
     };
-    let found = lookup(&store, stored.id, &view, &keys, as_of).map_err(|error| match error {
+    let at = At { as_of, is_present: arguments.as_of.is_none() };
+    let found = lookup(&store, stored.id, &view, &keys, at).map_err(|error| match error {
         LookupError::Online(error) => Error::Online(error),
         LookupError::Key(error) => Error::Data(error.to_string()),
     })?;

@@ -136,8 +136,14 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         clock: now,
     };
     let _roller = Roller::start(roll).map_err(io("start the thread that rolls the push log of", path))?;
-    let expire =
-        Expire { store: store.clone(), live: live.clone(), options: opened.project.settings.expiry, clock: now };
+    let expire = Expire {
+        store: store.clone(),
+        live: live.clone(),
+        options: opened.project.settings.expiry,
+        clock: now,
+        // Where clients ask for instants of the past, no row is too old for good.
+        removes: !settings.allow_replay,
+    };
     let _expirer = Expirer::start(expire).map_err(io("start the thread that removes expired rows of", path))?;
     let log_options = opened.project.settings.feature_log;
     let log_writer = FeatureLogWriter::start(storage.log.clone(), log_options, now)

@@ -1,14 +1,33 @@
 //! The events of a view of aggregates into the online store.
 
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, RecordBatch, TimestampMicrosecondArray};
 use futures::TryStreamExt;
+use tandem_core::canonical::{RowEncoder, schema_fingerprint};
+use tandem_core::key::KeyEncoder;
+use tandem_core::model::{BoundView, JoinKey};
+use tandem_core::status::too_far_in_future;
+use tandem_core::time::{Duration, Timestamp};
+use tandem_core::types::{EVENT_ID, RETRACTED};
 use tandem_engine::Workers;
-use tandem_offline::PublishedRows;
+use tandem_offline::{FileEntry, PublishedRows, RowColumns};
 use tandem_online::{Equals, PutRow, Store, Target, WindowView};
 
-use super::{BATCH_ROWS, Report, Request, Rows, transaction, worker_error};
+use super::{BATCH_ROWS, EncodedRow, Report, Request, Rows, transaction, worker_error};
 use crate::error::Error;
+
+/// When a file was written, in microseconds since the Unix epoch: since then its events are known, as far as they do not say themselves.
+fn modified(file: &FileEntry) -> Timestamp {
+    let micros = |duration: std::time::Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    Timestamp(match file.modified.duration_since(UNIX_EPOCH) {
+        Ok(after) => micros(after),
+        Err(before) => -micros(before.duration()),
+    })
+}
 
 /// Writes the events that the store does not have yet, from the source's files and from what was pushed. All of the range are read, also in an incremental
 /// run: of equal events only the whole history tells how many there are.
@@ -23,10 +42,8 @@ pub(super) async fn run(
     let Some(events) = request.view.events().map(Arc::new) else {
         return Err(Error::Data("a view of aggregates has no events".to_owned()));
     };
-    if events.view.source.has_event_ids() {
-        return Err(Error::EventIds { view: request.view.view.id() });
-    }
-    let mut rows = PublishedRows::open(Arc::clone(&events), &request.offline_root, request.range, BATCH_ROWS).await?;
+    let mut rows =
+        PublishedRows::open_events(Arc::clone(&events), &request.offline_root, request.range, BATCH_ROWS).await?;
     let (partitions, files) = (rows.partitions().len() as u64, rows.files().len() as u64);
     let mut report = Report { partitions, files, rows_all: rows.row_count(), ..Report::default() };
     let mut equals = Equals::default();
@@ -34,8 +51,9 @@ pub(super) async fn run(
         let (store, events, windows) = (store.clone(), Arc::clone(&events), Arc::clone(windows));
         let (now, max_future) = (request.now, request.max_future);
         let part = workers.run(move || {
-            let encoded = Rows::encode(&events, &batch.rows, batch.partition.is_pushed(), now, max_future)?;
-            let (rows, null_keys, future, _) = encoded.counts;
+            let written = modified(&batch.file);
+            let encoded = Rows::encode_events(&events, &batch.rows, written, now, max_future)?;
+            let (rows, null_keys, future, set_aside) = encoded.counts;
             let puts: Vec<PutRow<'_>> = encoded.iter().collect();
             let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
             let (mut written, mut done) = (0, 0);
@@ -46,7 +64,7 @@ pub(super) async fn run(
                 done += fits;
             }
             let kept = puts.len() as u64 - written;
-            Ok::<_, Error>((Report { rows, written, kept, null_keys, future, ..Report::default() }, equals))
+            Ok::<_, Error>((Report { rows, written, kept, null_keys, future, set_aside, ..Report::default() }, equals))
         });
         let (part, after) = part.await.map_err(worker_error)??;
         equals = after;
@@ -55,9 +73,77 @@ pub(super) async fn run(
         report.kept += part.kept;
         report.null_keys += part.null_keys;
         report.future += part.future;
+        report.set_aside += part.set_aside;
         progress(&report);
     }
-    (report.set_aside, report.set_aside_contract) = rows.passed_over();
+    let (set_aside, broken) = rows.passed_over();
+    (report.set_aside, report.set_aside_contract) = (report.set_aside + set_aside, broken);
     report.set_aside_transform = rows.failed();
     Ok(report)
+}
+
+impl Rows {
+    /// The events of [`PublishedRows::open_events`], without those of the future, and those that have neither what an event needs nor an id. `written`: since
+    /// when a row is known that does not say it. Of the counts the last is that of rows that are set aside.
+    fn encode_events(
+        events: &BoundView,
+        rows: &RecordBatch,
+        written: Timestamp,
+        now: Timestamp,
+        max_future: Duration,
+    ) -> Result<Self, Error> {
+        let join_keys: Vec<JoinKey> = events.view.join_keys().cloned().collect();
+        let columns = RowColumns::of(events);
+        let data =
+            |error: &dyn std::fmt::Display| Error::Data(format!("the events of `{}`: {error}", events.view.name));
+        let key_encoder = KeyEncoder::new(&join_keys, &rows.columns()[..columns.keys]).map_err(|error| data(&error))?;
+        let row_encoder = RowEncoder::new(&rows.columns()[columns.features..]).map_err(|error| data(&error))?;
+        let column = |name: &str| rows.column_by_name(name);
+        let ids = column(EVENT_ID);
+        let retracted = column(RETRACTED).and_then(|column| column.as_boolean_opt());
+        let time = |column: usize| rows.column(columns.times + column).as_primitive::<TimestampMicrosecondType>();
+        let (event_times, created_times, published) = (time(0), time(1), time(2));
+        let sequences = rows.column(columns.times + 3).as_primitive::<Int64Type>();
+        let at = |times: &TimestampMicrosecondArray, row| times.is_valid(row).then(|| Timestamp(times.value(row)));
+        let (mut bytes, mut encoded) = (Vec::new(), Vec::with_capacity(rows.num_rows()));
+        let (mut null_keys, mut future, mut set_aside) = (0, 0, 0);
+        for row in 0..rows.num_rows() {
+            let event_time = at(event_times, row);
+            let is_retraction = retracted.is_some_and(|column| column.is_valid(row) && column.value(row));
+            let has_id = ids.is_some_and(|ids| ids.is_valid(row));
+            if event_time.is_some_and(|time| too_far_in_future(time, now, max_future)) {
+                future += 1;
+                continue;
+            }
+            set_aside += u64::from(event_time.is_none() && !is_retraction);
+            let start = bytes.len();
+            let has_key = key_encoder.encode_into(row, &mut bytes);
+            if !has_key {
+                bytes.truncate(start);
+                null_keys += u64::from(!is_retraction);
+            }
+            // A version that is set aside takes the place of others all the same.
+            if !has_id && (!has_key || event_time.is_none()) {
+                bytes.truncate(start);
+                continue;
+            }
+            let middle = bytes.len();
+            row_encoder.encode(row, &mut bytes);
+            encoded.push(EncodedRow {
+                event_time: event_time.unwrap_or(Timestamp::MIN),
+                created_time: at(created_times, row),
+                sequence: sequences.is_valid(row).then(|| sequences.value(row)),
+                published_time: at(published, row).unwrap_or(written),
+                key: start..middle,
+                row: middle..bytes.len(),
+            });
+        }
+        Ok(Rows {
+            bytes,
+            rows: encoded,
+            digest: events.digest,
+            fingerprint: schema_fingerprint(&events.stored_fields()),
+            counts: (rows.num_rows() as u64, null_keys, future, set_aside),
+        })
+    }
 }

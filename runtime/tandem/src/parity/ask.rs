@@ -243,7 +243,7 @@ fn problem(body: &[u8]) -> (String, Option<String>) {
 }
 
 /// An error of the client, without the name of its layer.
-fn plain(error: &ureq::Error) -> String {
+pub(crate) fn plain(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) => error.to_string(),
         other => other.to_string(),

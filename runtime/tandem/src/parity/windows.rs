@@ -24,7 +24,7 @@ use tandem_online::{Store, ViewId};
 
 use super::DIFFERENCES_SHOWN_MAX;
 use crate::error::Error;
-use crate::lookup::{LookupError, lookup};
+use crate::lookup::{At, LookupError, lookup};
 
 /// Rows that are read at a time.
 const BATCH_ROWS: usize = 16_384;
@@ -123,7 +123,7 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
         for row in 0..rows {
             let of_row: Vec<ArrayRef> = labels.columns()[..keys].iter().map(|column| column.slice(row, 1)).collect();
             let at = Timestamp(instants.value(row));
-            let found = lookup(store, *id, &view, &of_row, at).map_err(|error| match error {
+            let found = lookup(store, *id, &view, &of_row, At::replayed(at)).map_err(|error| match error {
                 LookupError::Online(error) => Error::Online(error),
                 LookupError::Key(error) => Error::Data(error.to_string()),
             })?;

@@ -12,7 +12,7 @@ use tandem_core::key::KeyEncoder;
 use tandem_core::model::{BoundView, InputSource, JoinKey, Source};
 use tandem_core::status::{is_never_valid, too_far_in_future};
 use tandem_core::time::{Day, Duration, Timestamp, Zone};
-use tandem_core::types::{CREATED_TIME, DataType, EVENT_TIME, Field, SEQUENCE, VALID_TO};
+use tandem_core::types::{CREATED_TIME, DataType, EVENT_ID, EVENT_TIME, Field, RETRACTED, SEQUENCE, VALID_TO};
 use tandem_offline::source_columns;
 use tandem_online::{Record, Row, StoreOptions, WindowView};
 
@@ -35,6 +35,8 @@ pub struct PushPlan {
     valid_to: Option<usize>,
     inputs: Vec<Input>,
     required: Vec<bool>,
+    event_id: Option<usize>,
+    retracted: Option<usize>,
     /// Of a view of aggregates, how the events are kept; what is pushed is events, as the view of columns that they are.
     windows: Option<Arc<WindowView>>,
 }
@@ -94,6 +96,7 @@ impl PushPlan {
                 "push into a view over the query's tables",
             );
         }
+        // Events of a view of aggregates have theirs among their columns.
         if source.event_id.is_some() {
             let hint =
                 "write the rows into the source (`tandem import`), then run `tandem batch` and `tandem materialize`";
@@ -156,12 +159,25 @@ impl PushPlan {
         {
             aliases.extend(column.map(|column| (name.to_owned(), column)));
         }
-        aliases.retain(|(name, _)| find(name).is_none());
+        aliases.retain(|(name, _)| find(name).is_none() && name != EVENT_ID && name != RETRACTED);
         aliases.sort();
         aliases.dedup_by(|a, b| a.0 == b.0);
         let zone = source.timezone.as_deref().map_or_else(|| Ok(Zone::utc()), Zone::parse);
         let zone = zone.map_err(|error| PushError::Defect(error.to_string()))?;
+        let of_input = |name: &str| {
+            let input = view.signature.inputs.iter().position(|input| input.name == name)?;
+            match inputs[input] {
+                Input::Column(column) => Some(column),
+                Input::EventTime | Input::Day => None,
+            }
+        };
+        let (event_id, retracted) = (of_input(EVENT_ID), of_input(RETRACTED));
+        for (column, doc) in [(event_id, "the event id"), (retracted, "the retraction")] {
+            column.into_iter().for_each(|column| doc.clone_into(&mut columns[column].doc));
+        }
         Ok(PushPlan {
+            event_id,
+            retracted,
             view: Arc::clone(view),
             source: Arc::clone(source),
             zone,
@@ -208,6 +224,11 @@ impl PushPlan {
         self.event_time
     }
 
+    /// The column with the event's id, if the source names one: as text it may be given as an integer.
+    pub fn event_id(&self) -> Option<usize> {
+        self.event_id
+    }
+
     /// The column with the created time, if the source has one.
     pub fn created_time(&self) -> Option<usize> {
         self.created_time
@@ -231,6 +252,11 @@ impl PushPlan {
         let encoder = KeyEncoder::new(&join_keys, &keys).map_err(|error| PushError::Defect(error.to_string()))?;
         let times = columns[self.event_time].as_primitive::<TimestampMicrosecondType>();
         let ends = self.valid_to.map(|column| columns[column].as_primitive::<TimestampMicrosecondType>());
+        let retracted = self.retracted.and_then(|column| columns[column].as_boolean_opt());
+        let takes_back_nothing = |row: usize| {
+            retracted.is_some_and(|column| column.is_valid(row) && column.value(row))
+                && self.event_id.is_none_or(|column| columns[column].is_null(row))
+        };
         let mut key = Vec::new();
         let mut days = Vec::with_capacity(if self.has_days() { rows } else { 0 });
         for row in 0..rows {
@@ -255,6 +281,9 @@ impl PushPlan {
                         Reason::InvalidValue,
                         &format!("the event time {time} has no day in the source's time zone"),
                     );
+                }
+                Some(_) if takes_back_nothing(row) => {
+                    refuse(row, Reason::InvalidValue, "it takes an event back, and has no event id");
                 }
                 Some(_) if !encoder.encode_into(row, &mut key) => {
                     refuse(row, Reason::NullKey, "a key is null or NaN, and matches nothing");

@@ -115,6 +115,14 @@ async fn answer(
     mut request: Request,
     next: Next,
 ) -> Response {
+    let (late, late_max) = (server.lateness.now(), server.settings.late_millis_max);
+    if !WITHOUT_SLOT.contains(&route) && late > Duration::from_millis(late_max) {
+        return Problem::new(Kind::Overloaded, format!("requests wait for {} ms already", late.as_millis()))
+            .with("limit", "late_millis_max")
+            .with("max", late_max)
+            .hint("try again later, with growing pauses")
+            .into_response();
+    }
     let max = server.settings.concurrent_requests_max;
     let slot = (!WITHOUT_SLOT.contains(&route)).then(|| Arc::clone(&server.slots).try_acquire_owned());
     if let Some(Err(_)) = slot {

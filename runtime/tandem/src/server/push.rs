@@ -15,6 +15,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use serde_json::{Value, json};
+use tandem_core::definition::ServerSettings;
 use tandem_core::model::OnError;
 use tandem_online::{OnlineError, PushTo, ViewId};
 
@@ -109,6 +110,21 @@ pub(super) async fn push(
     let mut response = guard::ok(answer::json(&view.bound, &pushed), JSON, rows);
     server.mark(&view, &mut response);
     Ok(response)
+}
+
+/// The rows of a body as [`push`] takes it, for other fronts: JSON, or an Arrow stream.
+///
+/// # Errors
+///
+/// What a client would be told.
+pub(crate) fn given(body: &[u8], is_arrow: bool, plan: &PushPlan, settings: &ServerSettings) -> Result<Given, String> {
+    // What bounds bodies of strangers does not bound this program's own.
+    let bounds = Bounds { body_bytes_max: u64::MAX, ..Bounds::of(settings) };
+    let given = match is_arrow {
+        false => json::decode(body, plan, Wanted::default(), bounds).map(|(given, _)| given),
+        true => arrow::decode(body, plan, bounds),
+    };
+    given.map_err(|problem| problem.detail)
 }
 
 /// As [`limits::check_vectors`], of the columns that may be pushed.

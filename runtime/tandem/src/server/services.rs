@@ -3,13 +3,14 @@
 //! - `service`: what is asked for together, with what requests need of it worked out once
 //! - `request`: the rows of a request, from JSON or Arrow
 //! - `vectors`: their features
-//! - `encode`: the answer
+//! - `encode`: the answer; `texts`: what stands in it several times
 
 mod encode;
 pub(super) mod request;
 mod service;
 #[cfg(test)]
 mod tests;
+pub(super) mod texts;
 pub(super) mod vectors;
 
 use std::sync::Arc;

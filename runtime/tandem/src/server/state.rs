@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use super::access::{Access, Caller};
 use super::as_of::Clock;
 use super::deprecated::{Notice, Uses};
+use super::lateness::Lateness;
 use super::limits;
 use super::live::{Live, Served};
 use super::metrics::ViewMetrics;
@@ -63,6 +64,7 @@ pub(super) struct Server {
     /// One permit for each request under way.
     pub(super) slots: Arc<Semaphore>,
     pub(super) readiness: Readiness,
+    pub(super) lateness: Lateness,
     /// None: everybody may read and write.
     pub(super) access: Option<Arc<Access>>,
     clock: fn() -> Timestamp,
@@ -87,6 +89,7 @@ impl Server {
             offline_root: state.offline_root,
             slots: Arc::new(Semaphore::new(slots)),
             readiness: Readiness::new(),
+            lateness: Lateness::default(),
             access: front.access,
             settings: state.settings,
             workers: state.workers,

@@ -107,6 +107,29 @@ fn quick() -> ServerSettings {
     ServerSettings { request_seconds_max: 1, shutdown_seconds_max: 1, body_bytes_max: 64, ..ServerSettings::default() }
 }
 
+/// One thread for all: what keeps it busy keeps requests waiting.
+#[tokio::test]
+async fn a_server_that_is_late_refuses_at_once() {
+    let running = start(ServerSettings { late_millis_max: 5, ..ServerSettings::default() }).await;
+    assert_eq!(running.request("GET", "/v1/views", "", "").await.status, 200);
+    let busy = tokio::spawn(async {
+        loop {
+            std::thread::sleep(Duration::from_millis(30));
+            tokio::task::yield_now().await;
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let refused = running.request("GET", "/v1/views", "", "").await;
+    assert_eq!((refused.status, refused.problem()), (503, "overloaded".to_owned()));
+    assert_eq!(refused.json()["limit"], "late_millis_max");
+    assert!(refused.head.contains("retry-after: "), "{}", refused.head);
+    assert_eq!(running.request("GET", "/health", "", "").await.status, 200, "it is late, not dead");
+    busy.abort();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(running.request("GET", "/v1/views", "", "").await.status, 200, "and then it is not late any more");
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_views() {
     let server = start(quick()).await;

@@ -127,7 +127,7 @@ fn a_stated_default_written_out_changes_nothing() {
         ("feature_view.limits", 9),
         ("project", 2),
         ("push", 3),
-        ("server", 16),
+        ("server", 17),
         ("source", 2),
         ("storage", 6),
     ];

@@ -8,7 +8,7 @@ use tandem_core::key::KeyEncoder;
 use tandem_core::model::KnownBy;
 use tandem_core::status::Status;
 use tandem_core::time::Timestamp;
-use tandem_core::types::{DataType, HISTORY_COLUMNS, TIME_COLUMNS};
+use tandem_core::types::{DataType, HISTORY_COLUMNS, RETRACTED, TIME_COLUMNS};
 use tandem_core::window::{Plan, Window};
 
 use super::super::explain::{Candidate, Verdict, ViewExplanation};
@@ -16,7 +16,6 @@ use super::super::groups::{Found, NONE};
 use super::super::history::History;
 use super::super::joined::JoinedView;
 use super::super::{Shared, TrainingError};
-use super::RETRACTED;
 use crate::error::OfflineError;
 
 /// The events of the label's entity that were read, the latest first. `instant` is the label's.

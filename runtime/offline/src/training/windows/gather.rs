@@ -12,15 +12,15 @@ use tandem_core::key::KeyEncoder;
 use tandem_core::model::{BoundView, KnownBy};
 use tandem_core::point_in_time::Rules;
 use tandem_core::time::{CalendarUnit, Timestamp};
-use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
+use tandem_core::types::{HISTORY_COLUMNS, RETRACTED, TIME_COLUMNS};
 use tandem_core::window::{Plan, Precision, Window};
 
 use super::super::groups::{Found, NONE};
 use super::super::history::{History, Offered, Unit};
 use super::super::labels::LabelKeys;
 use super::super::{Shared, TrainingError};
+use super::Superseded;
 use super::runs::Run;
-use super::{RETRACTED, Superseded};
 use crate::error::OfflineError;
 
 /// Reads units of a source and keeps what labels may see.
@@ -103,11 +103,12 @@ impl<'a> Gatherer<'a> {
         self.gathered.offered.see_groups(self.keys.instants.groups());
         let view = Arc::clone(self.history.view());
         let times = view.view.join_keys().count();
-        // Keys, times and values; nothing of the history, which files of a source do not have.
+        // Keys, times, values and the retraction; nothing of the history, which files of a source do not have.
         let behind = times + TIME_COLUMNS.len();
-        let values = view.signature.outputs.len();
+        let retracted = view.signature.outputs.iter().position(|output| output.name == RETRACTED);
+        let values = (0..self.columns).chain(retracted);
         let wanted: Vec<usize> =
-            (0..behind).chain((0..values).map(|value| behind + HISTORY_COLUMNS.len() + value)).collect();
+            (0..behind).chain(values.map(|value| behind + HISTORY_COLUMNS.len() + value)).collect();
         let superseded = self.superseded.of(self.history.path_of(unit));
         for group in unit.row_groups() {
             self.gathered.offered.row_groups += 1;
@@ -145,19 +146,20 @@ impl<'a> Gatherer<'a> {
             .map_err(|source| TrainingError::Key { view: view.view.id(), source })?;
         self.keys.groups.find(&encoder, &mut self.found);
         let Offered { set_aside, null_created, .. } = &mut self.gathered.offered;
-        *set_aside += events.null_count() as u64;
-        if view.view.source.has_created_time() {
-            *null_created += created.null_count() as u64;
-        }
         let last_column =
             batch.columns().last().filter(|_| view.signature.outputs.last().is_some_and(|one| one.name == RETRACTED));
         let retracted = last_column.and_then(|column| column.as_boolean_opt());
+        let is_retraction = |row: usize| retracted.is_some_and(|column| column.is_valid(row) && column.value(row));
+        // Of a retraction nothing is looked at but its id and created time.
+        *set_aside += (0..events.len()).filter(|row| events.is_null(*row) && !is_retraction(*row)).count() as u64;
+        if view.view.source.has_created_time() {
+            *null_created += created.null_count() as u64;
+        }
         let written = self.history.written(unit);
         let instants = &self.keys.instants;
         let (mut indices, mut groups, mut from, mut until) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (index, group) in self.found.groups.iter().enumerate().filter(|(_, group)| **group != NONE) {
-            let is_retraction = retracted.is_some_and(|column| column.is_valid(index) && column.value(index));
-            if events.is_null(index) || is_retraction {
+            if events.is_null(index) || is_retraction(index) {
                 continue;
             }
             self.gathered.offered.see(*group);

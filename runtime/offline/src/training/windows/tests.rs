@@ -9,9 +9,12 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use tandem_core::canonical::encode_row;
 use tandem_core::definition::{File as Definition, Sources, bind, parse_project};
 use tandem_core::feature_plan::FeaturePlan;
-use tandem_core::versions::{Version, superseded as superseded_of};
+use tandem_core::key::KeyEncoder;
+use tandem_core::model::{BoundView, JoinKey};
+use tandem_core::versions::content;
 
 use super::super::explain::Verdict;
 use super::super::tests::all;
@@ -156,6 +159,23 @@ fn request(view: &BoundView, root: &Path, asked: &[(Option<i64>, i64)], memory: 
     }
 }
 
+/// What tells versions apart that tie.
+fn contents(row: &Row) -> [u8; 16] {
+    let columns: [ArrayRef; 4] = [
+        Arc::new(Float64Array::from(vec![row.amount])),
+        Arc::new(StringArray::from(vec![row.kind])),
+        Arc::new(StringArray::from(vec![row.id.map(|id| id.to_string())])),
+        Arc::new(BooleanArray::from(vec![row.gone])),
+    ];
+    let mut bytes = Vec::new();
+    encode_row(&columns, 0, &mut bytes);
+    let card: [ArrayRef; 1] = [Arc::new(Int64Array::from(vec![row.card]))];
+    let join_keys = [JoinKey { name: "card_id".to_owned(), data_type: DataType::Int64 }];
+    let mut key = Vec::new();
+    let has_key = KeyEncoder::new(&join_keys, &card).unwrap().encode_into(0, &mut key);
+    content(has_key.then_some(&key[..]), row.at.map(Timestamp), &bytes)
+}
+
 /// The events that count for a label: of its card, happened before it, known by then, not superseded and not taken back.
 fn counting<'a>(rows: &'a [Row], ids: bool, label: (Option<i64>, i64)) -> Vec<&'a Row> {
     let known = |row: &Row| row.known.is_some_and(|known| known <= label.1);
@@ -171,24 +191,13 @@ fn counting<'a>(rows: &'a [Row], ids: bool, label: (Option<i64>, i64)) -> Vec<&'
         if row.gone {
             return None;
         }
-        let versions: Vec<(usize, Version)> = rows
-            .iter()
-            .enumerate()
-            .filter(|(_, other)| row.id.is_some() && other.id == row.id)
-            .map(|(place, other)| {
-                let version = Version {
-                    created_time: other.known.map(Timestamp),
-                    sequence: Some(other.offset),
-                    retracted: other.gone,
-                };
-                (place, version)
-            })
-            .collect();
-        let plain: Vec<Version> = versions.iter().map(|(_, version)| *version).collect();
-        let ends = superseded_of(&plain, Timestamp(i64::MAX));
-        let mine = versions.iter().position(|(place, _)| *place == index);
-        let until = mine.and_then(|mine| ends[mine]);
-        until.is_none_or(|until| until.0 > label.1).then_some(row)
+        // Of the versions that are known the greatest; of those that are the same through and through the first.
+        let versions =
+            rows.iter().enumerate().filter(|(_, other)| row.id.is_some() && other.id == row.id && known(other));
+        let greatest = versions.max_by_key(|(place, other)| {
+            ((other.known, other.offset, other.gone, contents(other)), std::cmp::Reverse(*place))
+        });
+        greatest.is_none_or(|(greatest, _)| greatest == index).then_some(row)
     };
     rows.iter().enumerate().filter_map(counts).collect()
 }

@@ -11,6 +11,7 @@ use tandem_core::time::Timestamp;
 use tandem_core::types::{DataType, ItemType};
 
 use super::request::Asked;
+use crate::server::services::texts::{EventTimes, Texts};
 use crate::server::services::vectors::Vectors;
 use crate::server::transforms::{separate, write_list, write_string};
 
@@ -62,9 +63,11 @@ pub(super) fn json(asked: &Asked, vectors: &Vectors) -> Result<Vec<u8>, JsonErro
         separate(index, &mut out);
         write_key(values, &mut out);
     }
+    let write_time = |time: Timestamp, out: &mut Vec<u8>| out.extend_from_slice(format!("\"{time}\"").as_bytes());
+    let event_times = EventTimes::new(vectors, EPOCH, write_time);
     for (index, column) in features.iter().enumerate() {
         separate(keys.len() + index, &mut out);
-        write_feature(vectors, *column, &mut out)?;
+        write_feature(vectors, *column, &event_times, &mut out)?;
     }
     out.extend_from_slice(b"]}");
     Ok(out)
@@ -88,16 +91,27 @@ fn write_key(values: &[Value], out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-fn write_feature(vectors: &Vectors, column: usize, out: &mut Vec<u8>) -> Result<(), JsonError> {
+fn write_feature(
+    vectors: &Vectors,
+    column: usize,
+    event_times: &EventTimes,
+    out: &mut Vec<u8>,
+) -> Result<(), JsonError> {
     let planned = &vectors.service.plan.columns[column];
-    let values = Values::new(&vectors.columns[column], planned.data_type)?;
+    let values = Values::new(vectors.values(column), planned.data_type)?;
+    let values = Texts::new(vectors.values(column).len(), |place, out| values.write(place, out));
     let rows = vectors.rows;
     let status = |row: usize| status(vectors.status(column, row).status);
-    write_member(b"{\"values\":", rows, out, |row, out| values.write(row, out));
-    write_member(b",\"statuses\":", rows, out, |row, out| write_string(status(row), out));
-    write_member(b",\"event_timestamps\":", rows, out, |row, out| match vectors.event_time(column, row) {
-        Some(time) => out.extend_from_slice(format!("\"{time}\"").as_bytes()),
-        None => out.extend_from_slice(EPOCH),
+    write_member(b"{\"values\":", rows, out, |row, out| {
+        out.extend_from_slice(values.get(vectors.place(column, row)));
+    });
+    write_member(b",\"statuses\":", rows, out, |row, out| {
+        out.push(b'"');
+        out.extend_from_slice(status(row).as_bytes());
+        out.push(b'"');
+    });
+    write_member(b",\"event_timestamps\":", rows, out, |row, out| {
+        out.extend_from_slice(event_times.get(vectors, column, row));
     });
     out.push(b'}');
     Ok(())

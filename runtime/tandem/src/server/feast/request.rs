@@ -102,5 +102,5 @@ pub(super) fn decode(asked: &Asked, plan: &FeaturePlan, clock: Clock, bounds: Bo
         }
     };
     let columns = plan.request.iter().map(column).collect::<Result<_, _>>()?;
-    Ok(Rows { columns, rows, as_of: clock.now })
+    Ok(Rows { columns, rows, as_of: clock.now, is_present: true })
 }

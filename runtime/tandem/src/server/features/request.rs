@@ -29,6 +29,8 @@ pub(super) struct Asked {
     pub(super) keys: Vec<ArrayRef>,
     pub(super) rows: usize,
     pub(super) as_of: Timestamp,
+    /// Whether that is the clock's, and not the caller's.
+    pub(super) is_present: bool,
 }
 
 /// The members of the object.
@@ -72,7 +74,7 @@ pub(super) fn decode(body: &[u8], bound: &BoundView, clock: Clock, rows_max: usi
     let table = Table { names: &key_names, things: "join keys", rows_max };
     let members =
         json::read(body, |text, progress| text.deserialize_map(MembersVisitor { table: Some(&table), progress }))?;
-    let as_of = clock.instant(members.as_of.as_ref())?;
+    let (as_of, is_present) = (clock.instant(members.as_of.as_ref())?, members.as_of.is_none());
     let features = features(bound, members.features)?;
     let Some(Cells { columns, rows, form }) = members.entities else {
         let problem = Problem::new(Kind::InvalidRequest, "the request names no `entities`");
@@ -97,7 +99,7 @@ pub(super) fn decode(body: &[u8], bound: &BoundView, clock: Clock, rows_max: usi
             None => Err(missing((form == Form::Rows).then_some(0))),
         }
     });
-    Ok(Asked { features, keys: keys.collect::<Result<_, _>>()?, rows, as_of })
+    Ok(Asked { features, keys: keys.collect::<Result<_, _>>()?, rows, as_of, is_present })
 }
 
 fn features(bound: &BoundView, names: Option<Vec<String>>) -> Result<Vec<usize>, Problem> {

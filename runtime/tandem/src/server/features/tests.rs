@@ -13,7 +13,7 @@ use tandem_online::{Lookup, PutRow, Record, StoreOptions, ViewIdentity};
 
 use super::request::Asked;
 use super::*;
-use crate::lookup::found;
+use crate::lookup::{At, found};
 use crate::server::as_of::Clock;
 use crate::server::testing::{LIVE, NOW, REPLAY, bound, bound_with, outputs};
 
@@ -48,7 +48,7 @@ fn record(event_time: i64, score: Option<f64>) -> Record {
 }
 
 fn answered(bound: &BoundView, asked: &Asked, lookups: Vec<Lookup>) -> (Value, Vec<(usize, String)>) {
-    let found = found(bound, lookups, asked.as_of);
+    let found = found(bound, lookups, At { as_of: asked.as_of, is_present: asked.is_present });
     let body = answer::encode(bound, asked, &found).unwrap();
     (serde_json::from_slice(&body).unwrap(), found.corrupt)
 }
@@ -222,8 +222,11 @@ fn a_publish_delay_is_for_history_and_hides_nothing_that_is_stored() {
 
 #[test]
 fn what_was_not_known_yet_is_not_found() {
-    let body = r#"{"view": "risk", "entities": [{"card_id": 1, "bank": "x"}]}"#;
-    let asked = asked(body);
+    // The present knows all that is stored, but for created times that are later; an instant that is given does not.
+    let entities = r#""view": "risk", "entities": [{"card_id": 1, "bank": "x"}]"#;
+    let given = format!(r#"{{{entities}, "as_of": {}}}"#, NOW.0);
+    let replayed = decode_with(&given, REPLAY).unwrap_or_else(|problem| panic!("{problem:?}"));
+    let present = asked(&format!("{{{entities}}}"));
     let mut late = record(NOW.0 - HOUR, Some(0.5));
     late.created_time = Some(Timestamp(NOW.0 + 1));
     let mut unpublished = record(NOW.0 - HOUR, Some(0.5));
@@ -232,8 +235,14 @@ fn what_was_not_known_yet_is_not_found() {
         [("created", "NOT_FOUND", "NOT_FOUND"), ("published", "PRESENT", "NOT_FOUND"), ("event", "PRESENT", "PRESENT")]
     {
         let bound = bound_with(&format!("known_by = \"{known_by}\""), vec![]);
-        for (record, status) in [(&late, late_status), (&unpublished, unpublished_status)] {
-            let (answer, _) = answered(&bound, &asked, vec![Lookup::Found(record.clone())]);
+        let cases = [
+            (&replayed, &late, late_status),
+            (&replayed, &unpublished, unpublished_status),
+            (&present, &late, late_status),
+            (&present, &unpublished, "PRESENT"),
+        ];
+        for (asked, record, status) in cases {
+            let (answer, _) = answered(&bound, asked, vec![Lookup::Found(record.clone())]);
             assert_eq!(answer["rows"][0]["status"], status, "{known_by} {record:?}");
         }
     }
@@ -262,7 +271,7 @@ fn keys_are_looked_up_in_their_order() {
         let record = record(NOW.0 - HOUR, Some(score));
         store.put_if_newer(number, &[PutRow { key: key.as_ref(), record: record.borrow() }]).unwrap();
     }
-    let found = lookup(&store, number, &bound, &asked.keys, asked.as_of).unwrap();
+    let found = lookup(&store, number, &bound, &asked.keys, At::replayed(asked.as_of)).unwrap();
     let answer: Value = serde_json::from_slice(&answer::encode(&bound, &asked, &found).unwrap()).unwrap();
     let scores: Vec<_> = (0..3).map(|row| answer["rows"][row]["values"]["score"].clone()).collect();
     assert_eq!(scores, [json!(0.2), json!(null), json!(0.1)]);

@@ -31,6 +31,11 @@ pub(super) fn of_now(server: &Server) -> Registry {
     gauges.add("http_requests_in_flight", "Requests under way", None, under_way);
     gauges.add("http_requests_in_flight_max", "The limit concurrent_requests_max", None, max);
 
+    let help = "For how long requests wait until a thread comes to them";
+    let late: Gauge<f64, std::sync::atomic::AtomicU64> = Gauge::default();
+    late.set(server.lateness.now().as_secs_f64());
+    gauges.registry.register_with_unit("http_late", help, Unit::Seconds, late);
+
     let served = server.live.served();
     let transforms = served.views.iter().find_map(|view| view.on_demand.as_ref());
     worker_gauges(&mut gauges, &server.workers, transforms.map(OnDemand::workers));

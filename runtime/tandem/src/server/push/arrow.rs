@@ -7,7 +7,7 @@ use arrow_schema::Schema;
 use arrow_select::concat::concat;
 use arrow_select::nullif::nullif;
 use tandem_core::types::Field;
-use tandem_engine::convert::{ConvertError, to_declared};
+use tandem_engine::convert::{ConvertError, to_declared, to_event_id};
 
 use super::{absent, check_vectors, two_names};
 use crate::push::{Given, PushPlan};
@@ -29,7 +29,14 @@ pub(super) fn decode(body: &[u8], plan: &PushPlan, bounds: Bounds) -> Result<Giv
         let mut refused = BTreeMap::new();
         let columns = places(&schema, plan)?.into_iter().enumerate().map(|(index, place)| match place {
             None => absent(plan, index, rows),
-            Some(place) => column(&plan.columns()[index], place, &batches, plan.timezone(), &mut refused),
+            Some(place) => {
+                let field = &plan.columns()[index];
+                let to = |array: &ArrayRef| match plan.event_id() == Some(index) {
+                    true => to_event_id(array, &field.name, field.data_type),
+                    false => to_declared(array, &field.name, field.data_type, plan.timezone()),
+                };
+                column(field, place, &batches, &to, &mut refused)
+            }
         });
         let columns = columns.collect::<Result<_, _>>()?;
         Ok(Given { columns, refused, rows })
@@ -55,13 +62,13 @@ fn column(
     field: &Field,
     place: usize,
     batches: &[RecordBatch],
-    timezone: Option<&str>,
+    to: &dyn Fn(&ArrayRef) -> Result<ArrayRef, ConvertError>,
     refused: &mut BTreeMap<usize, String>,
 ) -> Result<ArrayRef, Problem> {
     let mut first = 0;
     let mut parts: Vec<ArrayRef> = Vec::with_capacity(batches.len());
     for batch in batches {
-        parts.push(convert(field, batch.column(place), first, timezone, refused)?);
+        parts.push(convert(batch.column(place), first, to, refused)?);
         first += batch.num_rows();
     }
     match parts.len() {
@@ -75,13 +82,11 @@ fn column(
 }
 
 fn convert(
-    field: &Field,
     array: &ArrayRef,
     first: usize,
-    timezone: Option<&str>,
+    to: &dyn Fn(&ArrayRef) -> Result<ArrayRef, ConvertError>,
     refused: &mut BTreeMap<usize, String>,
 ) -> Result<ArrayRef, Problem> {
-    let to = |array: &ArrayRef| to_declared(array, &field.name, field.data_type, timezone);
     let without = |array: &ArrayRef, rows: &dyn Fn(usize) -> bool| {
         let mask: BooleanArray = (0..array.len()).map(|row| Some(rows(row))).collect();
         nullif(array, &mask).map_err(|error| malformed(&error.to_string()))

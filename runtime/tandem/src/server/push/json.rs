@@ -7,7 +7,7 @@ use arrow_array::ArrayRef;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::Value;
 use tandem_core::json::{JsonError, decode_column};
-use tandem_core::types::Field;
+use tandem_core::types::{DataType, Field};
 
 use super::{Wanted, absent, check_vectors, two_names};
 use crate::push::{Given, PushPlan};
@@ -58,7 +58,12 @@ pub(super) fn given(plan: &PushPlan, cells: &Cells, value: &dyn Fn(&Field, &Valu
         None => absent(plan, index, cells.rows),
         Some((_, column)) => {
             let field = &plan.columns()[index];
-            decode_values(field, column, cells.rows, &|given| value(field, given), &mut refused)
+            let is_id = plan.event_id() == Some(index) && field.data_type == DataType::String;
+            let value = |given: &Value| match given {
+                Value::Number(number) if is_id && (number.is_i64() || number.is_u64()) => number.to_string().into(),
+                given => value(field, given),
+            };
+            decode_values(field, column, cells.rows, &value, &mut refused)
         }
     });
     let columns = arrays.collect::<Result<_, _>>()?;

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray};
+use arrow_array::{Array as _, ArrayRef, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray};
 use arrow_schema::{ArrowError, DataType as ArrowType, Field as ArrowField, Schema, TimeUnit};
 use tandem_core::feature_plan::Step;
 use tandem_core::json::{ColumnWriter, JsonError};
 
+use super::texts::{EventTimes, Texts};
 use super::vectors::Vectors;
 use crate::server::arrow;
 use crate::server::features::write_timestamp;
@@ -25,21 +26,59 @@ pub(in crate::server) fn estimate(vectors: &Vectors) -> usize {
     256 + vectors.rows * vectors.columns.len() * VALUE_BYTES
 }
 
+/// What is written, with everything that stands in it several times as text.
+struct Written<'a> {
+    vectors: &'a Vectors,
+    columns: Vec<Column>,
+    event_times: EventTimes,
+}
+
 /// A feature, as it is written.
 struct Column {
     /// `"name":`, which needs no escapes: names are identifiers.
     key: String,
-    writer: ColumnWriter,
+    /// By place.
+    values: Texts,
+}
+
+impl<'a> Written<'a> {
+    fn new(vectors: &'a Vectors) -> Result<Self, JsonError> {
+        let columns = vectors.service.plan.columns.iter().enumerate().map(|(index, column)| {
+            let values = vectors.values(index);
+            let writer = ColumnWriter::new(values, column.data_type)?;
+            let values = Texts::new(values.len(), |place, out| writer.write(place, out));
+            Ok(Column { key: format!("\"{}\":", column.name), values })
+        });
+        let event_times = EventTimes::new(vectors, b"null", |time, out| write_timestamp(Some(time), out));
+        Ok(Written { vectors, columns: columns.collect::<Result<_, JsonError>>()?, event_times })
+    }
+
+    /// `"name":…` of all features of a row.
+    fn members(&self, row: usize, out: &mut Vec<u8>, write: impl Fn(&Self, usize, usize, &mut Vec<u8>)) {
+        for (index, Column { key, .. }) in self.columns.iter().enumerate() {
+            separate(index, out);
+            out.extend_from_slice(key.as_bytes());
+            write(self, index, row, out);
+        }
+    }
+
+    fn value(&self, index: usize, row: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.columns[index].values.get(self.vectors.place(index, row)));
+    }
+
+    fn status(&self, index: usize, row: usize, out: &mut Vec<u8>) {
+        write_word(self.vectors.status(index, row).status.as_str(), out);
+    }
+
+    fn event_time(&self, index: usize, row: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.event_times.get(self.vectors, index, row));
+    }
 }
 
 /// The answer as JSON, in the form of the request.
 pub(in crate::server) fn json(vectors: &Vectors, form: Form) -> Result<Vec<u8>, JsonError> {
     let plan = &vectors.service.plan;
-    let columns = std::iter::zip(&plan.columns, &vectors.columns).map(|(column, values)| {
-        let writer = ColumnWriter::new(values, column.data_type)?;
-        Ok(Column { key: format!("\"{}\":", column.name), writer })
-    });
-    let columns = columns.collect::<Result<Vec<_>, JsonError>>()?;
+    let written = Written::new(vectors)?;
     let mut out = Vec::with_capacity(estimate(vectors));
     out.push(b'{');
     if let Some(name) = &vectors.service.name {
@@ -62,8 +101,8 @@ pub(in crate::server) fn json(vectors: &Vectors, form: Form) -> Result<Vec<u8>, 
     }
     out.extend_from_slice(b"],");
     match form {
-        Form::Rows => write_rows(vectors, &columns, &mut out),
-        Form::Columns => write_columns(vectors, &columns, &mut out),
+        Form::Rows => write_rows(&written, &mut out),
+        Form::Columns => write_columns(&written, &mut out),
     }
     write_failed(vectors, &mut out);
     out.push(b'}');
@@ -74,54 +113,44 @@ fn has_defaults(vectors: &Vectors) -> bool {
     vectors.service.plan.stored.iter().any(|step| !step.view.defaults.is_empty())
 }
 
-fn write_rows(vectors: &Vectors, columns: &[Column], out: &mut Vec<u8>) {
+fn write_rows(written: &Written<'_>, out: &mut Vec<u8>) {
+    let vectors = written.vectors;
     let has_defaults = has_defaults(vectors);
     out.extend_from_slice(b"\"rows\":[");
     for row in 0..vectors.rows {
         separate(row, out);
         out.extend_from_slice(b"{\"values\":{");
-        for (index, Column { key, writer }) in columns.iter().enumerate() {
-            separate(index, out);
-            out.extend_from_slice(key.as_bytes());
-            writer.write(row, out);
-        }
+        written.members(row, out, Written::value);
         out.extend_from_slice(b"},\"statuses\":{");
-        for (index, Column { key, .. }) in columns.iter().enumerate() {
-            separate(index, out);
-            out.extend_from_slice(key.as_bytes());
-            write_word(vectors.status(index, row).status.as_str(), out);
-        }
+        written.members(row, out, Written::status);
         if has_defaults {
             out.extend_from_slice(b"},\"reasons\":{");
-            let mut written = 0;
-            for (index, Column { key, .. }) in columns.iter().enumerate() {
+            let mut separated = 0;
+            for (index, Column { key, .. }) in written.columns.iter().enumerate() {
                 let Some(reason) = vectors.status(index, row).reason else { continue };
-                separate(written, out);
-                written += 1;
+                separate(separated, out);
+                separated += 1;
                 out.extend_from_slice(key.as_bytes());
                 write_word(reason.as_str(), out);
             }
         }
         out.extend_from_slice(b"},\"event_times\":{");
-        for (index, Column { key, .. }) in columns.iter().enumerate() {
-            separate(index, out);
-            out.extend_from_slice(key.as_bytes());
-            write_timestamp(vectors.event_time(index, row), out);
-        }
+        written.members(row, out, Written::event_time);
         out.extend_from_slice(b"}}");
     }
     out.push(b']');
 }
 
-fn write_columns(vectors: &Vectors, columns: &[Column], out: &mut Vec<u8>) {
+fn write_columns(written: &Written<'_>, out: &mut Vec<u8>) {
+    let vectors = written.vectors;
     out.extend_from_slice(b"\"columns\":{");
-    for (index, Column { key, writer }) in columns.iter().enumerate() {
+    for (index, Column { key, .. }) in written.columns.iter().enumerate() {
         separate(index, out);
         out.extend_from_slice(key.as_bytes());
         out.extend_from_slice(b"{\"values\":");
-        write_list(vectors.rows, out, |row, out| writer.write(row, out));
+        write_list(vectors.rows, out, |row, out| written.value(index, row, out));
         out.extend_from_slice(b",\"statuses\":");
-        write_list(vectors.rows, out, |row, out| write_word(vectors.status(index, row).status.as_str(), out));
+        write_list(vectors.rows, out, |row, out| written.status(index, row, out));
         if has_defaults(vectors) {
             out.extend_from_slice(b",\"reasons\":");
             write_list(vectors.rows, out, |row, out| match vectors.status(index, row).reason {
@@ -130,7 +159,7 @@ fn write_columns(vectors: &Vectors, columns: &[Column], out: &mut Vec<u8>) {
             });
         }
         out.extend_from_slice(b",\"event_times\":");
-        write_list(vectors.rows, out, |row, out| write_timestamp(vectors.event_time(index, row), out));
+        write_list(vectors.rows, out, |row, out| written.event_time(index, row, out));
         out.push(b'}');
     }
     out.push(b'}');

@@ -46,7 +46,7 @@ pub(in crate::server) fn decode(
         }
     };
     check_vectors(plan, cells.rows, bounds)?;
-    let as_of = clock.instant(members.as_of.as_ref())?;
+    let (as_of, is_present) = (clock.instant(members.as_of.as_ref())?, members.as_of.is_none());
     let common = common.unwrap_or_else(|| names.iter().map(|_| None).collect());
     let columns = plan.request.iter().zip(&cells.columns).zip(&common).map(|((column, own), common)| {
         let Some(common) = common else { return of_rows(column, own.as_ref(), &cells) };
@@ -60,7 +60,7 @@ pub(in crate::server) fn decode(
             decode_column(&field(column), common.cells(1)).map_err(|error| value_problem(&error).without_row())?;
         repeat(column, &one, cells.rows, bounds)
     });
-    let rows = Rows { columns: columns.collect::<Result<_, _>>()?, rows: cells.rows, as_of };
+    let rows = Rows { columns: columns.collect::<Result<_, _>>()?, rows: cells.rows, as_of, is_present };
     Ok((rows, cells.form))
 }
 
@@ -78,7 +78,7 @@ pub(in crate::server) fn decode_arrow(
         Some(given) => Ok(given),
         None => absent(column, rows),
     });
-    Ok(Rows { columns: columns.collect::<Result<_, _>>()?, rows, as_of: clock.now })
+    Ok(Rows { columns: columns.collect::<Result<_, _>>()?, rows, as_of: clock.now, is_present: true })
 }
 
 /// As [`limits::check_vectors`], of the columns that a request has.

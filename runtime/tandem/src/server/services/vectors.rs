@@ -16,7 +16,7 @@ use tandem_online::Store;
 use tokio::time::sleep_until;
 
 use super::Service;
-use crate::lookup::{Ask, LookedUp, Served, lookup_all};
+use crate::lookup::{Ask, At, LookedUp, Served, lookup_all};
 use crate::server::deadline::Until;
 use crate::server::features::{FeaturesError, find_number, not_materialized};
 use crate::server::limits;
@@ -31,6 +31,8 @@ pub(in crate::server) struct Rows {
     pub(in crate::server) columns: Vec<ArrayRef>,
     pub(in crate::server) rows: usize,
     pub(in crate::server) as_of: Timestamp,
+    /// Whether that is the clock's, and not the caller's.
+    pub(in crate::server) is_present: bool,
 }
 
 /// The features of rows.
@@ -71,6 +73,28 @@ impl Vectors {
         match self.service.plan.columns[column].from.step {
             Step::Stored(step) => self.served(step, row).record.as_ref().map(|record| record.event_time),
             Step::Computed(_) => None,
+        }
+    }
+
+    /// The entities of a stored step that differ.
+    pub(in crate::server) fn found(&self, step: usize) -> &[Served] {
+        &self.looked_up[step].found.rows
+    }
+
+    /// A feature's values, those of a stored one each entity once; [`Vectors::place`] says where a row's is.
+    pub(in crate::server) fn values(&self, column: usize) -> &ArrayRef {
+        let from = self.service.plan.columns[column].from;
+        match from.step {
+            Step::Stored(step) => &self.looked_up[step].found.features[from.output],
+            Step::Computed(_) => &self.columns[column],
+        }
+    }
+
+    /// The position of a row's value among [`Vectors::values`].
+    pub(in crate::server) fn place(&self, column: usize, row: usize) -> usize {
+        match self.service.plan.columns[column].from.step {
+            Step::Stored(step) => self.looked_up[step].place(row),
+            Step::Computed(_) => row,
         }
     }
 
@@ -124,9 +148,9 @@ pub(in crate::server) async fn gather(
     asked: Rows,
     until: &Until,
 ) -> Result<Vectors, Problem> {
-    let Rows { columns, rows, as_of } = asked;
+    let Rows { columns, rows, as_of, is_present } = asked;
     limits::check_answer(&server.settings, rows, service.plan.columns.len())?;
-    let looked_up = until.run(look_up(server, service, &columns, as_of)).await?;
+    let looked_up = until.run(look_up(server, service, &columns, At { as_of, is_present })).await?;
     let stored: Vec<_> =
         std::iter::zip(&service.plan.stored, &looked_up).map(|(step, found)| stored(step, found)).collect();
     let request = columns.clone();
@@ -210,7 +234,7 @@ async fn look_up(
     server: &Server,
     service: &Arc<Service>,
     columns: &[ArrayRef],
-    as_of: Timestamp,
+    at: At,
 ) -> Result<Vec<LookedUp>, Problem> {
     if service.stored.is_empty() {
         return Ok(Vec::new());
@@ -219,8 +243,7 @@ async fn look_up(
     // Lookups block, though not for long, and a read transaction must not live across an await.
     let (store, shared, columns, live) =
         (Arc::clone(store), Arc::clone(service), columns.to_vec(), server.live.clone());
-    let looked_up =
-        server.on_worker(move || look_up_blocking(&store, &shared, &columns, as_of, live.metrics())).await?;
+    let looked_up = server.on_worker(move || look_up_blocking(&store, &shared, &columns, at, live.metrics())).await?;
     match looked_up.map_err(|error| Problem::internal("the online store cannot be read", &error))? {
         Ok(looked_up) => Ok(looked_up),
         Err(missing) => Err(not_materialized(&service.stored[missing])),
@@ -232,7 +255,7 @@ fn look_up_blocking(
     store: &Store,
     service: &Service,
     request: &[ArrayRef],
-    as_of: Timestamp,
+    at: At,
     metrics: &Metrics,
 ) -> Result<Result<Vec<LookedUp>, usize>, FeaturesError> {
     let started = Instant::now();
@@ -243,10 +266,10 @@ fn look_up_blocking(
         let keys = step.keys.iter().map(|key| Arc::clone(&request[*key])).collect();
         asks.push(Ask { id, view: &step.view, keys });
     }
-    let looked_up = lookup_all(store, &asks, as_of)?;
+    let looked_up = lookup_all(store, &asks, at)?;
     metrics.looked_up(started.elapsed());
     for ((step, view), LookedUp { found, .. }) in steps.zip(&looked_up) {
-        view.metrics.looked_up(found, &step.outputs, as_of);
+        view.metrics.looked_up(found, &step.outputs, at.as_of);
         if let Some((row, reason)) = found.corrupt.first() {
             let (view, rows) = (&step.view.view, found.corrupt.len());
             tracing::error!(view = view.name, version = view.version, rows, row, reason, "stored rows are corrupt");

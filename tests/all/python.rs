@@ -296,3 +296,54 @@ fn a_missing_tool_is_named_with_what_installs_it() {
         "{notes}"
     );
 }
+
+/// A function of aggregates in Python: proved, and the same value as the one in Rust; what it fails on is told with the line.
+#[test]
+fn an_aggregate_in_python_is_that_in_rust() {
+    let folder = work("busiest");
+    copy(&guest("busiest"), &folder);
+    let built = component(&folder);
+    let built = built.to_str().unwrap();
+    let run = |arguments: &[&str], code: i32| told(tandem(&folder, arguments), code);
+    let (described, _) = run(&["describe", built, "--param", "minutes=10"], 0);
+    assert!(
+        described.contains("The most that was paid within one stretch")
+            && described.contains("What was paid, in cents."),
+        "{described}"
+    );
+    let (proved, _) = run(&["verify", built, "--param", "minutes=10", "--no-interpreter"], 0);
+    assert!(proved.contains("proved: no bit differs"), "{proved}");
+    let cheat = ["verify", built, "--param", "minutes=10", "--param", "cheat=true", "--no-interpreter"];
+    let (found, _) = run(&cheat, 1);
+    assert!(found.contains("it differs: ") && found.contains("what to look for"), "{found}");
+
+    let project = tempfile::tempdir().unwrap();
+    let root = project.path();
+    let example = workspace().join("examples/bursts");
+    fs::create_dir(root.join("features")).unwrap();
+    fs::copy(example.join("tandem.toml"), root.join("tandem.toml")).unwrap();
+    fs::copy(example.join("payments.csv"), root.join("payments.csv")).unwrap();
+    let in_rust = component(&example.join("busiest"));
+    let definitions = fs::read_to_string(example.join("features/cards.toml")).unwrap();
+    let definitions = definitions
+        .replacen("busiest/busiest.wasm", in_rust.to_str().unwrap(), 1)
+        .replacen("busiest/busiest.wasm", built, 1)
+        .replacen("name = \"busiest_cafe\"", "name = \"in_python\"", 1)
+        .replacen(", where = \"shop = 'cafe'\", windows = [\"1d\"]", ", windows = [\"1h\", \"1d\"]", 1);
+    fs::write(root.join("features/cards.toml"), definitions).unwrap();
+    let run = |arguments: &[&str], code: i32| told(tandem(root, arguments), code);
+    run(&["import", "payments", "payments.csv"], 0);
+    run(&["materialize", "bursts"], 0);
+    let (report, _) = run(&["parity", "bursts", "--sample", "20", "--json"], 0);
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!(report["different"], json!(0), "{report}");
+    let (got, _) = run(&["get", "bursts", "card_id=c2", "--as-of", "2026-03-01T06:00:00Z", "--json"], 0);
+    let got: Value = serde_json::from_str(&got).expect("JSON");
+    let values = &got["rows"][0]["values"];
+    assert!(values["busiest_1d"].is_f64(), "{got}");
+    assert_eq!(
+        (&values["busiest_1h"], &values["busiest_1d"]),
+        (&values["in_python_1h"], &values["in_python_1d"]),
+        "{got}"
+    );
+}

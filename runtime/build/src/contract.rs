@@ -10,6 +10,9 @@ pub(crate) const TEXT: &str = include_str!("../../../wit/feature.wit");
 /// The world that a transform implements.
 pub(crate) const WORLD: &str = "transform";
 
+/// The world that a function of aggregates implements.
+pub(crate) const AGGREGATE_WORLD: &str = "aggregate";
+
 /// Writes `text`, the contract or a form of it, into `scratch`; gives the folder that tools are told.
 pub(crate) fn write(scratch: &Path, text: &str) -> Result<PathBuf, BuildError> {
     let folder = scratch.join("wit");

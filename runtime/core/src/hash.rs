@@ -6,7 +6,7 @@ mod encoding;
 use std::fmt;
 use std::str::FromStr;
 
-pub use definition::{DEFINITION_ENCODING, aggregates_digest, columns_digest, definition_hash};
+pub use definition::{DEFINITION_ENCODING, aggregates_digest, columns_digest, definition_hash, parameters_digest};
 
 /// A SHA-256 digest (FIPS 180-4).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

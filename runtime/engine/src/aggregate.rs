@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
-use tandem_core::hash::Digest;
+use tandem_core::hash::{Digest, parameters_digest};
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::CodeError;
 use tandem_core::parameter::Parameters;
@@ -81,7 +81,7 @@ impl AggregateComponent {
     ) -> Result<Aggregate, EngineError> {
         signature.check()?;
         let mut named = self.digest().0.to_vec();
-        named.extend(format!("{parameters:?}").as_bytes());
+        named.extend(parameters_digest(parameters).0);
         let Digest(digest) = Digest::of(&named);
         Ok(Aggregate {
             shared: Arc::new(Bound {

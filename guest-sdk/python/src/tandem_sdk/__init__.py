@@ -24,6 +24,7 @@ cannot disagree. Names, types and docs are read from the code: they are written 
 Features(is_large=True, merchant_length=4)
 """
 
+from .aggregate import aggregate
 from .decorator import transform
 from .errors import MESSAGE_BYTES_MAX, CallError, RowError, SignatureError
 from .time import Timestamp
@@ -45,5 +46,6 @@ __all__ = [
     "Timestamp",
     "Vectors",
     "Width",
+    "aggregate",
     "transform",
 ]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from .aggregate import Aggregate, aggregate_of
 from .call import Transform
 from .columns import Failures, column_of, values_of
 from .decorator import transform_of
@@ -110,3 +111,36 @@ def given(name: str, value: Any) -> Given:
         if len(kinds) <= 1 and all(kind in lists for kind in kinds):
             return Given(name, lists[kinds.pop()] if kinds else "float64s", list(value))
     raise CallError(f"parameter `{name}`: {value!r} cannot be given in a definition")
+
+
+def value(
+    state: type, inputs: Mapping[str, Sequence[Any]], as_of: int = 0, parameters: Mapping[str, Any] | None = None
+) -> Any:
+    """The value of events at an instant, by the class of an aggregate; `inputs` are columns of their values.
+
+    The events are added to one state, and again half to one and half to another, which are merged in both orders; states that differ are a `CallError`.
+    """
+    aggregate = aggregate_of(state)
+    settings = given_parameters(parameters)
+    given = given_events(aggregate, inputs)
+    events = len(given[0]) if given else 0
+
+    def add(count: int, groups: list[int]) -> list[bytes]:
+        columns = [column_of(values, field, Refusing()) for field, values in zip(aggregate.inputs, given)]
+        return aggregate.add(settings, [aggregate.empty(settings)] * count, groups, columns)
+
+    (whole,) = add(1, [0] * events)
+    even, odd = add(2, [event % 2 for event in range(events)])
+    empty = aggregate.empty(settings)
+    for one, other in ((even, odd), (odd, even), (whole, empty), (empty, whole)):
+        if aggregate.merge(settings, [one], [other]) != [whole]:
+            raise CallError("the state depends on how the events are divided or ordered")
+    column = aggregate.finish(settings, [whole], [as_of])
+    return values_of(column, aggregate.output, 1, Failures())[0]
+
+
+def given_events(aggregate: Aggregate, inputs: Mapping[str, Sequence[Any]]) -> list[Sequence[Any]]:
+    names = [field.name for field in aggregate.inputs]
+    if set(names) != set(inputs):
+        raise CallError(f"the aggregate has the inputs {', '.join(names)}; given are {', '.join(inputs)}")
+    return [inputs[name] for name in names]

@@ -144,6 +144,14 @@ pub fn aggregates_digest(aggregates: &Aggregates, components: &[Digest]) -> Dige
     Digest::of(&bytes)
 }
 
+/// SHA-256 over parameters, in the encoding that the definition hash has of them.
+pub fn parameters_digest(parameters: &Parameters) -> Digest {
+    let mut bytes = Vec::new();
+    Item::text("tandem-parameters/1").encode(&mut bytes);
+    parameters_item(parameters).encode(&mut bytes);
+    Digest::of(&bytes)
+}
+
 /// How long events are kept changes no value, and is not in it. The version of the states is: what they are finished to must not change under a definition.
 fn aggregates_item(aggregates: &Aggregates) -> Item {
     let Aggregates { columns, filter, bounds, precision, zone, retention: _, features, functions } = aggregates;

@@ -211,11 +211,13 @@ fn registered(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let registry = registry::open(&context.root()?)?;
     let views = match &arguments.view {
         Some(name) => match &registry.view(name)?.view {
-            view if !view.has_component() => return Err(Error::NoTransform { view: view.id(), what: "verified" }),
+            view if !view.has_component() && !view.has_event_transform() => {
+                return Err(Error::NoTransform { view: view.id(), what: "verified" });
+            }
             view => vec![view.id()],
         },
         None => {
-            let computed = registry.registered.bound.values().filter(|bound| bound.view.has_component());
+            let computed = registry.registered.bound.values().filter(|bound| bound.row_function().is_some());
             computed.map(|bound| bound.view.id()).collect()
         }
     };

@@ -12,6 +12,8 @@ macro_rules! sdk {
 /// What is taken over as it is.
 pub(super) const SOURCES: &[(&str, &str)] = &[
     sdk!("__init__.py"),
+    sdk!("aggregate.py"),
+    sdk!("aggregate_component.py"),
     sdk!("call.py"),
     sdk!("columns.py"),
     sdk!("component.py"),
@@ -20,6 +22,7 @@ pub(super) const SOURCES: &[(&str, &str)] = &[
     sdk!("fields.py"),
     sdk!("parameters.py"),
     sdk!("py.typed"),
+    sdk!("state.py"),
     sdk!("testing.py"),
     sdk!("time.py"),
     sdk!("types.py"),

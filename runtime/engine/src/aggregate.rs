@@ -326,3 +326,30 @@ fn condense(session: &mut AggregateSession, states: &[&[u8]], events: &[ArrayRef
     let mut added = session.add(&[state], &vec![0; rows], events)?;
     Ok(added.swap_remove(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_that_come_back_are_not_believed() {
+        let lifted = |offsets: &[u32], bytes: usize, count: usize| {
+            let answer = wit::VarBytesResult { offsets: offsets.to_vec(), data: vec![7; bytes] };
+            lift_states(answer, count, 4).map_err(|error| error.to_string())
+        };
+        assert_eq!(lifted(&[0, 2, 2], 2, 2), Ok(vec![vec![7; 2], vec![]]));
+        assert_eq!(lifted(&[0], 0, 0), Ok(vec![]));
+        for (offsets, bytes, count, expected) in [
+            (&[][..], 0, 0, "0 offsets for 0 states, not 1"),
+            (&[0, 1, 2], 2, 1, "3 offsets for 1 states, not 2"),
+            (&[1, 2], 2, 1, "offsets from 1 to 2 of states of 2 bytes"),
+            (&[0, 1], 2, 1, "offsets from 0 to 1 of states of 2 bytes"),
+            (&[0, u32::MAX], 2, 1, "offsets from 0 to 4294967295 of states of 2 bytes"),
+            (&[0, 3, 1, 2], 2, 3, "state 0 lies from 0 to 3"),
+            (&[0, 2, 1, 2], 2, 3, "state 1 lies from 2 to 1"),
+            (&[0, 5], 5, 1, "a state has 5 bytes; the limit state_bytes_max is 4"),
+        ] {
+            assert_eq!(lifted(offsets, bytes, count), Err(format!("broke the contract: {expected}")), "{offsets:?}");
+        }
+    }
+}

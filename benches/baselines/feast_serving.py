@@ -23,11 +23,9 @@ def rows(path, users):
 
 
 DEFINITIONS = '''
-import math
 from datetime import timedelta
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, RequestSource, ValueType
 from feast.on_demand_feature_view import on_demand_feature_view
@@ -46,14 +44,19 @@ request = RequestSource(name="checkout_request", schema=[Field(name="amount", dt
 checkout = FeatureService(name="checkout", features=[usual, ratio])
 '''
 
+# Feast takes a function apart from its module: it imports what it needs by itself.
 RATIO = {
     "python": '''@on_demand_feature_view(sources=[request, usual], schema=[Field(name="ratio", dtype=Float64)], mode="python")
 def ratio(inputs: dict[str, Any]) -> dict[str, Any]:
+    import math
+
     pairs = zip(inputs["amount"], inputs["risk"], strict=True)
     return {"ratio": [math.log(amount / risk) if risk else None for amount, risk in pairs]}
 ''',
     "pandas": '''@on_demand_feature_view(sources=[request, usual], schema=[Field(name="ratio", dtype=Float64)], mode="pandas")
 def ratio(inputs: pd.DataFrame) -> pd.DataFrame:
+    import numpy as np
+
     return pd.DataFrame({"ratio": np.log(inputs["amount"] / inputs["risk"])})
 ''',
 }

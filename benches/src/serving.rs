@@ -39,7 +39,7 @@ pub(crate) const FEATURES: usize = 20;
 /// Markdown of the section.
 pub(crate) fn run(quick: bool, users: usize) -> Result<String, Failure> {
     let users = if quick { users.min(20_000) } else { users };
-    let (rounds, span) = if quick { (1, Duration::from_millis(300)) } else { (5, Duration::from_secs(2)) };
+    let (rounds, span) = if quick { (1, Duration::from_millis(300)) } else { (3, Duration::from_secs(2)) };
     let project = Project::new(users)?;
     let mut text = format!(
         "\n## Stored features over HTTP\n\n{} users and {} items with {FEATURES} floats each, materialized by `tandem materialize`. Every server is a process of its own; the load generator has another and shares the processors with them. {rounds} spans of {} s each, in turns.\n\n",
@@ -47,10 +47,11 @@ pub(crate) fn run(quick: bool, users: usize) -> Result<String, Failure> {
         grouped(project.items as u64),
         span.as_secs_f64(),
     );
+    // Each part as soon as it is there: the whole takes minutes.
     text += &project.materialized(if quick { 1 } else { 3 })?;
-    text += &served(&project, rounds, span, quick)?;
-    text += &feast::run(quick)?;
-    Ok(text)
+    crate::print(&text)?;
+    served(&project, rounds, span, quick)?;
+    feast::run(quick)
 }
 
 /// A server that is asked, and what it is asked.
@@ -147,7 +148,7 @@ impl Drop for TandemServes {
     }
 }
 
-fn served(project: &Project, rounds: usize, span: Duration, quick: bool) -> Result<String, Failure> {
+fn served(project: &Project, rounds: usize, span: Duration, quick: bool) -> Result<(), Failure> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let redis = redis::Redis::start(project.users, project.items)?;
     let handler = |redis: &redis::Redis| Served::start_at(Task::Redis, &project.root, threads, redis.port());
@@ -169,6 +170,7 @@ fn served(project: &Project, rounds: usize, span: Duration, quick: bool) -> Resu
     text += &at_rates(&mut one, 8, span, &[0.5])?;
     drop(one);
     text += &overload(project, span)?;
+    crate::print(&text)?;
     let span = if quick { span } else { span * 2 };
     let mut many: [Contender; 4] = [
         Contender::new("Tandem, JSON", TandemServes::start(&project.root)?, |address| {
@@ -188,13 +190,13 @@ fn served(project: &Project, rounds: usize, span: Duration, quick: bool) -> Resu
             |address| project.requests(REQUESTS, |ask| post(address, "/rank/values", JSON, ask.rank_body().as_bytes())),
         ),
     ];
-    text += &format!(
+    let mut text = format!(
         "\n### One user and {ITEMS} items, {FEATURES} features each\n\nThe user's features stand in each of the {ITEMS} rows of an answer. Redis gets one MGET of {} keys.\n\n",
         ITEMS + 1
     );
     text += &closed(&mut many, &[1, 8], rounds, span)?;
     text += &at_rates(&mut many, 8, span, &[0.5])?;
-    Ok(text)
+    crate::print(&text)
 }
 
 impl Contender {

@@ -148,11 +148,12 @@ proptest! {
             // As after an answer that was lost.
             let again = push();
             prop_assert!(again.outcomes.iter().all(|outcome| *outcome == RowOutcome::Unchanged) && again.logged == 0);
-            for row in rows {
-                // What has no id and comes together counts as often; what comes again does not.
-                let before = published.iter().take_while(|(_, at)| *at < clock().0);
-                let is_again = before.clone().any(|(other, _)| same(other, row));
-                if row.id.is_some() || !is_again {
+            let before = published.len();
+            for (index, row) in rows.iter().enumerate() {
+                // What has no id counts as often as it ever came together; what comes again is the same.
+                let together = rows[..=index].iter().filter(|other| same(other, row)).count();
+                let known = published[..before].iter().filter(|(other, _)| same(other, row)).count();
+                if row.id.is_some() || together > known {
                     published.push((row.clone(), clock().0));
                 }
             }

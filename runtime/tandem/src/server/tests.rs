@@ -110,22 +110,22 @@ fn quick() -> ServerSettings {
 /// One thread for all: what keeps it busy keeps requests waiting.
 #[tokio::test]
 async fn a_server_that_is_late_refuses_at_once() {
-    let running = start(ServerSettings { late_millis_max: 5, ..ServerSettings::default() }).await;
+    let running = start(ServerSettings { late_millis_max: 50, ..ServerSettings::default() }).await;
     assert_eq!(running.request("GET", "/v1/views", "", "").await.status, 200);
     let busy = tokio::spawn(async {
         loop {
-            std::thread::sleep(Duration::from_millis(30));
+            std::thread::sleep(Duration::from_millis(100));
             tokio::task::yield_now().await;
         }
     });
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    tokio::time::sleep(Duration::from_millis(4_000)).await;
     let refused = running.request("GET", "/v1/views", "", "").await;
     assert_eq!((refused.status, refused.problem()), (503, "overloaded".to_owned()));
     assert_eq!(refused.json()["limit"], "late_millis_max");
     assert!(refused.head.contains("retry-after: "), "{}", refused.head);
     assert_eq!(running.request("GET", "/health", "", "").await.status, 200, "it is late, not dead");
     busy.abort();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(running.request("GET", "/v1/views", "", "").await.status, 200, "and then it is not late any more");
     running.stop().await;
 }

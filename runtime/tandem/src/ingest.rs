@@ -1,7 +1,7 @@
 //! Rows of a file or of stdin pushed into a view: into the online store of this project, or through a running server.
 //!
 //! Newline JSON is read as it grows, Parquet once. A batch is acknowledged when it is durable, and only then is the place in the file recorded
-//! ([`state`]), so a run that is killed sends at most its last batches again: rows that are there already change nothing. A row that is refused is written
+//! (`state`), so a run that is killed sends at most its last batches again: rows that are there already change nothing. A row that is refused is written
 //! aside with its line, and the others are taken.
 
 mod lines;

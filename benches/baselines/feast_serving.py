@@ -83,7 +83,7 @@ def serve(folder, path, online, port, workers, mode):
     from feast import FeatureStore
 
     FeatureStore(repo_path=".").write_to_online_store("usual", pd.read_parquet(path))
-    os.execv(feast, [str(feast), "serve", "--host", "127.0.0.1", "--port", port, "--workers", workers, "--no-access-log"])
+    os.execv(feast, [str(feast), "serve", "--host", "127.0.0.1", "--port", port, "--workers", workers, "--max-requests", "0", "--no-access-log"])
 
 
 if sys.argv[1] == "rows":

@@ -208,6 +208,34 @@ pub(crate) fn measured(
     Ok(Cost { wall, cpu_seconds: cpu_seconds.parse()?, peak_bytes: peak_bytes.parse()? })
 }
 
+/// `tandem` in a project, as it was built beside this program.
+pub(crate) fn tandem(project: &Path) -> Result<Command, Failure> {
+    let mut command = Command::new(std::env::current_exe()?.with_file_name("tandem"));
+    command.current_dir(project);
+    Ok(command)
+}
+
+/// Runs any program to its end, whose peak of memory is read while it runs: the last reading is near the end. Its processor time is not known.
+pub(crate) fn watched(command: &mut Command) -> Result<Cost, Failure> {
+    let start = Instant::now();
+    let mut child = command.stdout(Stdio::null()).spawn()?;
+    let mut peak = 0;
+    let status = loop {
+        if let Ok(bytes) = peak_bytes(&child.id().to_string()) {
+            peak = bytes;
+        }
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let wall = start.elapsed();
+    if !status.success() {
+        return Err(format!("{command:?}: {status}").into());
+    }
+    Ok(Cost { wall, cpu_seconds: 0.0, peak_bytes: peak })
+}
+
 fn command(task: Task, project: &Path, threads: usize, cpu: Option<usize>) -> Result<Command, Failure> {
     let program = std::env::current_exe()?;
     let mut command = match cpu {

@@ -18,7 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::Failure;
-use crate::child::{Served, Task, cpu_seconds, resident_bytes};
+use crate::child::{Served, Task, cpu_seconds, resident_bytes, tandem};
 use crate::load::{JSON, ask_all, ask_at, post};
 use crate::markdown::{Table, grouped, number};
 use crate::race::Times;
@@ -106,7 +106,7 @@ pub(crate) struct TandemServes {
 
 impl TandemServes {
     pub(crate) fn start(root: &Path) -> Result<TandemServes, Failure> {
-        let mut command = data::tandem(root)?;
+        let mut command = tandem(root)?;
         command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--log", "error"]);
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut lines = BufReader::new(process.stderr.take().ok_or("no output")?).lines();

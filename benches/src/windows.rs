@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use tandem_core::time::Timestamp;
 use tandem_online::{Store, StoreOptions};
 
 use crate::Failure;
-use crate::child::{Cost, open, peak_bytes};
+use crate::child::{Cost, open, tandem, watched};
 use crate::guests::{scratch, workspace};
 use crate::load::{JSON, ask_at, post};
 use crate::markdown::{Table, grouped, number};
@@ -111,7 +111,7 @@ fn offline(events: usize, rounds: usize) -> Result<String, Failure> {
                     command
                 }
             };
-            costs.push(measured(&mut command)?);
+            costs.push(watched(&mut command)?);
         }
     }
     // They must agree, but for what order of addition makes of a sum.
@@ -138,34 +138,6 @@ fn offline(events: usize, rounds: usize) -> Result<String, Failure> {
         grouped(users),
         table.render()
     ))
-}
-
-fn tandem(root: &Path) -> Result<Command, Failure> {
-    let mut command = Command::new(std::env::current_exe()?.with_file_name("tandem"));
-    command.current_dir(root);
-    Ok(command)
-}
-
-/// Runs a program to its end, whose peak of memory is read while it runs.
-fn measured(command: &mut Command) -> Result<Cost, Failure> {
-    let start = Instant::now();
-    let mut child = command.stdout(Stdio::null()).spawn()?;
-    let mut peak = 0;
-    let status = loop {
-        if let Ok(bytes) = peak_bytes(&child.id().to_string()) {
-            peak = bytes;
-        }
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    let wall = start.elapsed();
-    if status.success() {
-        Ok(Cost { wall, cpu_seconds: 0.0, peak_bytes: peak })
-    } else {
-        Err(format!("{command:?}: {status}").into())
-    }
 }
 
 /// Reads of an entity with many events, of one with few, and of one without any.

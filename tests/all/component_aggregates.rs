@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::columns::read;
+use crate::event_transforms::csv;
 use crate::harness::guests::Guest;
 use crate::harness::program::{Serving, tandem_registered, told};
 
@@ -59,17 +60,8 @@ fn payments(first: usize, count: usize) -> Vec<Value> {
     (first..first + count).map(payment).collect()
 }
 
-fn csv(rows: &[Value]) -> String {
-    let columns = ["card_id", "at", "known_at", "cents", "shop"];
-    let text = |value: &Value| match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let line = |row: &Value| columns.map(|column| text(&row[column])).join(",");
-    let lines: Vec<String> = std::iter::once(columns.join(",")).chain(rows.iter().map(line)).collect();
-    lines.join("\n") + "\n"
-}
+/// The columns of a payment.
+const PAYMENT_COLUMNS: [&str; 5] = ["card_id", "at", "known_at", "cents", "shop"];
 
 #[test]
 fn a_component_computes_the_same_offline_and_online() {
@@ -79,7 +71,7 @@ fn a_component_computes_the_same_offline_and_online() {
     let write = |name: &str, text: &str| fs::write(root.join(name), text).expect("a file");
     write("tandem.toml", "[project]\nname = \"surges\"\n[server]\nlisten = \"127.0.0.1:0\"\nallow_replay = true\n");
     write("features/all.toml", &definitions(Guest::Surges.path()));
-    write("history.csv", &csv(&payments(0, 120)));
+    write("history.csv", &csv(&PAYMENT_COLUMNS, &payments(0, 120)));
     let run = |arguments: &[&str], code: i32| told(tandem_registered(root, arguments), code);
     let json_of = |arguments: &[&str]| -> Value {
         let (data, _) = run(&[arguments, &["--json"]].concat(), 0);

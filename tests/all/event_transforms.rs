@@ -70,14 +70,17 @@ fn checkouts(first: usize, count: usize) -> Vec<Value> {
     (first..first + count).map(checkout).collect()
 }
 
-fn csv(rows: &[Value]) -> String {
-    let columns = ["card_id", "at", "known_at", "amount", "usual", "seen_at"];
+/// The columns of a checkout.
+const CHECKOUT_COLUMNS: [&str; 6] = ["card_id", "at", "known_at", "amount", "usual", "seen_at"];
+
+/// These columns of rows, with their names; a null is an empty cell.
+pub(crate) fn csv(columns: &[&str], rows: &[Value]) -> String {
     let text = |value: &Value| match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let line = |row: &Value| columns.map(|column| text(&row[column])).join(",");
+    let line = |row: &Value| columns.iter().map(|column| text(&row[column])).collect::<Vec<_>>().join(",");
     let lines: Vec<String> = std::iter::once(columns.join(",")).chain(rows.iter().map(line)).collect();
     lines.join("\n") + "\n"
 }
@@ -90,7 +93,7 @@ fn a_component_makes_the_events_on_every_path() {
     let write = |name: &str, text: &str| fs::write(root.join(name), text).expect("a file");
     write("tandem.toml", "[project]\nname = \"habits\"\n[server]\nlisten = \"127.0.0.1:0\"\nallow_replay = true\n");
     write("features/all.toml", &definitions(Guest::Ratio.path(), "quarantine"));
-    write("history.csv", &csv(&checkouts(0, 110)));
+    write("history.csv", &csv(&CHECKOUT_COLUMNS, &checkouts(0, 110)));
     let run = |arguments: &[&str], code: i32| told(tandem_registered(root, arguments), code);
     let json_of = |arguments: &[&str]| -> Value {
         let (data, _) = run(&[arguments, &["--json"]].concat(), 0);

@@ -4,15 +4,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array};
 
 use super::{FEATURES, ITEMS};
 use crate::Failure;
-use crate::child::{Cost, Task, measured};
+use crate::child::{Cost, Task, measured, tandem, watched};
 use crate::guests::scratch;
 use crate::load::{JSON, post};
 use crate::markdown::{Table, grouped, number};
@@ -27,13 +25,6 @@ pub(super) struct Project {
     pub(super) root: PathBuf,
     pub(super) users: usize,
     pub(super) items: usize,
-}
-
-/// `tandem` in a project.
-pub(super) fn tandem(root: &Path) -> Result<Command, Failure> {
-    let mut command = Command::new(std::env::current_exe()?.with_file_name("tandem"));
-    command.current_dir(root);
-    Ok(command)
 }
 
 impl Project {
@@ -98,26 +89,7 @@ impl Project {
     }
 
     fn materialize(&self, view: &str) -> Result<Cost, Failure> {
-        let mut tandem = tandem(&self.root)?;
-        tandem.args(["materialize", "--dev", "--json", view]);
-        let start = Instant::now();
-        let mut child = tandem.stdout(std::process::Stdio::null()).spawn()?;
-        // The peak is read while it runs: the last reading is near the end.
-        let mut peak_bytes = 0;
-        let status = loop {
-            if let Ok(bytes) = crate::child::peak_bytes(&child.id().to_string()) {
-                peak_bytes = bytes;
-            }
-            if let Some(status) = child.try_wait()? {
-                break status;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        };
-        let wall = start.elapsed();
-        if !status.success() {
-            return Err(format!("tandem materialize {view}: {status}").into());
-        }
-        Ok(Cost { wall, cpu_seconds: 0.0, peak_bytes })
+        watched(tandem(&self.root)?.args(["materialize", "--dev", "--json", view]))
     }
 
     /// So many requests, each of entities that are drawn anew.

@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::TandemServes;
-use super::data::tandem;
 use super::redis::Redis;
 use crate::Failure;
+use crate::child::tandem;
 use crate::guests::{component, scratch, workspace};
 use crate::load::{JSON, ask_all, post};
 use crate::markdown::{Table, grouped, number};

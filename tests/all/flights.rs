@@ -76,7 +76,7 @@ fn routes_of_real_flights() {
             sample: Some(2_000),
             event_time_max: NOW,
         };
-        let client = Arc::new(parity::Server::new(&server.url(), format).unwrap());
+        let client = Arc::new(parity::Server::new(server.client(), format));
         let report = runtime().block_on(parity::run(request, client, &opened.workers, |_| {})).unwrap();
         assert_eq!(report.different(), 0, "{:?}", report.differences.len());
         assert!(report.rows >= 500.min(kept.len() as u64) && report.compared() == report.rows * 6, "{}", report.rows);

@@ -139,7 +139,7 @@ impl Filter {
     }
 
     /// Where it is true or false, and not unknown for a null.
-    pub(super) fn is_known(self) -> Filter {
+    pub(super) fn known(self) -> Filter {
         let not = Node::Not(Box::new(self.root.clone()));
         Filter { root: Node::or(vec![self.root, not]), names: self.names }
     }

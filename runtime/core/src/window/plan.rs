@@ -155,7 +155,7 @@ impl Plan {
         let counts = [of_view, feature.filter.as_ref()];
         let filter = match &feature.of {
             None => self.filter(&counts),
-            Some(of) => self.filter(&[counts[0], counts[1], Some(&of.clone().is_known())]),
+            Some(of) => self.filter(&[counts[0], counts[1], Some(&of.clone().known())]),
         };
         let fulfils = feature.of.as_ref().map(|of| self.filter(&[counts[0], counts[1], Some(of)]));
         let window = self.windows.iter().position(|plan| plan.window == feature.window).expect("it is one of them");

@@ -3,6 +3,7 @@
 mod carry;
 mod copy;
 mod expiry;
+mod newest;
 mod push;
 
 use std::collections::HashMap;

@@ -55,6 +55,7 @@ impl Aggregates {
             function: Function::Count,
             column: None,
             filter: None,
+            of: None,
             window,
             description: String::new(),
         };

@@ -22,6 +22,7 @@ mod filter;
 mod grid;
 mod hash;
 mod plan;
+mod prefix;
 mod sketch;
 mod span;
 mod state;

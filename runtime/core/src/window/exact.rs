@@ -44,6 +44,11 @@ impl Exact {
     /// Nothing was added.
     pub const ZERO: Exact = Exact(Repr::Small { mantissa: 0, exponent: 0 });
 
+    /// `mantissa * 2^exponent`.
+    pub(super) fn of(mantissa: i128, exponent: i32) -> Exact {
+        Exact(Repr::Small { mantissa, exponent })
+    }
+
     /// Adds `mantissa * 2^exponent`.
     pub fn add_scaled(&mut self, mantissa: i128, exponent: i32) {
         if mantissa == 0 {
@@ -115,6 +120,10 @@ impl Exact {
     /// infinite.
     pub fn to_f64(&self) -> f64 {
         match &self.0 {
+            // The conversion rounds to the nearest, ties to even, and a power of two then changes the exponent alone: nothing is near the ends of float64.
+            Repr::Small { mantissa, exponent } if (-900..=800).contains(exponent) => {
+                *mantissa as f64 * f64::from_bits(((1_023 + exponent) as u64) << 52)
+            }
             Repr::Small { mantissa, exponent } => {
                 round(*mantissa < 0, mantissa.unsigned_abs(), i64::from(*exponent), false)
             }
@@ -311,7 +320,7 @@ impl Large {
 }
 
 /// A finite float64 as an integer times a power of two.
-fn split(value: f64) -> (i64, i32) {
+pub(super) fn split(value: f64) -> (i64, i32) {
     let bits = value.to_bits();
     let (field, fraction) = ((bits >> 52 & 0x7ff) as i32, (bits & ((1 << 52) - 1)) as i64);
     debug_assert!(field != 0x7ff, "{value} is not finite");

@@ -35,10 +35,10 @@ pub struct Plan {
 
 /// A state that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Part {
-    kind: Kind,
-    column: Option<usize>,
-    filter: usize,
+pub(super) struct Part {
+    pub(super) kind: Kind,
+    pub(super) column: Option<usize>,
+    pub(super) filter: usize,
 }
 
 /// A window with what it takes.
@@ -99,9 +99,9 @@ enum Finish {
 /// Events with their values, looked at once.
 #[derive(Debug, Clone)]
 pub struct Events {
-    columns: Vec<Column>,
+    pub(super) columns: Vec<Column>,
     /// Whether an event passes, by filter; None where all do.
-    passes: Vec<Option<Vec<bool>>>,
+    pub(super) passes: Vec<Option<Vec<bool>>>,
     event_times: PrimitiveArray<TimestampMicrosecondType>,
     created_times: PrimitiveArray<TimestampMicrosecondType>,
     sequences: PrimitiveArray<Int64Type>,
@@ -230,6 +230,11 @@ impl Plan {
         self.windows[window].window
     }
 
+    /// What is kept, each once.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     pub(super) fn window_plan(&self, window: usize) -> &WindowPlan {
         &self.windows[window]
     }
@@ -309,6 +314,11 @@ impl Plan {
         self.windows[window].parts.iter().map(|part| self.parts[*part].kind.empty()).collect()
     }
 
+    /// The state of nothing for a part.
+    pub(super) fn empty_part(&self, part: usize) -> State {
+        self.parts[part].kind.empty()
+    }
+
     /// Makes states of a window those of nothing.
     pub(super) fn reset(&self, window: usize, states: &mut [State]) {
         for (part, state) in self.windows[window].parts.iter().zip(states) {
@@ -323,11 +333,12 @@ impl Plan {
         }
     }
 
-    /// Adds an event to the states of a window.
+    /// Adds an event to the states of a window at these places.
     #[inline]
-    pub(super) fn add_to(&self, window: usize, states: &mut [State], events: &Events, row: usize) {
-        for (part, state) in self.windows[window].parts.iter().zip(states) {
-            self.add_part(&self.parts[*part], state, events, row);
+    pub(super) fn add_to(&self, window: usize, places: &[usize], states: &mut [State], events: &Events, row: usize) {
+        let parts = &self.windows[window].parts;
+        for place in places {
+            self.add_part(&self.parts[parts[*place]], &mut states[*place], events, row);
         }
     }
 
@@ -358,10 +369,11 @@ impl Plan {
         }
     }
 
-    /// Adds states of a window to others of it.
-    pub(super) fn merge_of(&self, window: usize, states: &mut [State], others: &[State]) {
-        for ((part, state), other) in self.windows[window].parts.iter().zip(states).zip(others) {
-            self.merge_part(&self.parts[*part], state, other);
+    /// Adds states of a window at these places to others of it.
+    pub(super) fn merge_of(&self, window: usize, places: &[usize], states: &mut [State], others: &[State]) {
+        let parts = &self.windows[window].parts;
+        for place in places {
+            self.merge_part(&self.parts[parts[*place]], &mut states[*place], &others[*place]);
         }
     }
 

@@ -2,13 +2,16 @@
 //!
 //! Events enter as they happen and become known, and leave at the start of each window. As long as they leave in the order in which they entered, a
 //! window is a queue of two stacks (Tangwongsan, Hirzel, Schneider: *Low-latency sliding-window aggregation in worst-case constant time*, 2017, section 2):
-//! states of all suffixes of what entered before the last turn, and one state of what entered since. Nothing is ever subtracted. Of the suffixes every
+//! states of all suffixes of what entered before the last turn, and one state of what entered since. No state is ever subtracted. Of the suffixes every
 //! [`SMALL_BLOCK`]th is kept, and up to so many events are added one by one. Events that came late are queues of their own, up to [`QUEUES_MAX`] of them;
 //! what fits into none, and events that a later version takes the place of, are looked at one by one.
+//!
+//! Counts and sums need no states where integers hold all sums of an entity: those of a stretch of a queue are differences of prefixes (`prefix`).
 
 use arrow_array::ArrayRef;
 
 use super::plan::{Events, NotAnswered, Plan, TooLarge};
+use super::prefix::Prefix;
 use super::span::{Span, Window};
 use super::state::State;
 use crate::canonical::ColumnBuilder;
@@ -41,6 +44,12 @@ pub struct Sweep<'a> {
     builders: Vec<ColumnBuilder>,
     scratch: Vec<Vec<State>>,
     failed: Vec<(usize, String)>,
+    /// Of each window the places of all of its states.
+    all: Vec<Vec<usize>>,
+    /// Of each window the places of the states that the entity has no prefixes for.
+    merged: Vec<Vec<usize>>,
+    /// Of each window the places of the others, with their parts.
+    prefixed: Vec<Vec<(usize, usize)>>,
 }
 
 /// Events that leave in the order in which they enter.
@@ -53,6 +62,8 @@ struct Queue {
     entered: usize,
     /// One for each window.
     stacks: Vec<Stack>,
+    /// One for each part of the plan, where the entity has prefixes of it.
+    prefixes: Vec<Option<Prefix>>,
 }
 
 /// The part of a queue that lies in a window.
@@ -74,7 +85,11 @@ impl<'a> Sweep<'a> {
     /// Room for the answers to `rows` questions.
     pub fn new(plan: &'a Plan, events: &'a Events, rows: usize) -> Self {
         let scratch = (0..plan.windows()).map(|window| plan.empty_of(window)).collect();
-        Sweep { plan, events, builders: plan.builders(rows), scratch, failed: Vec::new() }
+        let all: Vec<Vec<usize>> =
+            (0..plan.windows()).map(|window| (0..plan.window_plan(window).parts.len()).collect()).collect();
+        let prefixed = vec![Vec::new(); plan.windows()];
+        let merged = all.clone();
+        Sweep { plan, events, builders: plan.builders(rows), scratch, failed: Vec::new(), all, merged, prefixed }
     }
 
     /// Appends the values of all features at each of `instants`, which ascend, for an entity with these events, in any order.
@@ -98,6 +113,7 @@ impl<'a> Sweep<'a> {
             self.place(event, &mut queues, &mut others);
         }
         others.sort_unstable_by_key(|event: &Counted| self.events.event_time(event.row));
+        self.prefix(&mut queues);
         let mut sessions = sessions;
         for at in instants {
             for queue in &mut queues {
@@ -111,6 +127,30 @@ impl<'a> Sweep<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Makes the prefixes of all queues, of the parts of which every queue has them.
+    fn prefix(&mut self, queues: &mut [Queue]) {
+        let Sweep { plan, events, all, merged, prefixed, .. } = self;
+        let of = |queue: &Queue| -> Vec<Option<Prefix>> {
+            plan.parts().iter().map(|part| Prefix::of(part, events, &queue.rows)).collect()
+        };
+        for queue in queues.iter_mut() {
+            queue.prefixes = of(queue);
+        }
+        let is_prefixed = |part: usize| queues.iter().all(|queue| queue.prefixes[part].is_some());
+        for window in 0..plan.windows() {
+            merged[window].clear();
+            prefixed[window].clear();
+            let parts = &plan.window_plan(window).parts;
+            let is_session = matches!(plan.window(window), Window::Session(_));
+            for place in &all[window] {
+                match is_prefixed(parts[*place]) && !is_session {
+                    true => prefixed[window].push((*place, parts[*place])),
+                    false => merged[window].push(*place),
+                }
+            }
+        }
     }
 
     /// The answers: one array for each feature, in their order.
@@ -146,11 +186,12 @@ impl<'a> Sweep<'a> {
         others: &[Counted],
         sessions: &mut Sessions,
     ) -> Result<(), TooLarge> {
-        let Sweep { plan, events, builders, scratch, failed } = self;
+        let Sweep { plan, events, builders, scratch, failed, all, merged, prefixed } = self;
+        let (all, places, prefixed) = (&all[window][..], &merged[window][..], &prefixed[window][..]);
         let states = &mut scratch[window];
         let span = plan.spans().of(plan.window(window), at);
         if let Window::Session(_) = plan.window(window) {
-            sessions.answer(plan, events, window, at, states);
+            sessions.answer(plan, events, (window, all), at, states);
             return plan.finish(window, states, at, builders, failed);
         }
         let Some(span) = span else {
@@ -159,20 +200,41 @@ impl<'a> Sweep<'a> {
         };
         if let [queue] = queues
             && others.is_empty()
+            && !places.is_empty()
             && queue.is_growing(window, span, events)
         {
             // Nothing has left: the one state is the answer.
-            queue.grow(plan, events, window);
+            queue.grow(plan, events, (window, places));
+            let (stack, end) = (&mut queue.stacks[window], queue.entered);
+            for (place, part) in prefixed {
+                stack.back[*place] = plan.empty_part(*part);
+                if let Some(prefix) = &queue.prefixes[*part] {
+                    prefix.add_to(&mut stack.back[*place], 0, end);
+                }
+            }
             return plan.finish(window, &queue.stacks[window].back, at, builders, failed);
+        }
+        if let [queue] = queues
+            && others.is_empty()
+            && places.is_empty()
+        {
+            // Nothing to merge with: the differences are the answer.
+            let first = queue.leave(window, span, events);
+            for (place, part) in prefixed {
+                if let Some(prefix) = &queue.prefixes[*part] {
+                    states[*place] = prefix.state(first, queue.entered);
+                }
+            }
+            return plan.finish(window, states, at, builders, failed);
         }
         plan.reset(window, states);
         for queue in queues {
-            queue.add_to(plan, events, window, span, states);
+            queue.add_to(plan, events, (window, places, prefixed), span, states);
         }
         let start = others.partition_point(|event| events.event_time(event.row) < span.first);
         let inside = others[start..].iter().take_while(|event| events.event_time(event.row) <= span.last);
         for event in inside.filter(|event| event.from <= at && event.until.is_none_or(|until| until > at)) {
-            plan.add_to(window, states, events, event.row);
+            plan.add_to(window, all, states, events, event.row);
         }
         plan.finish(window, states, at, builders, failed)
     }
@@ -187,20 +249,20 @@ impl Queue {
     }
 
     /// Adds what entered to the state of what entered from the turn on.
-    fn grow(&mut self, plan: &Plan, events: &Events, window: usize) {
+    fn grow(&mut self, plan: &Plan, events: &Events, (window, places): (usize, &[usize])) {
         let stack = &mut self.stacks[window];
         if stack.back.is_empty() {
             stack.back = plan.empty_of(window);
         }
         for row in &self.rows[stack.back_end..self.entered] {
-            plan.add_to(window, &mut stack.back, events, *row);
+            plan.add_to(window, places, &mut stack.back, events, *row);
         }
         stack.back_end = self.entered;
     }
 
-    /// Adds the events that lie in `span` to `states`.
-    fn add_to(&mut self, plan: &Plan, events: &Events, window: usize, span: Span, states: &mut [State]) {
-        let block = if plan.is_small(window) { SMALL_BLOCK } else { LARGE_BLOCK };
+    /// Lets the events before a span leave a window; gives the place of the first that is in it.
+    #[inline]
+    fn leave(&mut self, window: usize, span: Span, events: &Events) -> usize {
         let stack = &mut self.stacks[window];
         let is_before = |place: usize| events.event_time(self.rows[place]) < span.first;
         if stack.first > 0 && !is_before(stack.first - 1) {
@@ -213,35 +275,66 @@ impl Queue {
         while stack.first < self.entered && is_before(stack.first) {
             stack.first += 1;
         }
+        stack.first
+    }
+
+    /// Adds the events that lie in `span` to `states`.
+    fn add_to(
+        &mut self,
+        plan: &Plan,
+        events: &Events,
+        (window, places, prefixed): (usize, &[usize], &[(usize, usize)]),
+        span: Span,
+        states: &mut [State],
+    ) {
+        let block = if plan.is_small(window) { SMALL_BLOCK } else { LARGE_BLOCK };
+        self.leave(window, span, events);
+        let stack = &mut self.stacks[window];
+        for (place, part) in prefixed {
+            if let Some(prefix) = &self.prefixes[*part] {
+                prefix.add_to(&mut states[*place], stack.first, self.entered);
+            }
+        }
+        if places.is_empty() {
+            return;
+        }
         // The state of what entered since has events that left.
         if stack.first > stack.turn {
-            stack.turn(plan, events, window, &self.rows, self.entered, block);
+            stack.turn(plan, events, (window, places), &self.rows, self.entered, block);
         }
-        self.grow(plan, events, window);
+        self.grow(plan, events, (window, places));
         let stack = &self.stacks[window];
         if stack.first < stack.turn {
             // The longest suffix that begins in the window, and the events before it.
             let blocks = (stack.turn - stack.first) / block;
             let parts = plan.window_plan(window).parts.len();
             if blocks > 0 {
-                plan.merge_of(window, states, &stack.suffixes[(blocks - 1) * parts..blocks * parts]);
+                plan.merge_of(window, places, states, &stack.suffixes[(blocks - 1) * parts..blocks * parts]);
             }
             for row in &self.rows[stack.first..stack.turn - blocks * block] {
-                plan.add_to(window, states, events, *row);
+                plan.add_to(window, places, states, events, *row);
             }
         }
-        plan.merge_of(window, states, &stack.back);
+        plan.merge_of(window, places, states, &stack.back);
     }
 }
 
 impl Stack {
     /// Makes suffixes of all that is in the window.
-    fn turn(&mut self, plan: &Plan, events: &Events, window: usize, rows: &[usize], entered: usize, block: usize) {
+    fn turn(
+        &mut self,
+        plan: &Plan,
+        events: &Events,
+        (window, places): (usize, &[usize]),
+        rows: &[usize],
+        entered: usize,
+        block: usize,
+    ) {
         self.turn = entered;
         self.suffixes.clear();
         let mut state = plan.empty_of(window);
         for (count, row) in rows[self.first..entered].iter().rev().enumerate() {
-            plan.add_to(window, &mut state, events, *row);
+            plan.add_to(window, places, &mut state, events, *row);
             if (count + 1) % block == 0 {
                 self.suffixes.extend(state.iter().cloned());
             }
@@ -284,7 +377,14 @@ impl Sessions {
         Sessions::Sought { by_time }
     }
 
-    fn answer(&mut self, plan: &Plan, events: &Events, window: usize, at: Timestamp, states: &mut [State]) {
+    fn answer(
+        &mut self,
+        plan: &Plan,
+        events: &Events,
+        (window, all): (usize, &[usize]),
+        at: Timestamp,
+        states: &mut [State],
+    ) {
         plan.reset(window, states);
         let Window::Session(gap) = plan.window(window) else { return };
         let follows = |earlier: Timestamp, later: Timestamp| later.0.abs_diff(earlier.0) <= gap.as_micros();
@@ -298,12 +398,12 @@ impl Sessions {
                     if carried.last.is_none_or(|last| !follows(last, time)) {
                         carried.state = plan.empty_of(window);
                     }
-                    plan.add_to(window, &mut carried.state, events, *row);
+                    plan.add_to(window, all, &mut carried.state, events, *row);
                     carried.last = Some(time);
                     carried.next += 1;
                 }
                 if carried.last.is_some_and(|last| follows(last, at)) {
-                    plan.merge_of(window, states, &carried.state);
+                    plan.merge_of(window, all, states, &carried.state);
                 }
             }
             Sessions::Sought { by_time } => {
@@ -315,7 +415,7 @@ impl Sessions {
                     if !follows(time, last) {
                         break;
                     }
-                    plan.add_to(window, states, events, event.row);
+                    plan.add_to(window, all, states, events, event.row);
                     last = time;
                 }
             }

@@ -36,17 +36,24 @@ pub(super) struct JoinedView {
     /// Position among the plan's stored steps.
     index: usize,
     keys: Arc<LabelKeys>,
+    /// The features that the plan needs, of the rows that won; of aggregates one row for each slot.
+    values: RecordBatch,
+    /// Of them, those that are asked for; all, if none is.
+    asked: Vec<usize>,
+    offered: Offered,
+    /// None of aggregates, for which no rows compete.
+    won: Option<Won>,
+}
+
+/// Which rows won.
+#[derive(Debug)]
+struct Won {
     /// For each slot.
     given: Vec<Given>,
     /// For each slot: the event time of its row, if it has one.
     event_times: Vec<Option<Timestamp>>,
     /// For each slot: the row that won, served or not.
     winners: Vec<Option<u64>>,
-    /// The features that the plan needs, of the rows that won.
-    values: RecordBatch,
-    /// Of them, those that are asked for; all, if none is.
-    asked: Vec<usize>,
-    offered: Offered,
     /// The numbers of the rows of `values`, ascending.
     rows: Vec<u64>,
     /// Slots whose row has the keys and times of another.
@@ -100,21 +107,8 @@ impl JoinedView {
         let Winners { event_times, ties, newer_unknown, known_later, .. } = winners;
         let mut tied = vec![false; slots];
         winners.tied.iter().for_each(|(slot, _)| tied[*slot] = true);
-        Ok(JoinedView {
-            index,
-            keys,
-            winners: won,
-            given,
-            event_times,
-            values,
-            asked,
-            offered,
-            rows,
-            tied,
-            ties,
-            newer_unknown,
-            known_later,
-        })
+        let won = Won { given, event_times, winners: won, rows, tied, ties, newer_unknown, known_later };
+        Ok(JoinedView { index, keys, values, asked, offered, won: Some(won) })
     }
 
     /// The aggregates of the stored step at `index`, of which there are some for every key. Blocking.
@@ -125,22 +119,7 @@ impl JoinedView {
         aggregates: &Aggregates,
     ) -> Result<Self, TrainingError> {
         let (values, offered) = windows::answer(index, aggregates, shared, &keys)?;
-        let slots = keys.instants.slots();
-        Ok(JoinedView {
-            index,
-            given: (0..slots as u32).map(Given::Row).collect(),
-            keys,
-            event_times: vec![None; slots],
-            winners: vec![None; slots],
-            values,
-            asked: asked(index, &shared.request.plan),
-            offered,
-            ties: vec![false; slots],
-            rows: (0..slots as u64).collect(),
-            tied: vec![false; slots],
-            newer_unknown: vec![false; slots],
-            known_later: vec![false; slots],
-        })
+        Ok(JoinedView { index, keys, values, asked: asked(index, &shared.request.plan), offered, won: None })
     }
 
     /// The keys of the part's labels.
@@ -150,7 +129,7 @@ impl JoinedView {
 
     /// The row that won for a label of the part, served or not.
     pub(super) fn winner(&self, label: usize) -> Option<u64> {
-        self.winners[self.keys.slots[label]? as usize]
+        self.won.as_ref()?.winners[self.keys.slots[label]? as usize]
     }
 
     /// The features of the rows that won.
@@ -160,12 +139,17 @@ impl JoinedView {
 
     /// What a label of the part gets.
     pub(super) fn given(&self, label: usize) -> Given {
-        self.keys.slots[label].map_or(Given::NotFound, |slot| self.given[slot as usize])
+        self.keys.slots[label].map_or(Given::NotFound, |slot| self.given_to(slot))
+    }
+
+    /// What a slot gets.
+    fn given_to(&self, slot: u32) -> Given {
+        self.won.as_ref().map_or(Given::Row(slot), |won| won.given[slot as usize])
     }
 
     /// The event time of a label's row, served or not.
     pub(super) fn event_time(&self, label: usize) -> Option<Timestamp> {
-        self.event_times[self.keys.slots[label]? as usize]
+        self.won.as_ref()?.event_times[self.keys.slots[label]? as usize]
     }
 
     /// What a label's row is served as.
@@ -204,12 +188,20 @@ impl JoinedView {
                 without_key += 1;
                 continue;
             };
-            if let Given::Row(row) = self.given[slot as usize] {
+            if let Given::Row(row) = self.given_to(slot) {
                 counts[row as usize] += 1;
-                tied += u64::from(self.tied[slot as usize]);
+                tied += u64::from(self.won.as_ref().is_some_and(|won| won.tied[slot as usize]));
             }
         }
-        let rows = JoinedRows { features: self.values.columns(), labels: &counts, numbers: &self.rows };
+        let slots: Vec<u64>;
+        let numbers = match &self.won {
+            Some(won) => &won.rows[..],
+            None => {
+                slots = (0..counts.len() as u64).collect();
+                &slots
+            }
+        };
+        let rows = JoinedRows { features: self.values.columns(), labels: &counts, numbers };
         checker.look(rows, labels as u64, without_key, tied);
     }
 
@@ -234,14 +226,14 @@ impl JoinedView {
                 _ if slot.is_none() => report.labels_without_key += 1,
                 _ => report.not_found += 1,
             }
-            let Some(slot) = slot else { continue };
-            report.decided_by_bytes += u64::from(self.ties[slot]);
-            report.newer_unknown += u64::from(self.newer_unknown[slot]);
-            report.known_later += u64::from(self.known_later[slot]);
-            let served = matches!(self.given[slot], Given::Row(_));
-            report.at_label_time += u64::from(served && self.event_times[slot] == Some(*time));
+            let (Some(slot), Some(won)) = (slot, &self.won) else { continue };
+            report.decided_by_bytes += u64::from(won.ties[slot]);
+            report.newer_unknown += u64::from(won.newer_unknown[slot]);
+            report.known_later += u64::from(won.known_later[slot]);
+            let served = matches!(won.given[slot], Given::Row(_));
+            report.at_label_time += u64::from(served && won.event_times[slot] == Some(*time));
             let has_rows = || self.keys.group_of(slot).is_some_and(|group| self.offered.seen(group));
-            report.only_later += u64::from(self.given[slot] == Given::NotFound && has_rows());
+            report.only_later += u64::from(won.given[slot] == Given::NotFound && has_rows());
         }
     }
 }

@@ -9,8 +9,14 @@ use super::Prepared;
 /// Bytes for each label: its time.
 const TIME: u64 = 8;
 
-/// Bytes for each label and set of keys: its slot and instant, the order of sorting, and its share of the table of keys where all differ.
-const KEYS: u64 = 8 + 16 + 16 + 96;
+/// Bytes for each label and set of keys: its slot and instant, and the order of sorting.
+const KEYS: u64 = 8 + 16 + 16;
+
+/// Bytes for each label and set of keys: its share of the table of keys where all differ.
+const KEY: u64 = 96;
+
+/// The same for keys of eight bytes.
+const KEY_OF_EIGHT: u64 = 56;
 
 /// Bytes for each label, view and reading thread: the greatest row so far with all of its times, what happened, and a tie.
 const SLOT: u64 = 24 + 32 + 16 + 16;
@@ -39,12 +45,24 @@ fn per_label(request: &Prepared) -> u64 {
     let mut sets: Vec<&[usize]> = request.plan.stored.iter().map(|step| &step.keys[..]).collect();
     sets.sort_unstable();
     sets.dedup();
+    let table = |keys: &&[usize]| match keys {
+        [key] => match request.plan.request[*key].data_type {
+            DataType::Int64 | DataType::Float64 | DataType::Timestamp => KEY_OF_EIGHT,
+            _ => KEY,
+        },
+        _ => KEY,
+    };
+    let tables: u64 = sets.iter().map(table).sum();
     let views = request.plan.stored.iter().map(|step| {
         let outputs = step.outputs.iter().map(|output| width(step.view.signature.outputs[*output].data_type));
+        if step.view.view.is_aggregates() {
+            // Nothing competes, and each feature is put together alone.
+            return outputs.clone().sum::<u64>() + outputs.max().unwrap_or_default();
+        }
         // Values are held twice while they are gathered.
         SLOT * request.options.threads.max(1) as u64 + GIVEN + 2 * outputs.sum::<u64>()
     });
-    KEYS * sets.len() as u64 + views.sum::<u64>()
+    KEYS * sets.len() as u64 + tables + views.sum::<u64>()
 }
 
 fn width(data_type: DataType) -> u64 {

@@ -93,10 +93,14 @@ pub(super) fn answer(
     let outputs = aggregates.signature().outputs;
     let too_large = || TrainingError::TooLarge { view: history.view().view.id() };
     let columns = outputs.iter().enumerate().map(|(feature, output)| {
-        let arrays: Vec<&dyn Array> = answered.iter().map(|(_, arrays)| arrays[feature].as_ref()).collect();
-        match arrays.is_empty() {
-            true => Ok(new_null_array(&output.data_type.to_arrow(), 0)),
-            false => concat(&arrays).map_err(|_| too_large()),
+        let none = new_null_array(&output.data_type.to_arrow(), 0);
+        // Those of one feature are held twice, and no others.
+        let taken = answered.iter_mut().map(|(_, arrays)| std::mem::replace(&mut arrays[feature], Arc::clone(&none)));
+        let taken: Vec<ArrayRef> = taken.collect();
+        match &taken[..] {
+            [] => Ok(none),
+            [one] => Ok(Arc::clone(one)),
+            _ => concat(&taken.iter().map(ArrayRef::as_ref).collect::<Vec<&dyn Array>>()).map_err(|_| too_large()),
         }
     });
     let columns = columns.collect::<Result<Vec<_>, _>>()?;

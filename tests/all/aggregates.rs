@@ -1,6 +1,7 @@
 //! Views of aggregates by the program: events of a source over windows of time.
 
 mod killed;
+mod tiled;
 
 use std::fs;
 use std::path::Path;

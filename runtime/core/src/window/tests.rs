@@ -147,6 +147,7 @@ fn aggregates(bounds: Bounds, precision: Precision) -> Aggregates {
         columns,
         bounds,
         precision,
+        lateness: None,
         zone: Zone::parse("Europe/Vienna").unwrap(),
         retention: None,
         features,

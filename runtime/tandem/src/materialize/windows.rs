@@ -1,6 +1,7 @@
 //! The events of a view of aggregates into the online store.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -16,9 +17,9 @@ use tandem_core::time::{Duration, Timestamp};
 use tandem_core::types::{EVENT_ID, RETRACTED};
 use tandem_engine::Workers;
 use tandem_offline::{FileEntry, PublishedRows, RowColumns};
-use tandem_online::{Equals, LogRow, PutRow, Store, Target, ViewId, WindowView};
+use tandem_online::{Equals, LogRow, PutRow, Store, Taken, Target, ViewId, WindowView};
 
-use super::{BATCH_ROWS, EncodedRow, Report, Request, Rows, transaction, worker_error};
+use super::{BATCH_ROWS, EncodedRow, Report, Request, Rows, named, take_files, transaction, worker_error};
 use crate::error::Error;
 
 /// When a file was written, in microseconds since the Unix epoch: since then its events are known, as far as they do not say themselves.
@@ -47,8 +48,18 @@ pub(super) async fn run(
         PublishedRows::open_events(Arc::clone(&events), &request.offline_root, request.range, BATCH_ROWS).await?;
     let (partitions, files) = (rows.partitions().len() as u64, rows.files().len() as u64);
     let mut report = Report { partitions, files, rows_all: rows.row_count(), ..Report::default() };
+    // Of what lies behind a horizon nothing is known but by the file that it is of.
+    let of_store = store.clone();
+    let taken = match windows.lateness() {
+        Some(_) => workers.run(move || of_store.taken(id)).await.map_err(worker_error)??,
+        None => Taken::default(),
+    };
+    let mut not_taken: HashSet<PathBuf> = HashSet::new();
     let mut equals = Equals::default();
     while let Some(batch) = rows.try_next().await? {
+        let (path, state) = named(&batch.file);
+        let is_known = batch.partition.is_pushed() || taken.has(&path, state);
+        let file = batch.file.path.clone();
         let (store, events, windows) = (store.clone(), Arc::clone(&events), Arc::clone(windows));
         let (now, max_future) = (request.now, request.max_future);
         let part = workers.run(move || {
@@ -57,15 +68,19 @@ pub(super) async fn run(
             let (rows, null_keys, future, set_aside) = encoded.counts;
             let puts: Vec<PutRow<'_>> = encoded.iter().collect();
             let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
-            let (mut written, mut done) = (0, 0);
+            let (mut written, mut behind, mut done) = (0, 0, 0);
             while done < puts.len() {
                 let fits = transaction(&store, &puts[done..], |row| row.key.len() + row.record.row.len());
                 let these = done..done + fits;
-                written += store.put_events(id, &windows, &puts[these.clone()], &places[these])? as u64;
+                let put = store.put_events(id, &windows, &puts[these.clone()], &places[these])?;
+                written += put.written as u64;
+                behind += put.behind_horizon as u64;
                 done += fits;
             }
-            let kept = puts.len() as u64 - written;
-            Ok::<_, Error>((Report { rows, written, kept, null_keys, future, set_aside, ..Report::default() }, equals))
+            let too_late = if is_known { 0 } else { behind };
+            let kept = puts.len() as u64 - written - too_late;
+            let part = Report { rows, written, kept, null_keys, future, set_aside, too_late, ..Report::default() };
+            Ok::<_, Error>((part, equals))
         });
         let (part, after) = part.await.map_err(worker_error)??;
         equals = after;
@@ -75,11 +90,22 @@ pub(super) async fn run(
         report.null_keys += part.null_keys;
         report.future += part.future;
         report.set_aside += part.set_aside;
+        report.too_late += part.too_late;
+        if part.future > 0 || part.too_late > 0 {
+            not_taken.insert(file);
+        }
         progress(&report);
     }
     let (set_aside, broken) = rows.passed_over();
     (report.set_aside, report.set_aside_contract) = (report.set_aside + set_aside, broken);
     report.set_aside_transform = rows.failed();
+    if windows.lateness().is_some() {
+        take_files(store, id, workers, rows.files().to_vec(), &not_taken).await?;
+    }
+    if !id.is_building() {
+        let (store, windows, now) = (store.clone(), Arc::clone(windows), request.now);
+        report.folded = workers.run(move || store.fold(id.view(), &windows, now)).await.map_err(worker_error)??;
+    }
     Ok(report)
 }
 

@@ -77,11 +77,12 @@ pub(super) struct ViewMetrics {
 }
 
 /// What became of a pushed row; the names of [`Pushed`]'s outcomes, and `refused` for what was set aside or refused the push.
-const PUSH_OUTCOMES: [(&str, Option<RowOutcome>); 5] = [
+const PUSH_OUTCOMES: [(&str, Option<RowOutcome>); 6] = [
     ("written", Some(RowOutcome::Written)),
     ("older", Some(RowOutcome::Older)),
     ("unchanged", Some(RowOutcome::Unchanged)),
     ("logged", Some(RowOutcome::Logged)),
+    ("too_late", Some(RowOutcome::TooLate)),
     ("refused", None),
 ];
 
@@ -352,7 +353,7 @@ impl ViewMetrics {
         for ((_, outcome), counter) in PUSH_OUTCOMES.iter().zip(&stored.pushed) {
             let rows = match (pushed, outcome) {
                 (Ok(pushed), Some(outcome)) => pushed.count(*outcome),
-                (Ok(pushed), None) => pushed.refused.len(),
+                (Ok(pushed), None) => pushed.refused.len() - pushed.count(RowOutcome::TooLate),
                 (Err(PushError::Refused(refused)), None) => refused.len(),
                 (Err(_), _) => 0,
             };

@@ -73,6 +73,7 @@ impl Case {
             filter: None,
             bounds: Bounds::StartIncluded,
             precision: Precision::Exact,
+            lateness: None,
             zone: crate::time::Zone::utc(),
             retention: None,
             features: vec![feature],

@@ -71,6 +71,9 @@ struct Arguments {
     /// Users whose features are served
     #[arg(long, value_name = "USERS", default_value_t = 1_000_000)]
     serving_users: usize,
+    /// The parts of `serving` that are measured [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PARTS")]
+    only: Vec<serving::Part>,
     /// Events of the largest sums over windows
     #[arg(long, value_name = "EVENTS", default_value_t = 10_000_000)]
     window_events: usize,
@@ -147,7 +150,7 @@ fn measure(arguments: &Arguments) -> Result<(), Failure> {
             Section::Registry => registry::run(arguments.quick)?,
             Section::Languages => languages::run(arguments.quick)?,
             Section::Training => training::run(arguments.quick, arguments.training_rows)?,
-            Section::Serving => serving::run(arguments.quick, arguments.serving_users)?,
+            Section::Serving => serving::run(arguments.quick, arguments.serving_users, &arguments.only)?,
             Section::Windows => windows::run(arguments.quick, arguments.window_events)?,
         })?;
     }

@@ -36,8 +36,22 @@ const LATE_MILLIS: u64 = 5;
 /// Features of each view.
 pub(crate) const FEATURES: usize = 20;
 
-/// Markdown of the section.
-pub(crate) fn run(quick: bool, users: usize) -> Result<String, Failure> {
+/// A part of the section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// `tandem materialize`
+    Materialize,
+    /// One user
+    One,
+    /// One user and many items
+    Many,
+    /// Feast's own server
+    Feast,
+}
+
+/// Markdown of the section, or of some of its parts.
+pub(crate) fn run(quick: bool, users: usize, only: &[Part]) -> Result<String, Failure> {
+    let is_wanted = |part: Part| only.is_empty() || only.contains(&part);
     let users = if quick { users.min(20_000) } else { users };
     let (rounds, span) = if quick { (1, Duration::from_millis(300)) } else { (3, Duration::from_secs(2)) };
     let project = Project::new(users)?;
@@ -48,10 +62,19 @@ pub(crate) fn run(quick: bool, users: usize) -> Result<String, Failure> {
         span.as_secs_f64(),
     );
     // Each part as soon as it is there: the whole takes minutes.
-    text += &project.materialized(if quick { 1 } else { 3 })?;
+    if is_wanted(Part::Materialize) {
+        text += &project.materialized(if quick { 1 } else { 3 })?;
+    } else {
+        project.materialize_all()?;
+    }
     crate::print(&text)?;
-    served(&project, rounds, span, quick)?;
-    feast::run(quick)
+    if is_wanted(Part::One) {
+        served_one(&project, rounds, span)?;
+    }
+    if is_wanted(Part::Many) {
+        served_many(&project, rounds, if quick { span } else { span * 2 })?;
+    }
+    if is_wanted(Part::Feast) { feast::run(quick) } else { Ok(String::new()) }
 }
 
 /// A server that is asked, and what it is asked.
@@ -148,18 +171,26 @@ impl Drop for TandemServes {
     }
 }
 
-fn served(project: &Project, rounds: usize, span: Duration, quick: bool) -> Result<(), Failure> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+/// The handler over Redis.
+fn handler(project: &Project, redis: &redis::Redis) -> Result<WithRedis, Failure> {
+    let served = Served::start_at(Task::Redis, &project.root, threads(), redis.port())?;
+    Ok(WithRedis(served, redis::Redis::again(redis)))
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn served_one(project: &Project, rounds: usize, span: Duration) -> Result<(), Failure> {
     let redis = redis::Redis::start(project.users, project.items)?;
-    let handler = |redis: &redis::Redis| Served::start_at(Task::Redis, &project.root, threads, redis.port());
     let mut one: [Contender; 3] = [
         Contender::new("Tandem", TandemServes::start(&project.root)?, |address| {
             project.requests(REQUESTS, |ask| ask.profile(address))
         }),
-        Contender::new("axum, echo", Served::start(Task::Echo, &project.root, threads)?, |address| {
+        Contender::new("axum, echo", Served::start(Task::Echo, &project.root, threads())?, |address| {
             project.requests(REQUESTS, |ask| post(address, "/v1/transforms/x", JSON, ask.answer().as_bytes()))
         }),
-        Contender::new("axum and Redis", WithRedis(handler(&redis)?, redis::Redis::again(&redis)), |address| {
+        Contender::new("axum and Redis", handler(project, &redis)?, |address| {
             project.requests(REQUESTS, |ask| post(address, "/profile", JSON, ask.profile_body().as_bytes()))
         }),
     ];
@@ -170,8 +201,11 @@ fn served(project: &Project, rounds: usize, span: Duration, quick: bool) -> Resu
     text += &at_rates(&mut one, 8, span, &[0.5])?;
     drop(one);
     text += &overload(project, span)?;
-    crate::print(&text)?;
-    let span = if quick { span } else { span * 2 };
+    crate::print(&text)
+}
+
+fn served_many(project: &Project, rounds: usize, span: Duration) -> Result<(), Failure> {
+    let redis = redis::Redis::start(project.users, project.items)?;
     let mut many: [Contender; 4] = [
         Contender::new("Tandem, JSON", TandemServes::start(&project.root)?, |address| {
             project.requests(REQUESTS, |ask| ask.rank(address))
@@ -179,16 +213,12 @@ fn served(project: &Project, rounds: usize, span: Duration, quick: bool) -> Resu
         Contender::new("Tandem, Arrow", TandemServes::start(&project.root)?, |address| {
             project.requests(REQUESTS, |ask| ask.rank_to_arrow(address))
         }),
-        Contender::new(
-            "axum and Redis, equal answer",
-            WithRedis(handler(&redis)?, redis::Redis::again(&redis)),
-            |address| project.requests(REQUESTS, |ask| post(address, "/rank", JSON, ask.rank_body().as_bytes())),
-        ),
-        Contender::new(
-            "axum and Redis, values alone",
-            WithRedis(handler(&redis)?, redis::Redis::again(&redis)),
-            |address| project.requests(REQUESTS, |ask| post(address, "/rank/values", JSON, ask.rank_body().as_bytes())),
-        ),
+        Contender::new("axum and Redis, equal answer", handler(project, &redis)?, |address| {
+            project.requests(REQUESTS, |ask| post(address, "/rank", JSON, ask.rank_body().as_bytes()))
+        }),
+        Contender::new("axum and Redis, values alone", handler(project, &redis)?, |address| {
+            project.requests(REQUESTS, |ask| post(address, "/rank/values", JSON, ask.rank_body().as_bytes()))
+        }),
     ];
     let mut text = format!(
         "\n### One user and {ITEMS} items, {FEATURES} features each\n\nThe user's features stand in each of the {ITEMS} rows of an answer. Redis gets one MGET of {} keys.\n\n",

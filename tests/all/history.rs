@@ -29,7 +29,8 @@ fn what_is_taken_back_offline_is_taken_back_online() {
         (report["written"].as_u64().expect("a count"), report["taken_back"].as_u64().expect("a count"))
     };
     batch();
-    assert_eq!(materialize(&[]), (4, 0));
+    // User 1 has rows of two days, and the newer one is written.
+    assert_eq!(materialize(&[]), (3, 0));
     let present = |value: i64| ("PRESENT".to_owned(), Value::from(value));
     assert_eq!([1, 2, 3].map(|user| got(&project, user)), [600, 400, 800].map(present));
 

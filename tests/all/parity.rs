@@ -59,22 +59,31 @@ fn assert_parity(events: &[Event]) {
     let whole = batch_in_every_way(&project, &view, events);
     let expected = Expected::new(&view, &whole, events);
 
-    let store = Store::open(&project.root().join("online"), StoreOptions::default()).unwrap();
-    let request = materialize::Request {
-        incremental: false,
-        rebuild: false,
-        rows_per_second_max: None,
-        view: Arc::clone(&view.bound),
-        offline_root: project.root().join("one"),
-        range: None,
-        now: NOW,
-        max_future: Duration::from_micros(0),
-    };
-    let report = runtime().block_on(materialize::run(request, &store, &opened.workers, |_| {})).unwrap();
-    assert_eq!(report.rows as usize, whole.num_rows());
-
     let newest = expected.newest(&whole);
-    stored_rows_are_the_newest(&store, &view, &whole, &newest);
+    let materialize = |folder: &str, bounds| {
+        let store = Store::open(&project.root().join(folder), StoreOptions::default()).unwrap();
+        let request = materialize::Request {
+            incremental: false,
+            rebuild: false,
+            rows_per_second_max: None,
+            bounds,
+            view: Arc::clone(&view.bound),
+            offline_root: project.root().join("one"),
+            range: None,
+            now: NOW,
+            max_future: Duration::from_micros(0),
+        };
+        let report = runtime().block_on(materialize::run(request, &store, &opened.workers, |_| {})).unwrap();
+        assert_eq!(report.rows as usize, whole.num_rows());
+        stored_rows_are_the_newest(&store, &view, &whole, &newest);
+        store
+    };
+    // Memory that holds few rows: they go through temporary files, and into the store at the end or after each batch.
+    let memory_bytes_max = (1 << 20) + 8_192;
+    for (folder, spilled_bytes_max) in [("merged", u64::MAX), ("pieces", 0)] {
+        materialize(folder, materialize::Bounds { memory_bytes_max, spilled_bytes_max });
+    }
+    let store = materialize("online", materialize::Bounds::default());
     let server = Server::start(&opened, &view, Some(store));
     served_rows_are_the_newest(&server, &expected, &newest);
     for from in (0..events.len()).step_by(REQUEST_ROWS) {

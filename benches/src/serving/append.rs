@@ -15,8 +15,13 @@ use crate::Failure;
 /// Address space of the environment.
 const MAP_BYTES: usize = 64 << 30;
 
-/// Bytes of a stored value: as many as Tandem's record of the same row has.
-const VALUE_BYTES: usize = 40 + 8 * FEATURES;
+/// Bytes of a stored value before its features, and of a feature: as many as Tandem's record of the same row has.
+const HEAD_BYTES: usize = 84;
+const FEATURE_BYTES: usize = 9;
+const VALUE_BYTES: usize = HEAD_BYTES + FEATURE_BYTES * FEATURES;
+
+/// Bytes of a key before the user's number, likewise.
+const PREFIX: [u8; 5] = [0, 0, 0, 1, 0];
 
 pub(crate) fn run(project: &Path) -> Result<(), Failure> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(project.join("users.parquet"))?)?;
@@ -46,10 +51,12 @@ pub(crate) fn run(project: &Path) -> Result<(), Failure> {
         let (time, features) = &newest[&key];
         value[..8].copy_from_slice(&time.to_le_bytes());
         for (at, feature) in features.iter().enumerate() {
-            value[40 + 8 * at..48 + 8 * at].copy_from_slice(&feature.to_le_bytes());
+            let from = HEAD_BYTES + FEATURE_BYTES * at + 1;
+            value[from..from + 8].copy_from_slice(&feature.to_le_bytes());
         }
         // Big-endian, so that the order of bytes is that of keys.
-        transaction.put(table, &key.to_be_bytes(), &value, WriteFlags::APPEND)?;
+        let key = [&PREFIX[..], &key.to_be_bytes()].concat();
+        transaction.put(table, &key, &value, WriteFlags::APPEND)?;
     }
     Ok(transaction.commit()?)
 }

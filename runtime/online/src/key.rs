@@ -52,6 +52,12 @@ impl RecordKey {
     }
 }
 
+impl AsRef<[u8]> for RecordKey {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// The entity key of a record: what stands in its own key, or the full key that it holds where its own is a hash. None where they do not go together.
 pub(crate) fn entity_key<'a>(record_key: &'a [u8], full_key: Option<&'a [u8]>) -> Option<&'a [u8]> {
     let (prefix, rest) = record_key.split_at_checked(PREFIX_BYTES)?;

@@ -3,6 +3,7 @@
 mod carry;
 mod copy;
 mod expiry;
+mod newest;
 mod push;
 mod whole;
 
@@ -25,7 +26,7 @@ use crate::key::{KeyHash, RecordKey};
 use crate::options::StoreOptions;
 use crate::record::{Corruption, Record, RecordRef, Stored};
 use crate::view::{View, ViewId, ViewIdentity, entry_key};
-use crate::windows::{EventFate, How, WindowView};
+use crate::windows::{How, WindowView};
 
 pub use carry::RestoredView;
 pub use copy::{AGE_BOUNDS_SECONDS, CopyReport, ViewStats};
@@ -73,12 +74,12 @@ pub struct PutRow<'a> {
 }
 
 /// What became of events of the offline history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventsPut {
     /// Events that are new.
     pub written: usize,
-    /// Events that lie behind the horizon of their entity, and of which it is not known whether its tiles have them: they were not written.
-    pub behind_horizon: usize,
+    /// The positions of events that lie behind the horizon of their entity, and of which it is not known whether its tiles have them: they were not written.
+    pub behind_horizon: Vec<usize>,
 }
 
 /// A stored row that no longer counts: it was retracted, or a later version stands in its place.
@@ -325,8 +326,10 @@ impl Store {
             let how = How { hash: self.hash(), history: true, now: at, folds: false };
             self.put_events_in(txn, (target.view, numbers), windows, (rows, equals), how)
         })?;
-        let count = |counts: fn(&EventFate) -> bool| fates.iter().filter(|fate| counts(fate)).count();
-        Ok(EventsPut { written: count(|fate| fate.is_new), behind_horizon: count(|fate| fate.is_late) })
+        Ok(EventsPut {
+            written: fates.iter().filter(|fate| fate.is_new).count(),
+            behind_horizon: (0..fates.len()).filter(|row| fates[*row].is_late).collect(),
+        })
     }
 
     /// Puts, in one transaction, other rows in the place of stored ones, also smaller ones or none. An entity whose stored row is not the one that is

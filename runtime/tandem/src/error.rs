@@ -218,6 +218,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Rows that memory does not hold could not be written to a temporary file, or read from it.
+    #[error("rows that do not fit into memory cannot be kept in a temporary file: {source}")]
+    Spill {
+        /// Why.
+        source: std::io::Error,
+    },
     /// The server's address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -454,6 +460,7 @@ impl Error {
             Error::Engine(EngineError::Cache { source, .. }) if !source.as_ref().is_some_and(is_full) => {
                 Some("`storage.cache` in tandem.toml names the folder; it must be this user's own and writable".to_owned())
             }
+            Error::Spill { .. } => Some("TMPDIR names the folder for it; what was written of the view stays, and the next run goes on".to_owned()),
             Error::Http { hint, .. } => hint.clone(),
             Error::Ingest { hint, .. } => Some(hint.clone()),
             Error::RowsRejected { .. } => Some("each line there has the row's line and why; correct the rows and ingest them".to_owned()),

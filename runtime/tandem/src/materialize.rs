@@ -1,36 +1,52 @@
 //! Published feature rows into the online store: the newest of each entity, never back in time.
 
+mod newest;
+mod rows;
 mod windows;
 
 pub(crate) use windows::replay;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, BooleanArray, RecordBatch};
+use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use futures::TryStreamExt;
-use tandem_core::canonical::{RowEncoder, schema_fingerprint};
+use tandem_core::canonical::schema_fingerprint;
 use tandem_core::checks::{CheckResult, Checker};
-use tandem_core::hash::Digest;
-use tandem_core::key::KeyEncoder;
-use tandem_core::model::{BoundView, JoinKey};
-use tandem_core::status::{is_never_valid, too_far_in_future};
+use tandem_core::model::BoundView;
 use tandem_core::time::{DayRange, Duration, Timestamp};
 use tandem_engine::Workers;
-use tandem_offline::{FileEntry, OfflineError, Only, PartitionId, PublishedRows, RowColumns};
-use tandem_online::{PutRow, Record, RecordRef, Store, TakenBack, TakenFile, Target, ViewId, ViewIdentity};
+use tandem_offline::{FileEntry, OfflineError, Only, PartitionId, PublishedBatch, PublishedRows, RowColumns};
+use tandem_online::{PutRow, Record, Store, TakenBack, TakenFile, Target, ViewId, ViewIdentity};
 
 use crate::error::Error;
+use newest::{Newest, Sorted};
+use rows::{Counts, MadeBy, Present, ViewRows};
 
-/// Rows that are written in one transaction.
+/// Rows that are read at a time.
 const BATCH_ROWS: usize = 16_384;
+
+/// Bytes of keys and rows that are made ready for the store at a time, roughly.
+const PIECE_BYTES: usize = 16 << 20;
+
+/// What a run may hold beside the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// `materialize_memory_bytes_max`: of the newest rows so far, in memory, with what it takes to find them. Those beyond it go into temporary files.
+    pub memory_bytes_max: usize,
+    /// `materialize_spilled_bytes_max`: of them, in temporary files. Beyond it they are written into the store, and their files recorded as taken, before more are read.
+    pub spilled_bytes_max: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { memory_bytes_max: 256 << 20, spilled_bytes_max: 8 << 30 }
+    }
+}
 
 /// What to materialize, from where.
 pub struct Request {
@@ -48,8 +64,10 @@ pub struct Request {
     pub incremental: bool,
     /// Whether a new generation is built of the whole history and served then, in the place of the one that is. `range` is none, and `incremental` false.
     pub rebuild: bool,
-    /// Rows that are taken in a second, at most; none: as many as can be.
+    /// Rows that are taken in a second, at most; none: as many as can be. What was read in a second is written then.
     pub rows_per_second_max: Option<u64>,
+    /// What it may hold.
+    pub bounds: Bounds,
 }
 
 /// What came of the checks of a partition.
@@ -66,9 +84,9 @@ pub struct CheckedPartition {
 pub struct Report {
     /// Rows read that count: they are neither retracted nor superseded.
     pub rows: u64,
-    /// Rows written: each was the newest of its entity so far.
+    /// Rows written: each was the newest of its entity, of those that were read together and of those that were stored.
     pub written: u64,
-    /// Rows not written: the entity has a newer one, or this one already, or it was valid at no instant.
+    /// Rows not written: the entity has a newer one (also among those that were read), or this one already, or it was valid at no instant.
     pub kept: u64,
     /// Rows with a null key, which match nothing.
     pub null_keys: u64,
@@ -121,7 +139,7 @@ pub fn store_view(store: &Store, view: &BoundView) -> Result<ViewId, Error> {
     Ok(store.view(&identity)?)
 }
 
-/// Reads the published rows of the range and writes those that are newer than what the store has. Rows that were retracted or superseded are
+/// Reads the published rows of the range, finds the newest of each entity within [`Bounds`], and writes those that are newer than what the store has. Rows that were retracted or superseded are
 /// taken back where the store still has them: the greatest row of the entity that counts takes their place, from whatever partition. Idempotent;
 /// stopped at any moment it leaves whole rows, and a next run goes on.
 ///
@@ -223,43 +241,72 @@ async fn fill(
     let mut not_taken: HashSet<PathBuf> = HashSet::new();
     let mut files = rows.files().to_vec().into_iter().peekable();
     let mut stored = Vec::new();
+    let mut newest = Newest::new(request.bounds.memory_bytes_max);
+    let (mut in_memory, mut last_file) = (0, None);
     let began = Instant::now();
     progress(&report);
-    while let Some(batch) = rows.try_next().await? {
+    let mut coming = rows.try_next().await;
+    loop {
+        let (batch, end) = match coming {
+            Ok(Some(batch)) => (Some(batch), None),
+            Ok(None) => (None, Some(Ok(()))),
+            Err(error) => (None, Some(Err(error))),
+        };
+        // Where reading fails, the file of the last rows counts as the one in which it did.
+        let next_file = batch.as_ref().map(|batch| Arc::clone(&batch.file)).or(last_file.take());
+        let is_full = newest.spilled_bytes() > request.bounds.spilled_bytes_max
+            || request.rows_per_second_max.is_some_and(|max| in_memory >= max);
+        if !newest.is_empty() && (is_full || batch.is_none()) {
+            let full = std::mem::replace(&mut newest, Newest::new(request.bounds.memory_bytes_max));
+            let written = write(full, store, id, workers, MadeBy::of(&view), |written| {
+                report.written += written;
+                progress(&report);
+            });
+            let written = written.await?;
+            report.kept += in_memory - written;
+            in_memory = 0;
+        }
+        if newest.is_empty() {
+            // All that lies before the next row is in the store. What was taken back is not done before the end.
+            let is_end = matches!(end, Some(Ok(())));
+            let mut done = Vec::new();
+            while let Some(file) =
+                files.next_if(|file| is_end || next_file.as_ref().is_some_and(|next| next.path != file.path))
+            {
+                done.push(file);
+            }
+            if stored.is_empty() && !is_query && !done.is_empty() {
+                take_files(store, id, workers, done, &not_taken).await?;
+            }
+        }
+        let Some(batch) = batch else {
+            end.unwrap_or(Ok(()))?;
+            break;
+        };
         if rejected.contains(&batch.partition) {
             not_taken.insert(batch.file.path.clone());
+            coming = rows.try_next().await;
             continue;
         }
-        // Whatever lies before this file is done.
-        let mut done = Vec::new();
-        while let Some(file) = files.next_if(|file| file.path != batch.file.path) {
-            done.push(file);
-        }
-        // What was taken back is not done before the end.
-        if stored.is_empty() && !is_query && !done.is_empty() {
-            take_files(store, id, workers, done, &not_taken).await?;
-        }
-        let file = Arc::clone(&batch.file);
-        let (store, view) = (store.clone(), Arc::clone(&view));
-        let (now, max_future) = (request.now, request.max_future);
-        let (part, gone) = workers
-            .run(move || {
-                let (standing, pushed) = (batch.standing(), batch.partition.is_pushed());
-                let rows = filter(&batch.rows, &standing)?;
-                let part = put_batch(&store, id, &Rows::encode(&view, &rows, pushed, now, max_future)?)?;
-                let gone = filter(&batch.rows, &negated(&standing))?;
-                let gone = Rows::encode(&view, &gone, pushed, now, max_future)?;
-                Ok::<_, Error>((part, still_stored(&store, id, &gone)?))
-            })
-            .await
-            .map_err(worker_error)??;
+        let file = last_file.insert(Arc::clone(&batch.file)).clone();
+        let (of_store, view) = (store.clone(), Arc::clone(&view));
+        let present = Present { now: request.now, max_future: request.max_future };
+        let mut gathered = newest;
+        let gather = workers.run(move || {
+            let counts = gather(&mut gathered, &view, &batch, present)?;
+            Ok::<_, Error>((gathered, counts, gone(&of_store, id, &view, &batch, present)?))
+        });
+        // The next rows are read meanwhile.
+        let (gathered, after) = tokio::join!(gather, rows.try_next());
+        let (gathered, counts, gone) = gathered.map_err(worker_error)??;
+        (newest, coming) = (gathered, after);
         stored.extend(gone);
-        report.rows += part.rows;
-        report.written += part.written;
-        report.kept += part.kept;
-        report.null_keys += part.null_keys;
-        report.future += part.future;
-        if part.future > 0 {
+        report.rows += counts.rows;
+        report.kept += counts.never_valid;
+        report.null_keys += counts.null_keys;
+        report.future += counts.future;
+        in_memory += counts.rows - counts.never_valid - counts.null_keys - counts.future;
+        if counts.future > 0 {
             not_taken.insert(file.path.clone());
         }
         progress(&report);
@@ -271,11 +318,80 @@ async fn fill(
     (report.set_aside, report.set_aside_contract) = rows.passed_over();
     if !stored.is_empty() {
         report.taken_back = take_back(&request, store, id, workers, stored).await?;
-    }
-    if !is_query {
-        take_files(store, id, workers, rows.files().to_vec(), &not_taken).await?;
+        if !is_query {
+            take_files(store, id, workers, rows.files().to_vec(), &not_taken).await?;
+        }
     }
     Ok(report)
+}
+
+/// Takes the rows of a batch that count, each if it is the newest of its entity so far.
+fn gather(newest: &mut Newest, view: &BoundView, batch: &PublishedBatch, present: Present) -> Result<Counts, Error> {
+    let rows = filter(&batch.rows, &batch.standing())?;
+    let rows = ViewRows::new(view, &rows, batch.partition.is_pushed(), present)?;
+    let mut buffer = Vec::new();
+    rows.each(|key, times, row| {
+        newest.add(key, times, &mut buffer, |buffer| rows.encode(row, buffer)).map_err(|source| Error::Spill { source })
+    })
+}
+
+/// Those rows of a batch that do not count any more and are the stored ones of their entities.
+fn gone(
+    store: &Store,
+    id: Target,
+    view: &BoundView,
+    batch: &PublishedBatch,
+    present: Present,
+) -> Result<Vec<(Vec<u8>, Record)>, Error> {
+    let gone = filter(&batch.rows, &negated(&batch.standing()))?;
+    if gone.num_rows() == 0 {
+        return Ok(Vec::new());
+    }
+    let gone = ViewRows::new(view, &gone, batch.partition.is_pushed(), present)?.encoded()?;
+    let rows: Vec<PutRow<'_>> = gone.puts(MadeBy::of(view)).collect();
+    let stored = store.are_stored(id, &rows)?;
+    let stored = rows.iter().zip(stored).filter(|(_, is_stored)| *is_stored);
+    Ok(stored.map(|(row, _)| (row.key.to_vec(), row.record.to_owned())).collect())
+}
+
+/// Writes the newest rows in the order of their keys, so that the pages of the store are written one after another, each once. Tells of each piece how many rows of
+/// it were newer than what was stored, and gives their sum.
+async fn write(
+    newest: Newest,
+    store: &Store,
+    id: Target,
+    workers: &Workers,
+    made: MadeBy,
+    mut progress: impl FnMut(u64),
+) -> Result<u64, Error> {
+    let rows_max = store.options().batch_rows_max;
+    let piece = move |mut sorted: Sorted| {
+        let rows = sorted.next(rows_max, PIECE_BYTES).map_err(|source| Error::Spill { source })?;
+        Ok::<_, Error>((sorted, rows))
+    };
+    let sort = move || piece(newest.sorted().map_err(|source| Error::Spill { source })?);
+    let (mut sorted, mut rows) = workers.run(sort).await.map_err(worker_error)??;
+    let mut written = 0;
+    while !rows.rows.is_empty() {
+        let store = store.clone();
+        let put = workers.run(move || {
+            let puts: Vec<PutRow<'_>> = rows.puts(made).collect();
+            let (mut rest, mut written) = (&puts[..], 0);
+            while !rest.is_empty() {
+                let (done, report) = store.put_newest(id, rest)?;
+                written += report.written as u64;
+                rest = &rest[done..];
+            }
+            Ok::<_, Error>(written)
+        });
+        // The next piece is made while this one goes to the disk.
+        let (put, next) = tokio::join!(put, workers.run(move || piece(sorted)));
+        let put = put.map_err(worker_error)??;
+        written += put;
+        progress(put);
+        (sorted, rows) = next.map_err(worker_error)??;
+    }
+    Ok(written)
 }
 
 /// Path and state of a file, as the store records them.
@@ -354,104 +470,6 @@ fn negated(array: &BooleanArray) -> BooleanArray {
     array.iter().map(|value| value.map(|value| !value)).collect()
 }
 
-/// Feature rows as the store has them.
-struct Rows {
-    /// Keys and values behind each other in one buffer.
-    bytes: Vec<u8>,
-    rows: Vec<EncodedRow>,
-    digest: Digest,
-    fingerprint: u64,
-    /// All rows, those with null keys, those of the future, those that are valid at no instant.
-    counts: (u64, u64, u64, u64),
-}
-
-struct EncodedRow {
-    event_time: Timestamp,
-    created_time: Option<Timestamp>,
-    sequence: Option<i64>,
-    published_time: Timestamp,
-    key: Range<usize>,
-    row: Range<usize>,
-}
-
-impl Rows {
-    /// Rows in the columns of [`tandem_offline::feature_schema`], without those that have a null key or lie in the future.
-    fn encode(
-        view: &BoundView,
-        rows: &RecordBatch,
-        pushed: bool,
-        now: Timestamp,
-        max_future: Duration,
-    ) -> Result<Self, Error> {
-        let join_keys: Vec<JoinKey> = view.view.join_keys().cloned().collect();
-        let columns = RowColumns::of(view);
-        let (keys, features) = (&rows.columns()[..columns.keys], &rows.columns()[columns.features..]);
-        let data =
-            |error: &dyn std::fmt::Display| Error::Data(format!("published rows of `{}`: {error}", view.view.name));
-        let key_encoder = KeyEncoder::new(&join_keys, keys).map_err(|error| data(&error))?;
-        let row_encoder = RowEncoder::new(features).map_err(|error| data(&error))?;
-        let time = |column: usize| rows.column(columns.times + column).as_primitive::<TimestampMicrosecondType>();
-        let (event_times, created_times, published) = (time(0), time(1), time(2));
-        let sequences = rows.column(columns.times + 3).as_primitive::<Int64Type>();
-
-        // The end of validity is behind the features.
-        let ends = features.last().filter(|_| view.view.source.has_valid_to());
-        let ends = ends.and_then(|ends| ends.as_primitive_opt::<TimestampMicrosecondType>());
-        let (mut bytes, mut encoded) = (Vec::new(), Vec::with_capacity(rows.num_rows()));
-        let (mut null_keys, mut future, mut never_valid) = (0, 0, 0);
-        for row in 0..rows.num_rows() {
-            let event_time = Timestamp(event_times.value(row));
-            if too_far_in_future(event_time, now, max_future) {
-                future += 1;
-                continue;
-            }
-            let end = ends.and_then(|ends| ends.is_valid(row).then(|| Timestamp(ends.value(row))));
-            if is_never_valid(event_time, end) {
-                never_valid += 1;
-                continue;
-            }
-            let start = bytes.len();
-            if !key_encoder.encode_into(row, &mut bytes) {
-                null_keys += 1;
-                continue;
-            }
-            let middle = bytes.len();
-            row_encoder.encode(row, &mut bytes);
-            encoded.push(EncodedRow {
-                event_time,
-                created_time: created_times.is_valid(row).then(|| Timestamp(created_times.value(row))),
-                sequence: sequences.is_valid(row).then(|| sequences.value(row)),
-                // What was pushed was visible from then on.
-                published_time: if pushed && published.is_valid(row) { Timestamp(published.value(row)) } else { now },
-                key: start..middle,
-                row: middle..bytes.len(),
-            });
-        }
-        Ok(Rows {
-            bytes,
-            rows: encoded,
-            digest: view.digest,
-            fingerprint: schema_fingerprint(&view.stored_fields()),
-            counts: (rows.num_rows() as u64, null_keys, future, never_valid),
-        })
-    }
-
-    fn iter(&self) -> impl Iterator<Item = PutRow<'_>> {
-        self.rows.iter().map(|row| PutRow {
-            key: &self.bytes[row.key.clone()],
-            record: RecordRef {
-                event_time: row.event_time,
-                created_time: row.created_time,
-                sequence: row.sequence,
-                published_time: row.published_time,
-                digest: self.digest,
-                schema_fingerprint: self.fingerprint,
-                row: &self.bytes[row.row.clone()],
-            },
-        })
-    }
-}
-
 /// So many of these rows as one transaction takes, one at least.
 fn transaction<T>(store: &Store, rows: &[T], bytes: impl Fn(&T) -> usize) -> usize {
     let options = store.options();
@@ -461,32 +479,6 @@ fn transaction<T>(store: &Store, rows: &[T], bytes: impl Fn(&T) -> usize) -> usi
         size <= options.batch_bytes_max
     });
     fits.count().max(1)
-}
-
-/// Writes what is newer than what is stored.
-fn put_batch(store: &Store, id: Target, rows: &Rows) -> Result<Report, Error> {
-    let (all, null_keys, future, never_valid) = rows.counts;
-    let mut report = Report { rows: all, null_keys, future, kept: never_valid, ..Report::default() };
-    let put: Vec<PutRow<'_>> = rows.iter().collect();
-    // A batch may have more bytes than one transaction takes.
-    let mut rest = &put[..];
-    while !rest.is_empty() {
-        let fits = transaction(store, rest, |row| row.key.len() + row.record.row.len());
-        let (now_rows, later) = rest.split_at(fits);
-        let written = store.put_if_newer(id, now_rows)?;
-        report.written += written.written as u64;
-        report.kept += written.kept as u64;
-        rest = later;
-    }
-    Ok(report)
-}
-
-/// Those of these rows that are the stored ones of their entities.
-fn still_stored(store: &Store, id: Target, gone: &Rows) -> Result<Vec<(Vec<u8>, Record)>, Error> {
-    let rows: Vec<PutRow<'_>> = gone.iter().collect();
-    let stored = store.are_stored(id, &rows)?;
-    let stored = rows.iter().zip(stored).filter(|(_, is_stored)| *is_stored);
-    Ok(stored.map(|(row, _)| (row.key.to_vec(), row.record.to_owned())).collect())
 }
 
 /// Puts the greatest rows that count in the place of `stored` ones that do not; gives the number of entities whose row changed.
@@ -502,12 +494,12 @@ async fn take_back(
     // Whichever days are asked for: the greatest row of an entity may lie in any.
     let mut rows = PublishedRows::open(Arc::clone(view), &request.offline_root, None, BATCH_ROWS).await?;
     while let Some(batch) = rows.try_next().await? {
-        let (view, now, max_future) = (Arc::clone(view), request.now, request.max_future);
+        let (view, present) = (Arc::clone(view), Present { now: request.now, max_future: request.max_future });
         instead = workers
             .run(move || {
-                let pushed = batch.partition.is_pushed();
                 let rows = filter(&batch.rows, &batch.standing())?;
-                for row in Rows::encode(&view, &rows, pushed, now, max_future)?.iter() {
+                let rows = ViewRows::new(&view, &rows, batch.partition.is_pushed(), present)?.encoded()?;
+                for row in rows.puts(MadeBy::of(&view)) {
                     if let Some(best) = instead.get_mut(row.key)
                         && best.as_ref().is_none_or(|best| best.order() < row.record.order())
                     {

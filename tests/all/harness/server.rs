@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use serde_json::Value;
+use tandem::client::Client;
 use tandem::project::{Opened, ViewTransform};
 use tandem::server::{Live, ServedView, ServerState, serve};
 use tandem_engine::{OnDemand, OnDemandOptions};
@@ -63,6 +64,11 @@ impl Server {
     /// Where it is.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// For what asks a server as a command does.
+    pub(crate) fn client(&self) -> Client {
+        Client::new("--url", &self.url(), None, None).expect("a URL")
     }
 
     /// Posts a body; gives the status and the answer's body.

@@ -24,6 +24,7 @@ pub(super) const AGGREGATE_KEYS: &[&str] = &[
     "windows",
     "name",
     "where",
+    "of",
     "n",
     "k",
     "q",
@@ -109,7 +110,7 @@ pub(super) fn read<'a>(
         return None;
     }
     let known = columns.as_deref().unwrap_or_default();
-    let filter = view.get("where").map(|value| read_filter(view, value, known));
+    let filter = view.get("where").map(|value| read_filter(view, "where", value, known));
     let bounds = view.get("bounds").map(|value| view.choice("bounds", value, &Bounds::ALL, Bounds::as_str));
     let bounds = bounds.unwrap_or(Some(Bounds::StartIncluded));
     let precision = read_precision(view, bounds);
@@ -241,12 +242,12 @@ fn read_columns(view: &Table<'_>) -> Option<Vec<EventColumn>> {
 }
 
 /// Reads a filter.
-fn read_filter<'a>(table: &Table<'a>, value: &'a Value<'a>, columns: &[EventColumn]) -> Option<Filter> {
-    let text = table.text("where", value)?;
+fn read_filter<'a>(table: &Table<'a>, key: &str, value: &'a Value<'a>, columns: &[EventColumn]) -> Option<Filter> {
+    let text = table.text(key, value)?;
     match Filter::parse(text, columns) {
         Ok(filter) => Some(filter),
         Err(error) => {
-            table.error(value, format!("`where` of {}: {error}", table.what), error.hint);
+            table.error(value, format!("`{key}` of {}: {error}", table.what), error.hint);
             None
         }
     }
@@ -342,7 +343,8 @@ impl<'a> Reader<'a, '_> {
             }
         });
         let column = table.get("column").map(|value| self.column(&table, value));
-        let filter = table.get("where").map(|value| read_filter(&table, value, self.columns));
+        let filter = table.get("where").map(|value| read_filter(&table, "where", value, self.columns));
+        let of = table.get("of").map(|value| read_filter(&table, "of", value, self.columns));
         let windows = self.windows(&table);
         let name = table.get("name").map(|value| table.name("name", value));
         let ((_, at), function, windows) = (word?, function?, windows?);
@@ -369,6 +371,7 @@ impl<'a> Reader<'a, '_> {
         }
         let (name, filter) =
             (name.map_or(Some(None), |name| name.map(Some))?, filter.map_or(Some(None), |read| read.map(Some))?);
+        let of = of.map_or(Some(None), |read| read.map(Some))?;
         let description = table.prose("description");
         let mut complete = true;
         for window in windows {
@@ -401,6 +404,7 @@ impl<'a> Reader<'a, '_> {
                 function,
                 column,
                 filter: filter.clone(),
+                of: of.clone(),
                 window,
                 description: description.clone(),
             });
@@ -581,7 +585,8 @@ impl<'a> Reader<'a, '_> {
 
 /// Reads a function's own keys.
 fn read_function(table: &Table<'_>, word: &'static str) -> Option<Function> {
-    const OWN: [(&str, &str); 10] = [
+    const OWN: [(&str, &str); 11] = [
+        ("of", "share"),
         ("n", "last_n"),
         ("k", "top_k"),
         ("q", "quantile"),
@@ -610,6 +615,7 @@ fn read_function(table: &Table<'_>, word: &'static str) -> Option<Function> {
     let function = match word {
         "sum" => Function::Sum,
         "mean" => Function::Mean,
+        "share" => share(table)?,
         "min" => Function::Min,
         "max" => Function::Max,
         "variance" => Function::Variance,
@@ -629,6 +635,18 @@ fn read_function(table: &Table<'_>, word: &'static str) -> Option<Function> {
         _ => Function::Count,
     };
     complete.then_some(function)
+}
+
+/// Checks a share's keys.
+fn share(table: &Table<'_>) -> Option<Function> {
+    let of = table.required("of", "`of = \"delay >= 15\"`, the condition whose share it is");
+    let name = table.required("name", "`name = \"late\"`, to which the window is added");
+    if let Some(value) = table.get("column") {
+        let message = format!("{} has `column`, and its function is `share`", table.what);
+        table.error(value, message, "its condition names the columns: take `column` out".to_owned());
+        return None;
+    }
+    of.and(name).map(|_| Function::Share)
 }
 
 fn read_quantile(table: &Table<'_>) -> Option<f64> {

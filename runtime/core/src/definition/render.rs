@@ -432,7 +432,7 @@ fn aggregate_text(
     functions: &[ComponentFunction],
     root: &Path,
 ) -> String {
-    let AggregateFeature { name, function, column, filter, window, description } = feature;
+    let AggregateFeature { name, function, column, filter, of, window, description } = feature;
     let mut keys = vec![("function", quoted(function.as_str()))];
     keys.extend(column.map(|column| ("column", quoted(&columns[column].name))));
     match function {
@@ -466,6 +466,7 @@ fn aggregate_text(
     // The window is added to every name.
     let name = name.strip_suffix(&format!("_{window}")).unwrap_or(name);
     keys.push(("name", quoted(name)));
+    keys.extend(of.as_ref().map(|of| ("of", quoted(&of.to_string()))));
     keys.extend(filter.as_ref().map(|filter| ("where", quoted(&filter.to_string()))));
     keys.extend((!description.is_empty()).then(|| ("description", quoted(description))));
     let keys: Vec<String> = keys.into_iter().map(|(key, value)| format!("{key} = {value}")).collect();

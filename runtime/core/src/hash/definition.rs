@@ -170,14 +170,19 @@ fn aggregates_item(aggregates: &Aggregates) -> Item {
         Precision::Tiled { hop } => Some(*hop),
     };
     let feature = |feature: &AggregateFeature| {
-        let AggregateFeature { name, function, column, filter, window, description: _ } = feature;
-        Item::record([
+        let AggregateFeature { name, function, column, filter, of, window, description: _ } = feature;
+        let mut fields = Item::fields([
             ("name", Item::text(name)),
             ("function", function_item(*function, functions)),
             ("column", Item::optional(*column, |column| Item::text(&columns[column].name))),
             ("where", text(filter)),
             ("window", window_item(*window)),
-        ])
+        ]);
+        // Of one function alone, and that is younger than hashes are.
+        if let Some(of) = of {
+            fields.extend(Item::fields([("of", Item::text(of.to_string()))]));
+        }
+        Item::Record(fields)
     };
     let is_calendar = |feature: &AggregateFeature| matches!(feature.window, Window::Calendar(_));
     let zone = features.iter().any(is_calendar).then(|| zone.name());

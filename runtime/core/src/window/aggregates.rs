@@ -75,6 +75,8 @@ pub struct AggregateFeature {
     pub column: Option<usize>,
     /// Which of the view's events count for it.
     pub filter: Option<Filter>,
+    /// Of [`Function::Share`]: the condition whose share it is.
+    pub of: Option<Filter>,
     /// Over which stretch of time.
     pub window: Window,
     /// For people; may be empty.
@@ -90,6 +92,8 @@ pub enum Function {
     Sum,
     /// The sum divided by the count, rounded once; of a boolean the share that is true.
     Mean,
+    /// The share of the events for which a condition is true, of those for which it is true or false.
+    Share,
     /// The least.
     Min,
     /// The greatest.
@@ -137,10 +141,11 @@ pub enum Function {
 
 impl Function {
     /// The word of every function, as definition files have it.
-    pub const WORDS: [&str; 15] = [
+    pub const WORDS: [&str; 16] = [
         "count",
         "sum",
         "mean",
+        "share",
         "min",
         "max",
         "variance",
@@ -161,6 +166,7 @@ impl Function {
             Function::Count => "count",
             Function::Sum => "sum",
             Function::Mean => "mean",
+            Function::Share => "share",
             Function::Min => "min",
             Function::Max => "max",
             Function::Variance => "variance",
@@ -178,7 +184,7 @@ impl Function {
 
     /// Whether it can do without a column.
     pub fn counts_events(self) -> bool {
-        matches!(self, Function::Count | Function::SecondsSinceLast | Function::Component { .. })
+        matches!(self, Function::Count | Function::Share | Function::SecondsSinceLast | Function::Component { .. })
     }
 
     /// What it gives of a column of this type, or of events where there is none; None if it takes no such column.
@@ -188,13 +194,14 @@ impl Function {
             return match self {
                 Function::Component { output, .. } => Some(output),
                 Function::Count => Some(Int64),
-                Function::SecondsSinceLast => Some(Float64),
+                Function::Share | Function::SecondsSinceLast => Some(Float64),
                 _ => None,
             };
         };
         match (self, column) {
             (Function::Count, _) => Some(Int64),
             (Function::SecondsSinceLast, _) => Some(Float64),
+            (Function::Share, _) => None,
             (Function::Component { output, .. }, _) => Some(output),
             (_, DataType::Float32Vector(_) | DataType::Sequence(_)) => None,
             (Function::Sum, Boolean | Int64) => Some(Int64),

@@ -95,6 +95,52 @@ impl<'a, 'env> WriteTransaction<'a, 'env> {
         scan(self.environment, self.txn, self.tables, table, from, visit)
     }
 
+    /// Goes through `keys`, which ascend, and gives each to `value` with what is stored of it: whether something is put in its place is what that says, and
+    /// what it is what it leaves in the buffer. Behind the table's last key values are appended, so that pages are filled and nothing is looked up; elsewhere it goes through
+    /// `elsewhere_max` keys at most. Gives how many it went through.
+    pub(crate) fn merge(
+        &mut self,
+        table: Table,
+        keys: &[impl AsRef<[u8]>],
+        elsewhere_max: usize,
+        mut value: impl FnMut(usize, Option<&[u8]>, &mut Vec<u8>) -> Result<bool, Fault>,
+    ) -> Result<usize, Fault> {
+        debug_assert!(keys.is_sorted_by(|a, b| a.as_ref() < b.as_ref()), "keys ascend");
+        let (environment, database) = (self.environment, self.table(table));
+        let fault = |operation| move |error| environment.fault(operation, error);
+        let mut cursor = self.txn.open_rw_cursor(database).map_err(fault("open a cursor"))?;
+        // The first stored key that does not lie before the one that is looked at.
+        let (mut next, mut is_known, mut is_end) = (Vec::new(), false, false);
+        let (mut elsewhere, mut bytes) = (0, Vec::new());
+        for (index, key) in keys.iter().enumerate() {
+            let key = key.as_ref();
+            let mut found = None;
+            let is_absent = is_end || is_known && key < &next[..];
+            if !is_absent {
+                match cursor.get(Some(key), None, lmdb_sys::MDB_SET_RANGE) {
+                    Ok((stored, value)) => {
+                        let stored = stored.unwrap_or(key);
+                        found = (stored == key).then_some(value);
+                        next.clear();
+                        next.extend_from_slice(stored);
+                        is_known = true;
+                    }
+                    Err(lmdb::Error::NotFound) => is_end = true,
+                    Err(error) => return Err(environment.fault("scan", error)),
+                }
+            }
+            if !is_end && elsewhere == elsewhere_max {
+                return Ok(index);
+            }
+            elsewhere += usize::from(!is_end);
+            if value(index, found, &mut bytes)? {
+                let flags = if is_end { WriteFlags::APPEND } else { WriteFlags::empty() };
+                cursor.put(&key, &bytes, flags).map_err(fault("put"))?;
+            }
+        }
+        Ok(keys.len())
+    }
+
     fn table(&self, table: Table) -> Database {
         self.tables[table as usize].expect("an environment that is open for writing has every table")
     }

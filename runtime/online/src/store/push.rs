@@ -85,16 +85,21 @@ pub(crate) struct Batch<'a> {
 
 /// What is done with the rows of a batch.
 #[derive(Clone, Copy)]
-struct Mode {
+pub(super) struct Mode {
     /// Whether newer rows are written.
     online: bool,
     /// Whether they are in the offline history, or on their way there.
     history: bool,
 }
 
+impl Mode {
+    /// Rows of the offline history.
+    pub(super) const HISTORY: Mode = Mode { online: true, history: true };
+}
+
 /// What became of a row, and whether the log need not have it.
 #[derive(Clone, Copy)]
-struct Fate {
+pub(super) struct Fate {
     outcome: RowOutcome,
     in_history: bool,
 }
@@ -139,7 +144,7 @@ impl Store {
         let view = batch.target.view;
         let numbers = self.numbers_in(txn, batch.target)?;
         let Kind::Pushed(to) = batch.kind else {
-            let mode = Mode { online: true, history: true };
+            let mode = Mode::HISTORY;
             if let Some(second) = numbers.second {
                 self.put_in(txn, second, &batch.rows, mode)?;
             }
@@ -250,7 +255,7 @@ impl Store {
     }
 
     /// Writes those rows that are newer than what is stored, and than the others of the batch.
-    fn put_in(
+    pub(super) fn put_in(
         &self,
         txn: &mut WriteTransaction<'_, '_>,
         view: ViewId,

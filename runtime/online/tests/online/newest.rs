@@ -1,13 +1,13 @@
 //! Writes never go back in time: any batches in any order leave what a loop over all rows would.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use tandem_online::PutRow;
+use tandem_online::{PushTo, PutRow};
 
 /// Which of two rows of one entity wins, spelled out.
 fn compare(a: &Record, b: &Record) -> Ordering {
@@ -123,7 +123,77 @@ proptest! {
             put(&store, shuffled, batch);
         }
         prop_assert_eq!(&stored(&store, shuffled), &expected);
+
+        // The greatest of each piece, in the order of keys, before what other views have and behind it.
+        for (view, piece) in [(store.view(&identity("sorted", 1)).unwrap(), 9), (shuffled, 7), (view, 3)] {
+            for rows in rows.chunks(piece) {
+                let mut greatest: BTreeMap<&[u8], &Row> = BTreeMap::new();
+                for row in rows {
+                    let best = greatest.entry(&row.key).or_insert(row);
+                    if compare(&row.record, &best.record) == Ordering::Greater {
+                        *best = row;
+                    }
+                }
+                put_newest(&store, view, greatest.into_values());
+            }
+            prop_assert_eq!(&stored(&store, view), &expected);
+        }
     }
+}
+
+/// Gives how many rows each transaction took, and how many rows were written.
+fn put_newest<'a>(store: &Store, view: ViewId, rows: impl Iterator<Item = &'a Row>) -> (Vec<usize>, usize) {
+    let puts: Vec<_> = rows.map(|row| PutRow { key: &row.key, record: row.record.borrow() }).collect();
+    let (mut rest, mut taken, mut written) = (&puts[..], Vec::new(), 0);
+    while !rest.is_empty() {
+        let (done, report) = store.put_newest(view, rest).unwrap();
+        assert_eq!((report.written + report.kept, report.repaired), (done, 0));
+        rest = &rest[done..];
+        taken.push(done);
+        written += report.written;
+    }
+    (taken, written)
+}
+
+#[test]
+fn many_rows_in_order_are_appended_or_put_among_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, view) = open(folder.path());
+    let rows = |time: i64, step: usize| -> Vec<Row> {
+        let keys = (0..40_000_u32).step_by(step).map(|key| key.to_be_bytes().to_vec());
+        keys.map(|key| Row { record: record(time, key.repeat(20)), key }).collect()
+    };
+    // Behind all that there is: one transaction.
+    assert_eq!(put_newest(&store, view, rows(5, 2).iter()), (vec![20_000], 20_000));
+    let after_append = store.stats().unwrap().used_bytes;
+    assert!(after_append < 20_000 * (4 + 5 + 84 + 80 + 10) * 11 / 10, "pages are filled: {after_append}");
+    // Every other one is there, and the last is behind them.
+    assert_eq!(put_newest(&store, view, rows(4, 1).iter()), (vec![16_384, 16_384, 7_232], 20_000));
+    assert_eq!(put_newest(&store, view, rows(5, 1).iter()), (vec![16_384, 16_384, 7_232], 20_000));
+    assert_eq!(put_newest(&store, view, rows(5, 1).iter()).1, 0);
+    let other = store.view(&identity("behind", 1)).unwrap();
+    assert_eq!(put_newest(&store, other, rows(1, 1).iter()), (vec![40_000], 40_000));
+    // Before another view's, and not there yet: still transactions of few rows.
+    for (view, time) in [(view, 5), (other, 1)] {
+        for row in rows(time, 997) {
+            assert_eq!(store.get_many(view, &[&row.key]).unwrap(), [Lookup::Found(row.record)]);
+        }
+    }
+    assert_eq!(store.stats().unwrap().entries, 80_000);
+}
+
+#[test]
+fn a_row_that_was_pushed_alone_is_known_to_be_in_the_history_once_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, view) = open(folder.path());
+    let clock = || Timestamp(1);
+    let rows = [row("a", 5, "a"), row("b", 5, "b"), row("c", 5, "c")];
+    let puts: Vec<_> = rows.iter().map(|row| PutRow { key: &row.key, record: row.record.borrow() }).collect();
+    store.push(view, &puts, PushTo::ONLINE, clock).unwrap();
+    assert_eq!(put_newest(&store, view, rows[..2].iter()).1, 0);
+    // What is in the history need not go into the log.
+    let pushed = store.push(view, &puts, PushTo::BOTH, clock).unwrap();
+    assert_eq!(pushed.logged, 1);
 }
 
 #[test]

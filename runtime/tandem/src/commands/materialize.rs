@@ -52,6 +52,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         incremental: arguments.incremental,
         rebuild: arguments.rebuild,
         rows_per_second_max: arguments.max_rows_per_second,
+        bounds: materialize::Bounds::default(),
     };
     let started = Instant::now();
     let progress = context.output.progress(&arguments.view);

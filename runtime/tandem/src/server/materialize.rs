@@ -105,6 +105,7 @@ async fn one(
         incremental,
         rebuild: false,
         rows_per_second_max: None,
+        bounds: materialize::Bounds::default(),
     };
     let (store, workers) = (Arc::clone(store), server.workers.clone());
     let (told, outcome) = tokio::sync::oneshot::channel();

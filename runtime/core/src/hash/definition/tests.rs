@@ -62,6 +62,7 @@ impl Case {
             function,
             column: Some(0),
             filter: None,
+            of: None,
             window,
             description: String::new(),
         };

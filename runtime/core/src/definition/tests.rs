@@ -294,6 +294,7 @@ aggregates = [
         ("column = \"Fee\"", "column = \"fee\""),
         ("where = \"fee", "bounds = \"(]\"\nwhere = \"fee"),
         ("where = \"fee", "precision = \"tiled\"\nhop = \"1h\"\nwhere = \"fee"),
+        ("where = \"fee", "every = \"1d\"\nwhere = \"fee"),
         ("\"fees\"", "\"charges\""),
     ] {
         assert_ne!(hash(text), hash(&text.replace(from, to)), "{from}");

@@ -37,6 +37,7 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "hop",
     "timezone",
     "retention",
+    "every",
     "ttl",
     "freshness",
     "as_of",

@@ -160,6 +160,7 @@ fn aggregates(bounds: Bounds, precision: Precision) -> Aggregates {
         precision,
         zone: Zone::parse("Europe/Vienna").unwrap(),
         retention: None,
+        every: None,
         features,
     }
 }

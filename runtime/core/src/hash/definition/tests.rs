@@ -76,6 +76,7 @@ impl Case {
             precision: Precision::Exact,
             zone: crate::time::Zone::utc(),
             retention: None,
+            every: None,
             features: vec![feature],
         }));
         (self.signature, self.digest) = self.view.declared().unwrap();

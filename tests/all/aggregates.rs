@@ -1,5 +1,6 @@
 //! Views of aggregates by the program: events of a source over windows of time.
 
+mod grid;
 mod killed;
 mod tiled;
 
@@ -178,7 +179,7 @@ fn aggregates_are_features_of_a_training_set() {
     }
 
     let (_, notes) = run(&["batch", "activity"], 2);
-    assert!(notes.contains("its features are columns or aggregates of its source's rows"), "{notes}");
+    assert!(notes.contains("has no `every`"), "{notes}");
 }
 
 const ORDERS: &str = r#"[[entity]]

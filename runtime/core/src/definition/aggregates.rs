@@ -9,13 +9,13 @@ use toml::de::{DeFloat, DeValue};
 use super::entity::is_reserved;
 use super::reader::{Table, Value};
 use super::source;
-use crate::model::{ColumnFeature, Entity, SourceKind, ViewSource};
+use crate::model::{ColumnFeature, Entity, GRID_PARTITION, SourceKind, ViewSource};
 use crate::suggest;
 use crate::time::{CalendarUnit, Duration, Zone};
 use crate::types::DataType;
 use crate::window::{
     AggregateFeature, Aggregates, Bounds, COUNTED_DEFAULT, ComponentFunction, EXACT_DEFAULT, EXACT_MAX, EventColumn,
-    Filter, Function, LATENESS_DEFAULT, Precision, STATE_BYTES_DEFAULT, STATE_BYTES_MAX, VALUES_MAX, Window,
+    Filter, Function, Grid, LATENESS_DEFAULT, Precision, STATE_BYTES_DEFAULT, STATE_BYTES_MAX, VALUES_MAX, Window,
 };
 
 pub(super) const AGGREGATE_KEYS: &[&str] = &[
@@ -45,7 +45,8 @@ const COLUMNS_EXAMPLE: &str = "`columns = { amount = \"float64\" }`, from column
 const WINDOWS_HINT: &str = "a window is a duration like \"1h\" or \"30d\", \"lifetime\", \"today\", \"this_week\", \"this_month\", \"this_year\", or `{ session = \"30m\" }`";
 
 /// Keys that a view has only with `aggregates`.
-const OWN_KEYS: [&str; 8] = ["columns", "where", "bounds", "precision", "hop", "lateness", "retention", "timezone"];
+const OWN_KEYS: [&str; 9] =
+    ["columns", "where", "bounds", "precision", "hop", "lateness", "retention", "every", "timezone"];
 
 /// Keys that go with a transform of events, and why not where there is none.
 const TRANSFORM_KEYS: [(&str, &str); 2] = [
@@ -64,8 +65,8 @@ const OTHER_KEYS: [(&str, &str); 7] = [
     ("ttl", "its windows say how old an event may be"),
     ("freshness", "its features are computed at the time that is asked for, so none gets old"),
     ("as_of", "`bounds` says whether an event at exactly the time that is asked for counts"),
-    ("history", "nothing is published of it that could be computed again"),
-    ("checks", "it publishes no rows that could be looked at"),
+    ("history", "of what batch publishes of it nothing is ever replaced"),
+    ("checks", "without `every` it publishes no rows that could be looked at"),
 ];
 
 /// Refuses what goes with aggregates alone in a view that has none.
@@ -93,7 +94,9 @@ pub(super) fn read<'a>(
         |item: &Value<'_>| matches!(item.get_ref(), DeValue::Table(entries) if entries.get("component").is_some());
     let functions = matches!(value.get_ref(), DeValue::Array(items) if items.iter().any(computes));
     let without_component = COMPONENT_KEYS.into_iter().filter(|_| transform.is_none() && !functions);
-    for (key, reason) in OTHER_KEYS.into_iter().chain(without_transform).chain(without_component) {
+    let publishes = view.get("every").is_some();
+    let others = OTHER_KEYS.into_iter().filter(|(key, _)| *key != "checks" || !publishes);
+    for (key, reason) in others.chain(without_transform).chain(without_component) {
         if let Some(other) = view.get(key) {
             let message = format!("{} has `aggregates` and cannot have `{key}`: {reason}", view.what);
             view.error(other, message, format!("take `{key}` out, or `aggregates`"));
@@ -117,6 +120,7 @@ pub(super) fn read<'a>(
     let zone = view.get("timezone").map(|_| source::timezone(view));
     let lateness = read_lateness(view, precision);
     let retention = view.get("retention").map(|value| view.duration("retention", value));
+    let every = view.get("every").map(|value| read_every(view, value, entities.unwrap_or_default()));
     let DeValue::Array(items) = value.get_ref() else {
         view.wrong_type("aggregates", value, "an array of tables", format!("write {EXAMPLE}"));
         return None;
@@ -144,7 +148,8 @@ pub(super) fn read<'a>(
     for item in items {
         complete &= reader.read(item, &mut features, &mut functions).is_some();
     }
-    if !complete || filter.as_ref().is_some_and(Option::is_none) || retention.is_some_and(|read| read.is_none()) {
+    let unread = retention.is_some_and(|read| read.is_none()) || every.is_some_and(|read| read.is_none());
+    if !complete || filter.as_ref().is_some_and(Option::is_none) || unread {
         return None;
     }
     let zone = match zone {
@@ -159,6 +164,7 @@ pub(super) fn read<'a>(
         lateness: lateness?,
         zone,
         retention: retention.flatten(),
+        every: every.flatten(),
         features,
         functions,
     })
@@ -297,6 +303,28 @@ fn read_lateness(view: &Table<'_>, precision: Option<Precision>) -> Option<Optio
         (None, Some(Precision::Exact)) => Some(None),
         (None, _) => Some(Some(LATENESS_DEFAULT)),
     }
+}
+
+/// Reads the grid on which batch computes the view.
+fn read_every<'a>(view: &Table<'a>, value: &'a Value<'a>, entities: &[Arc<Entity>]) -> Option<Grid> {
+    let every = view.duration("every", value)?;
+    let Some(grid) = Grid::new(every) else {
+        let message = format!("`every` of {} is {every}, which does not divide a day", view.what);
+        let hint = "its instants are the same on each day, midnight of UTC among them: write \"1d\", \"6h\", \"1h\" or \"15m\"";
+        view.error(value, message, hint.to_owned());
+        return None;
+    };
+    let mut keyed = entities.iter();
+    if let Some(entity) = keyed.find(|entity| entity.join_keys.iter().any(|key| key.name == GRID_PARTITION)) {
+        let message = format!(
+            "{} has `every`, and a join key of entity `{}` is named `{GRID_PARTITION}`, as the folders are in which its rows lie",
+            view.what, entity.name
+        );
+        let hint = "rename the join key, and name the source's column with `key_columns`".to_owned();
+        view.error(value, message, hint);
+        return None;
+    }
+    Some(grid)
 }
 
 /// Reads features.

@@ -267,7 +267,7 @@ impl Text {
     }
 
     fn aggregates(&mut self, aggregates: &Aggregates, root: &Path) {
-        let Aggregates { columns, filter, bounds, precision, lateness, zone, retention, features, functions } =
+        let Aggregates { columns, filter, bounds, precision, lateness, zone, retention, every, features, functions } =
             aggregates;
         if !columns.is_empty() {
             let column = |EventColumn { name, column, data_type }: &EventColumn| {
@@ -289,6 +289,7 @@ impl Text {
         self.optional("lateness", lateness.map(|lateness| quoted(&lateness.to_string())));
         self.line("timezone", quoted(zone.name()));
         self.optional("retention", retention.map(|retention| quoted(&retention.to_string())));
+        self.optional("every", every.map(|grid| quoted(&grid.to_string())));
         self.line("aggregates", list(features, |feature| aggregate_text(feature, columns, functions, root)));
     }
 

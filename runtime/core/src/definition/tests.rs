@@ -293,6 +293,7 @@ aggregates = [
         ("amount > 10", "amount > 11"),
         ("column = \"Fee\"", "column = \"fee\""),
         ("where = \"fee", "bounds = \"(]\"\nwhere = \"fee"),
+        ("where = \"fee", "every = \"1d\"\nwhere = \"fee"),
         ("\"fees\"", "\"charges\""),
     ] {
         assert_ne!(hash(text), hash(&text.replace(from, to)), "{from}");

@@ -38,6 +38,7 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "lateness",
     "timezone",
     "retention",
+    "every",
     "ttl",
     "freshness",
     "as_of",

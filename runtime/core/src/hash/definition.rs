@@ -93,6 +93,8 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         } else if !aggregates.functions.is_empty() {
             fields.extend(Item::fields([("component", Item::Bytes(digest.0.to_vec()))]));
         }
+        // Which rows are published, and so what views over them read.
+        fields.extend(aggregates.every.map(|grid| ("every_us".to_owned(), Item::Unsigned(grid.every().as_micros()))));
         fields
     } else if view.is_columns() {
         Item::fields([("columns", Item::list(columns, column_item))])
@@ -152,9 +154,9 @@ pub fn parameters_digest(parameters: &Parameters) -> Digest {
     Digest::of(&bytes)
 }
 
-/// How long events are kept changes no value, and is not in it. The version of the states is: what they are finished to must not change under a definition.
+/// How long events are kept changes no value, and is not in it; nor does the grid, at whose instants values are what they are everywhere. The version of the states is: what they are finished to must not change under a definition.
 fn aggregates_item(aggregates: &Aggregates) -> Item {
-    let Aggregates { columns, filter, bounds, precision, lateness, zone, retention: _, features, functions } =
+    let Aggregates { columns, filter, bounds, precision, lateness, zone, retention: _, every: _, features, functions } =
         aggregates;
     let text = |filter: &Option<Filter>| Item::optional(filter.as_ref(), |filter| Item::text(filter.to_string()));
     let column = |column: &EventColumn| {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::filter::{EventColumn, Filter};
+use super::grid::Grid;
 use super::span::{Bounds, Precision, Spans, Window};
 use crate::parameter::Parameters;
 use crate::time::{Duration, Zone};
@@ -43,6 +44,8 @@ pub struct Aggregates {
     pub zone: Zone,
     /// How long events are kept online at least: no window is longer, but for `lifetime`. None: for ever.
     pub retention: Option<Duration>,
+    /// The instants at which batch publishes rows of it; None where it publishes none.
+    pub every: Option<Grid>,
     /// The features, in their order; at least one.
     pub features: Vec<AggregateFeature>,
     /// The functions among them that components compute, each once.

@@ -161,6 +161,7 @@ fn aggregates(bounds: Bounds, precision: Precision) -> Aggregates {
         lateness: None,
         zone: Zone::parse("Europe/Vienna").unwrap(),
         retention: None,
+        every: None,
         features,
     }
 }

@@ -135,7 +135,8 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
 }
 
 fn of_aggregates(before: &Aggregates, after: &Aggregates, found: &mut Differences) {
-    let Aggregates { columns, filter, bounds, precision, lateness, zone, retention, features, functions } = after;
+    let Aggregates { columns, filter, bounds, precision, lateness, zone, retention, every, features, functions } =
+        after;
     // Their digests say what components are; the files lie in the registry.
     let of_functions = |functions: &[ComponentFunction]| -> Vec<ComponentFunction> {
         functions.iter().map(|one| ComponentFunction { component: PathBuf::new(), ..one.clone() }).collect()
@@ -154,6 +155,7 @@ fn of_aggregates(before: &Aggregates, after: &Aggregates, found: &mut Difference
     // Without calendar windows the hash leaves it out.
     found.meaning(before.zone != *zone, "timezone");
     found.documentation(before.retention != *retention, "retention");
+    found.meaning(before.every != *every, "every");
 }
 
 fn of_sources(before: &ViewSource, after: &ViewSource, found: &mut Differences) {

@@ -77,6 +77,7 @@ impl Case {
             lateness: None,
             zone: crate::time::Zone::utc(),
             retention: None,
+            every: None,
             features: vec![feature],
         }));
         (self.signature, self.digest) = self.view.declared().unwrap();

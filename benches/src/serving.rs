@@ -18,6 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::Failure;
+use crate::apart::apart;
 use crate::child::{Served, Task, cpu_seconds, resident_bytes, tandem};
 use crate::load::{JSON, ask_all, ask_at, post};
 use crate::markdown::{Table, grouped, number};
@@ -88,6 +89,8 @@ trait Process {
     fn address(&self) -> SocketAddr;
     fn cpu_seconds(&self) -> Result<f64, Failure>;
     fn resident_bytes(&self) -> Result<u64, Failure>;
+    /// The numbers of its processes.
+    fn processes(&self) -> Vec<u32>;
 }
 
 impl Process for Served {
@@ -101,6 +104,10 @@ impl Process for Served {
 
     fn resident_bytes(&self) -> Result<u64, Failure> {
         Served::resident_bytes(self)
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        vec![self.id()]
     }
 }
 
@@ -118,6 +125,10 @@ impl Process for WithRedis {
 
     fn resident_bytes(&self) -> Result<u64, Failure> {
         Ok(self.0.resident_bytes()? + resident_bytes(&self.1.id().to_string())?)
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        vec![self.0.id(), self.1.id()]
     }
 }
 
@@ -161,6 +172,10 @@ impl Process for TandemServes {
 
     fn resident_bytes(&self) -> Result<u64, Failure> {
         resident_bytes(&self.process.id().to_string())
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        vec![self.process.id()]
     }
 }
 
@@ -303,6 +318,7 @@ fn at_rates(
     span: Duration,
     shares: &[f64],
 ) -> Result<String, Failure> {
+    let apart = apart(contenders.iter().flat_map(|contender| contender.process.processes()).collect())?;
     let first = &contenders[0];
     let most = ask_all(first.process.address(), &first.requests, connections, span)?;
     let most = most.latencies.len() as f64 / most.elapsed.as_secs_f64();
@@ -322,10 +338,16 @@ fn at_rates(
             ]);
         }
     }
+    let place = place(apart.is_some());
     Ok(format!(
-        "\nAt a fixed rate, latencies from when a request was due (a server that cannot keep up falls behind ever more):\n\n{}",
+        "\nAt a fixed rate{place}: latencies from when a request was due (a server that cannot keep up falls behind ever more):\n\n{}",
         table.render()
     ))
+}
+
+/// Where servers and the load generator are.
+fn place(is_apart: bool) -> &'static str {
+    if is_apart { ", servers on one processor and the load generator on the other" } else { "" }
 }
 
 /// More is asked than can be answered, of a server that lets nothing wait for more than [`LATE_MILLIS`].
@@ -336,6 +358,7 @@ fn overload(project: &Project, span: Duration) -> Result<String, Failure> {
     let tandem = TandemServes::start(&project.root);
     std::fs::write(&settings, before)?;
     let tandem = tandem?;
+    let apart = apart(tandem.processes())?;
     let requests = project.requests(REQUESTS, |ask| ask.profile(tandem.address));
     let most = ask_all(tandem.address, &requests, 64, span)?;
     let most = most.latencies.len() as f64 / most.elapsed.as_secs_f64();
@@ -356,8 +379,9 @@ fn overload(project: &Project, span: Duration) -> Result<String, Failure> {
             number(latencies.quantile(0.99) / 1e3),
         ]);
     }
+    let place = place(apart.is_some());
     Ok(format!(
-        "\nOverload, with `late_millis_max = {LATE_MILLIS}` and 512 connections: so many requests a second, whatever is answered; a refused client does not ask again. Latencies are of what was answered with 200, from when it was sent: the load generator has no processor of its own and is late itself.\n\n{}",
+        "\nOverload{place}, with `late_millis_max = {LATE_MILLIS}` and 512 connections: so many requests a second, whatever is answered; a refused client does not ask again. Latencies are of what was answered with 200, from when it was sent.\n\n{}",
         table.render()
     ))
 }

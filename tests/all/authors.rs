@@ -97,6 +97,29 @@ fn from_an_empty_folder_to_a_tested_component() {
 }
 
 #[test]
+fn a_function_of_aggregates_from_an_empty_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let (data, _) = told(root.path(), &["new", "favourite", "--aggregate"], 0);
+    assert!(data.ends_with("  cargo test\n  tandem build .\n  tandem verify .\n"), "{data}");
+    let folder = root.path().join("favourite");
+    fs::copy(workspace().join("examples/quickstart/transform/Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let tested = cargo_test(&folder);
+    assert!(tested.contains("test result: ok. 2 passed") && !tested.contains("warning"), "{tested}");
+    let target = guests_target();
+    told(&folder, &["build", ".", "--target-dir", target.to_str().unwrap()], 0);
+    let proof = json_of(&folder, &["verify", "favourite.wasm", "--param", "cents_min=10"], 0);
+    assert_eq!(proof["verdict"], "proved", "{proof}");
+    let (_, notes) = told(&folder, &["test", "favourite.wasm"], 2);
+    assert!(notes.contains("function of aggregates"), "{notes}");
+
+    let (_, notes) = told(root.path(), &["new", "other", "--aggregate", "--lang", "go"], 2);
+    assert!(notes.contains("--aggregate") && notes.contains("rust or python"), "{notes}");
+    assert!(!root.path().join("other").exists());
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    assert!(readme.contains("component = \"favourite/favourite.wasm\"") && !readme.contains("{{"), "{readme}");
+}
+
+#[test]
 fn a_folder_is_made_whole_or_not_at_all() {
     let root = tempfile::tempdir().unwrap();
     let (_, notes) = told(root.path(), &["new", "My-Transform"], 2);

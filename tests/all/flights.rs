@@ -76,7 +76,7 @@ fn routes_of_real_flights() {
             sample: Some(2_000),
             event_time_max: NOW,
         };
-        let client = Arc::new(parity::Server::new(&server.url(), format).unwrap());
+        let client = Arc::new(parity::Server::new(server.client(), format));
         let report = runtime().block_on(parity::run(request, client, &opened.workers, |_| {})).unwrap();
         assert_eq!(report.different(), 0, "{:?}", report.differences.len());
         assert!(report.rows >= 500.min(kept.len() as u64) && report.compared() == report.rows * 6, "{}", report.rows);
@@ -128,7 +128,8 @@ fn every_flight_gets_the_delays_of_the_hours_before_it() {
     let names: Vec<String> = windows
         .iter()
         .flat_map(|(name, _)| {
-            ["departures", "late_departures", "delay_mean", "delay_p90"].map(|kind| format!("{kind}_{name}"))
+            ["departures", "late_departures", "late_share", "delay_mean", "delay_p90"]
+                .map(|kind| format!("{kind}_{name}"))
         })
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -148,15 +149,16 @@ fn every_flight_gets_the_delays_of_the_hours_before_it() {
             delays.sort_unstable();
             let late = delays.iter().filter(|delay| **delay >= 15).count();
             assert_eq!(
-                (row[4 * place].as_u64(), row[4 * place + 1].as_u64()),
+                (row[5 * place].as_u64(), row[5 * place + 1].as_u64()),
                 (Some(delays.len() as u64), Some(late as u64))
             );
-            let (mean, p90) = (row[4 * place + 2].as_f64(), row[4 * place + 3].as_f64());
+            let [share, mean, p90] = [2, 3, 4].map(|column| row[5 * place + column].as_f64());
             if delays.is_empty() {
-                assert_eq!((mean, p90), (None, None));
+                assert_eq!((share, mean, p90), (None, None, None));
                 continue;
             }
             with_some += 1;
+            assert_eq!(share, Some(late as f64 / delays.len() as f64));
             assert_eq!(mean, Some(delays.iter().sum::<i64>() as f64 / delays.len() as f64));
             let exact = delays[(0.9 * (delays.len() - 1) as f64) as usize] as f64;
             assert!((p90.unwrap() - exact).abs() <= exact.abs() / 128.0, "{p90:?} for {exact}");

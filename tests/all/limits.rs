@@ -242,6 +242,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("ready_seconds_max", READY_SECONDS_MAX),
         ("rows_per_call", rows_per_call as u64),
         ("row_group_rows", row_group_rows as u64),
+        ("grid_instants_max", tandem_offline::GRID_INSTANTS_MAX),
         ("roll_seconds", roll_seconds),
         ("roll_rows", roll_rows),
         ("roll_bytes", roll_bytes),

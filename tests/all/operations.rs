@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::program::{Serving, tandem, told};
+use crate::harness::program::{Serving, agent, tandem, told};
 use crate::training_sets::Checkouts;
 
 /// A project without views, with these lines under `[server]`.
@@ -22,10 +22,6 @@ fn project(server: &str) -> tempfile::TempDir {
 
 fn serve(root: &Path) -> Command {
     tandem(root, &["serve", "--log", "warn,tandem=info"])
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).build().into()
 }
 
 fn get(url: &str) -> (u16, Value) {

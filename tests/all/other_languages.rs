@@ -473,7 +473,7 @@ fn published_and_served(component: &Path) -> RecordBatch {
             sample: None,
             event_time_max: NOW,
         };
-        let client = Arc::new(parity::Server::new(&server.url(), format).unwrap());
+        let client = Arc::new(parity::Server::new(server.client(), format));
         let report = runtime().block_on(parity::run(request, client, &opened.workers, |_| {})).unwrap();
         assert_eq!((report.different(), report.rows), (0, 8), "{:?}", report.differences.len());
     }

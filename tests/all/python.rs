@@ -74,6 +74,13 @@ fn from_an_empty_folder_to_a_proved_component() {
 }
 
 #[test]
+fn a_new_function_of_aggregates_passes_its_tests() {
+    let root = tempfile::tempdir().unwrap();
+    told(tandem(root.path(), &["new", "favourite", "--lang", "python", "--aggregate"]), 0);
+    unittest(&root.path().join("favourite"), false);
+}
+
+#[test]
 fn the_guide_shows_what_is_made() {
     let root = tempfile::tempdir().unwrap();
     told(tandem(root.path(), &["new", "shown", "--lang", "python"]), 0);

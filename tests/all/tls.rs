@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SerialNumber};
 
-use crate::harness::program::{Serving, tandem, told};
+use crate::harness::program::{Serving, tandem, tandem_registered, told};
+use crate::ingest;
 
 /// One line for each line that it reads: `kept` asks over one connection that stays, `new` over a new one. It tells the status, the serial
 /// number of the certificate, and the version of TLS.
@@ -148,6 +149,52 @@ fn certificates_are_replaced_and_open_connections_go_on() {
     assert!(status.success(), "{log}");
     assert!(log.contains("the certificate was read again"), "{log}");
     assert!(log.contains("the certificate cannot be read again; that of before stays"), "{log}");
+}
+
+#[test]
+fn rows_are_pushed_to_a_server_that_somebody_vouches_for() {
+    let project = ingest::applied();
+    let root = project.path();
+    let authority = Authority::new(&root.join("authority.pem"));
+    Authority::new(&root.join("other.pem"));
+    write(root, &authority.sign(1));
+    let file = root.join("tandem.toml");
+    let settings = fs::read_to_string(&file).expect("settings");
+    let secured = "tokens = \"tokens\"\n[server.tls]\ncertificate = \"certificate.pem\"\nkey = \"key.pem\"\n";
+    let settings = settings + secured;
+    fs::write(&file, settings).expect("settings");
+    let (token, _) = told(tandem(root, &["token", "new", "--name", "writer", "--role", "write"]), 0);
+    let serving = Serving::start_registered(root, &[]);
+    fs::write(root.join("events.jsonl"), ingest::event(1, "n") + "\n" + &ingest::event(2, "n") + "\n").expect("events");
+
+    let push = |more: &[&str], code: i32| {
+        let arguments = [&["ingest", "activity", "events.jsonl", "--json", "--server", serving.url()], more].concat();
+        let mut command = tandem_registered(root, &arguments);
+        command.env("TANDEM_TOKEN", token.trim());
+        told(command, code)
+    };
+    // Nobody that is known vouches for it: that is told at once, and nothing is sent.
+    for authorities in [&[][..], &["--ca", "other.pem"]] {
+        let begin = Instant::now();
+        let (_, notes) = push(authorities, 1);
+        assert!(
+            notes.contains("certificate") && notes.contains("hint: name the certificate of the authority"),
+            "{notes}"
+        );
+        assert!(begin.elapsed() < Duration::from_secs(20), "it was asked again");
+    }
+    for (file, part) in
+        [("key.pem", "something else than certificates"), ("events.jsonl", "no certificate"), ("gone.pem", "gone.pem")]
+    {
+        let code = if file == "gone.pem" { 1 } else { 2 };
+        let (_, notes) = push(&["--ca", file], code);
+        assert!(notes.contains(part), "{file}: {notes}");
+    }
+    let (_, notes) = push(&["--ca", "authority.pem", "--token", "another"], 1);
+    assert!(notes.contains("401"), "{notes}");
+    let (report, _) = push(&["--ca", "authority.pem"], 0);
+    assert_eq!(ingest::json(&report)["written"], 2, "{report}");
+    assert_eq!(ingest::count(root, "n"), 2);
 }
 
 #[test]

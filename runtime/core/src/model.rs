@@ -27,7 +27,7 @@ use crate::limits::TransformLimits;
 use crate::parameter::Parameters;
 use crate::time::{Day, Duration};
 use crate::types::{DataType, Field, Signature, VALID_TO};
-use crate::window::{AggregateFunction, Aggregates, EventColumn};
+use crate::window::{AggregateFunction, Aggregates, EventColumn, Grid};
 
 /// A thing that features describe: a user, an airport, an order.
 #[derive(Debug, Clone, PartialEq)]
@@ -286,6 +286,9 @@ pub struct Deprecation {
     pub replacement: Option<ViewVersion>,
 }
 
+/// Hive column of the rows that an aggregate view publishes on its grid: their day, in UTC.
+pub const GRID_PARTITION: &str = "date";
+
 /// Where the rows of a view come from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ViewSource {
@@ -319,8 +322,20 @@ pub struct PublishedRows {
 }
 
 impl PublishedRows {
-    /// The rows that `view` publishes; None if it is computed on demand.
+    /// The rows that `view` publishes; None if it is computed on demand. Those of an aggregate view on its grid are the states of its entities: each has what was
+    /// known at its time, so none has a time at which it became known.
     pub fn of(view: &FeatureView) -> Option<Self> {
+        if view.grid().is_some() {
+            return Some(PublishedRows {
+                view: view.id(),
+                kind: SourceKind::State,
+                created_time: false,
+                sequence: false,
+                event_ids: false,
+                timezone: None,
+                partition: Some(GRID_PARTITION.to_owned()),
+            });
+        }
         let timezone = match &view.source {
             ViewSource::Files(source) => source.timezone.clone(),
             ViewSource::View(rows) => rows.timezone.clone(),
@@ -518,6 +533,16 @@ impl FeatureView {
     /// Whether its features are aggregates of events over windows.
     pub fn is_aggregates(&self) -> bool {
         self.aggregates.is_some()
+    }
+
+    /// The instants at which batch publishes rows of an aggregate view; None of one that publishes none, and of every other view.
+    pub fn grid(&self) -> Option<Grid> {
+        self.aggregates.as_ref()?.every
+    }
+
+    /// Hive column of its published rows with the day of the event time.
+    pub fn published_partition(&self) -> Option<&str> {
+        if self.grid().is_some() { Some(GRID_PARTITION) } else { self.source.partition() }
     }
 
     /// Whether a component computes its features, row by row.

@@ -5,6 +5,7 @@
 //! - [`Window`], [`Spans`]: which events a window takes in at an instant
 //! - [`State`]: what is kept of events; a function of their set, whatever their order and grouping. Tiles are made of them
 //! - [`Plan`]: the states that features take together, and how features are finished from them
+//! - [`Grid`]: instants at which a view is computed in batch
 //! - [`Sweep`]: the windows of an entity at many instants, in one pass
 //!
 //! - [`AggregateFunction`]: a function that a component computes
@@ -18,6 +19,7 @@ mod custom;
 mod distinct;
 mod exact;
 mod filter;
+mod grid;
 mod hash;
 mod plan;
 mod sketch;
@@ -29,11 +31,13 @@ mod tests;
 mod value;
 
 pub use aggregates::{
-    AggregateFeature, Aggregates, COUNTED_DEFAULT, ComponentFunction, EXACT_DEFAULT, EXACT_MAX, Function, VALUES_MAX,
+    AggregateFeature, Aggregates, COUNTED_DEFAULT, ComponentFunction, EXACT_DEFAULT, EXACT_MAX, Function,
+    LATENESS_DEFAULT, VALUES_MAX,
 };
 pub use custom::{AggregateFunction, EVENT_TIME_INPUT, STATE_BYTES_DEFAULT, STATE_BYTES_MAX};
 pub use exact::Exact;
 pub use filter::{EventColumn, Filter, FilterError};
+pub use grid::Grid;
 pub use plan::{Answers, Events, NotAState, NotAnswered, Plan, TooLarge};
 pub use span::{Bounds, Precision, Span, Spans, Window, floor};
 pub use state::{EventTimes, STATE_VERSION, State};

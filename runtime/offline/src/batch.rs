@@ -1,7 +1,7 @@
 //! A view over the partitions of its source: scanned, transformed and published, several at a time.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -29,7 +29,7 @@ use crate::publish::{
     view_folder,
 };
 use crate::query::QueryRows;
-use crate::report::{BatchReport, PartitionReport, Progress, RowCounts};
+use crate::report::{BatchReport, PartitionReport, Progress, RowCounts, SharedReads};
 use crate::rerun::{self, Changes, PublishedFile};
 use crate::scan;
 use crate::source::{self, Resolved};
@@ -184,7 +184,7 @@ pub(crate) async fn run_with(
     });
     let mut partitions = all_partitions(run, partitions, messages, progress).await?;
     partitions.sort_by(|a, b| a.partition.cmp(&b.partition));
-    Ok(BatchReport { output, partitions, orphaned, elapsed: start.elapsed() })
+    Ok(BatchReport { output, partitions, shared: SharedReads::default(), orphaned, elapsed: start.elapsed() })
 }
 
 /// Lists the source and reads the footers of all its files in the range, or of these partitions whatever the range.
@@ -316,11 +316,11 @@ struct Writers {
 }
 
 /// What became of a partition.
-struct Published {
-    bytes: u64,
-    changes: Changes,
-    checks: Vec<CheckResult>,
-    rejected: Option<PathBuf>,
+pub(crate) struct Published {
+    pub(crate) bytes: u64,
+    pub(crate) changes: Changes,
+    pub(crate) checks: Vec<CheckResult>,
+    pub(crate) rejected: Option<PathBuf>,
 }
 
 impl Writers {
@@ -361,7 +361,7 @@ impl Writers {
 
     /// Publishes the quarantine, then the features: whoever sees new features sees what was set aside for them.
     async fn publish(self, run: &Run, binding: &Arc<Binding>) -> Result<Published, OfflineError> {
-        let earlier = run.earlier(&binding.checked().partition.id);
+        let earlier = earlier(&run.job.view, &run.before, &binding.checked().partition.id);
         let (output, view, now) = (run.output.clone(), Arc::clone(&run.job.view), run.job.now);
         let folder = binding.checked().partition.id.folder(&output);
         let merged =
@@ -375,34 +375,57 @@ impl Writers {
                 }
                 let computed = self.features.finish()?;
                 let checks = self.checker.finish(&row_counts(&view, &earlier)?);
-                if checks.iter().any(CheckResult::fails) {
-                    // What is published stays, and so does what was set aside for it.
-                    let kept = rejected_folder(&output, &checked.partition.id).join(DATA_FILE);
-                    let bytes = computed.retarget(kept.clone())?.publish()?;
-                    return Ok(Published { bytes, changes: Changes::default(), checks, rejected: Some(kept) });
-                }
-                let target = computed.target().to_owned();
-                let (features, changes) = beside_published(&view, computed, now, merged)?;
-                let publish = || match features {
-                    Some(features) => features.publish(),
-                    None => target.metadata().map(|found| found.len()).map_err(OfflineError::io("read", &target)),
-                };
-                let bytes = match self.quarantine {
-                    Some(quarantine) => {
-                        quarantine.finish()?.publish()?;
-                        publish()?
-                    }
-                    None => {
-                        let bytes = publish()?;
-                        remove_quarantine(&output, &checked.partition.id)?;
-                        bytes
-                    }
-                };
-                remove_rejected(&output, &checked.partition.id)?;
-                Ok(Published { bytes, changes, checks, rejected: None })
+                let place = Place { view: &view, output: &output, partition: &checked.partition.id, now };
+                publish(&place, computed, checks, merged, self.quarantine)
             })
             .await?
     }
+}
+
+/// A partition of a view's output.
+pub(crate) struct Place<'a> {
+    pub(crate) view: &'a BoundView,
+    /// The folder of the view's version.
+    pub(crate) output: &'a Path,
+    pub(crate) partition: &'a PartitionId,
+    /// The present.
+    pub(crate) now: Timestamp,
+}
+
+/// Publishes what was computed of a partition, beside what is published of it, and before it what was set aside. What a check refuses is kept aside. Blocking.
+pub(crate) fn publish(
+    place: &Place<'_>,
+    computed: Staged,
+    checks: Vec<CheckResult>,
+    merged: impl FnOnce() -> Result<StagedWriter, OfflineError>,
+    quarantine: Option<StagedWriter>,
+) -> Result<Published, OfflineError> {
+    let Place { view, output, partition, now } = *place;
+    if checks.iter().any(CheckResult::fails) {
+        // What is published stays, and so does what was set aside for it.
+        let kept = rejected_folder(output, partition).join(DATA_FILE);
+        let bytes = computed.retarget(kept.clone())?.publish()?;
+        return Ok(Published { bytes, changes: Changes::default(), checks, rejected: Some(kept) });
+    }
+    let target = computed.target().to_owned();
+    let (features, changes) = beside_published(view, computed, now, merged)?;
+    let publish = || match features {
+        Some(features) => features.publish(),
+        None => target.metadata().map(|found| found.len()).map_err(OfflineError::io("read", &target)),
+    };
+    let bytes = match quarantine {
+        Some(quarantine) => {
+            quarantine.finish()?.publish()?;
+            publish()?
+        }
+        None => {
+            let bytes = publish()?;
+            remove_quarantine(output, partition)?;
+            bytes
+        }
+    };
+    remove_rejected(output, partition)?;
+    Ok(Published { bytes, changes, checks, rejected: None })
 }
 
 /// What the partition will have: the rows that were computed, beside those of its published file that are no longer among them. None where that
@@ -422,7 +445,7 @@ fn beside_published(
 }
 
 /// Shows rows that stand to the checks.
-fn look(checker: &mut Checker, view: &BoundView, rows: &RecordBatch) -> Result<(), OfflineError> {
+pub(crate) fn look(checker: &mut Checker, view: &BoundView, rows: &RecordBatch) -> Result<(), OfflineError> {
     if view.view.checks.is_empty() {
         return Ok(());
     }
@@ -436,29 +459,29 @@ fn look(checker: &mut Checker, view: &BoundView, rows: &RecordBatch) -> Result<(
 }
 
 /// Rows that stand in published partitions. Blocking.
-fn row_counts(view: &BoundView, partitions: &[PartitionFiles]) -> Result<Vec<u64>, OfflineError> {
+pub(crate) fn row_counts(view: &BoundView, partitions: &[PartitionFiles]) -> Result<Vec<u64>, OfflineError> {
     let rows = |partition: &PartitionFiles| {
         partition.files.iter().map(|file| PublishedFile::open(view, &file.path)?.standing_rows()).sum()
     };
     partitions.iter().map(rows).collect()
 }
 
-impl Run {
-    /// The partitions before one that were published before the run and are no part of it, as many as the view's checks look at, the latest first. Those
-    /// of other folders above it do not count.
-    fn earlier(&self, id: &PartitionId) -> Vec<PartitionFiles> {
-        let partitions = self.job.view.view.checks.iter().filter_map(|check| match &check.expected {
-            Expected::RowCount { partitions, .. } => Some(*partitions as usize),
-            _ => None,
-        });
-        let above = |id: &PartitionId| id.as_str().rsplit_once('/').map(|(above, _)| above.to_owned());
-        let before = |old: &&PartitionFiles| old.id < *id && above(&old.id) == above(id);
-        let mut before: Vec<PartitionFiles> = self.before.iter().filter(before).cloned().collect();
-        before.sort_by(|a, b| b.id.cmp(&a.id));
-        before.truncate(partitions.max().unwrap_or(0));
-        before
-    }
+/// The partitions before one that were published `before` the run and are no part of it, as many as the view's checks look at, the latest first. Those of
+/// other folders above it do not count.
+pub(crate) fn earlier(view: &BoundView, before: &[PartitionFiles], id: &PartitionId) -> Vec<PartitionFiles> {
+    let partitions = view.view.checks.iter().filter_map(|check| match &check.expected {
+        Expected::RowCount { partitions, .. } => Some(*partitions as usize),
+        _ => None,
+    });
+    let above = |id: &PartitionId| id.as_str().rsplit_once('/').map(|(above, _)| above.to_owned());
+    let is_before = |old: &&PartitionFiles| old.id < *id && above(&old.id) == above(id);
+    let mut before: Vec<PartitionFiles> = before.iter().filter(is_before).cloned().collect();
+    before.sort_by(|a, b| b.id.cmp(&a.id));
+    before.truncate(partitions.max().unwrap_or(0));
+    before
+}
 
+impl Run {
     /// A job that begins a file in `folder`.
     fn writer(
         &self,

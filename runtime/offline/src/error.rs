@@ -7,6 +7,7 @@ use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 use tandem_core::hash::Digest;
 use tandem_core::model::ViewVersion;
+use tandem_core::time::{DayRange, Duration, Timestamp};
 use tandem_engine::convert::ConvertError;
 use tandem_engine::{EngineError, WorkerPanic};
 
@@ -279,6 +280,38 @@ pub enum OfflineError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A view of aggregates whose rows batch does not publish.
+    #[error(
+        "feature view `{view}` is of aggregates and has no `every`: there are no instants at which batch would compute it"
+    )]
+    NoGrid {
+        /// The view.
+        view: ViewVersion,
+    },
+    /// A range in which there is nothing to compute.
+    #[error("feature view `{view}`: the range {range} has no instant of its grid up to now, {now}")]
+    NoInstants {
+        /// The view.
+        view: ViewVersion,
+        /// The range.
+        range: DayRange,
+        /// The present.
+        now: Timestamp,
+    },
+    /// A range with more instants than a run computes.
+    #[error(
+        "feature view `{view}`: the range has {instants} instants, one each {every}, and a run computes at most {max}"
+    )]
+    TooManyInstants {
+        /// The view.
+        view: ViewVersion,
+        /// How far they are apart.
+        every: Duration,
+        /// How many there are.
+        instants: u64,
+        /// `grid_instants_max`.
+        max: u64,
+    },
     /// Nothing published to read back.
     #[error("version {version} of view `{view}` has no published rows{} in {}", .range.as_ref().map(|range| format!(" {range}")).unwrap_or_default(), .folder.display())]
     NotPublished {
@@ -407,6 +440,13 @@ impl OfflineError {
                 "a training set must come out the same tomorrow: take the time from a column of the tables, or leave it to `as_of`"
             }
             OfflineError::OnDemand { .. } => "ask the server for its features, or give the view a `source`",
+            OfflineError::NoGrid { .. } => {
+                "add `every = \"1d\"` to the view (another version of it), or ask for its values where they are needed: a training set has them at the labels' times"
+            }
+            OfflineError::NoInstants { .. } => {
+                "the range ends before its last day, and what is known later than now nobody knows yet"
+            }
+            OfflineError::TooManyInstants { .. } => "divide the range, or make `every` longer",
             OfflineError::NotPublished { .. } => "run `tandem batch` for the view first",
             _ => return None,
         })

@@ -12,6 +12,7 @@
 //! - `staged`, `publish`: Parquet files written beside their target and renamed over it, under a lock
 //! - `rerun`: a partition that is computed again, beside what is published of it
 //! - [`batch`]: all of it for the partitions of a range, several at a time; [`report`] says what came of it
+//! - [`grid`]: a view of aggregates at the instants of its grid, as partitions
 //! - [`rows`]: the rows of one file, of no view
 //! - [`import`](mod@import): rows into a source's folder, as Parquet in its partitions
 //! - [`training`]: what labels would have seen of it
@@ -25,6 +26,7 @@ mod columns;
 mod direct;
 mod error;
 mod footers;
+pub mod grid;
 pub mod import;
 pub mod inputs;
 pub mod listing;
@@ -50,6 +52,7 @@ pub use batch::{BatchRequest, run};
 pub use check::check_columns;
 pub use columns::{RowColumns, SourceColumn, feature_schema, source_columns};
 pub use error::OfflineError;
+pub use grid::{GRID_INSTANTS_MAX, GridRequest, run_grid};
 pub use import::{Imported, ImportedFile, import_rows};
 pub use inputs::{InputBatch, InputRows, PublishedPartition, published_partitions};
 pub use listing::{FileEntry, Listing, PartitionFiles, PartitionId};
@@ -58,5 +61,5 @@ pub use promised::broken_rows;
 pub use publish::{FORMAT_VERSION, view_folder};
 pub use published::{Only, PublishedBatch, PublishedRows};
 pub use pushed::{PUSH_SEQUENCE, PushedFiles, pushed_schema};
-pub use report::{BatchReport, PartitionReport, Progress, RowCounts};
+pub use report::{BatchReport, PartitionReport, Progress, RowCounts, SharedReads};
 pub use rows::{FileRows, RowBatches, read_rows, row_batches};

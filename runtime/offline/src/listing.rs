@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use datafusion::error::DataFusionError;
 use tandem_core::hash::Digest;
-use tandem_core::model::Source;
+use tandem_core::model::{GRID_PARTITION, Source};
 use tandem_core::time::{Day, DayRange};
 
 use crate::error::OfflineError;
@@ -33,6 +33,11 @@ impl PartitionId {
     /// The partition of this folder below another one.
     pub(crate) fn below(folder: &str, partition: &PartitionId) -> PartitionId {
         PartitionId(if partition.0.is_empty() { folder.to_owned() } else { format!("{folder}/{}", partition.0) })
+    }
+
+    /// The partition of a day on a grid.
+    pub(crate) fn of_day(day: Day) -> PartitionId {
+        PartitionId(format!("{GRID_PARTITION}={day}"))
     }
 
     /// Whether its rows were pushed, and are of no partition of the source.
@@ -282,7 +287,7 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
 }
 
-fn snapshot<'a>(files: impl IntoIterator<Item = &'a FileEntry>) -> Digest {
+pub(crate) fn snapshot<'a>(files: impl IntoIterator<Item = &'a FileEntry>) -> Digest {
     // Lengths before contents, so that no two lists share an encoding.
     let mut bytes = b"tandem snapshot 1\n".to_vec();
     for file in files {

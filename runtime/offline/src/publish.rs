@@ -177,7 +177,7 @@ impl OutputLock {
 
 /// The partitions that are published in `folder`, every one checked against `view` as it is defined now. Blocking.
 pub(crate) fn check_published(view: &BoundView, folder: &Path) -> Result<Vec<listing::PartitionFiles>, OfflineError> {
-    let listing = listing::list_folder(folder, view.view.source.partition(), None)?;
+    let listing = listing::list_folder(folder, view.view.published_partition(), None)?;
     for file in listing.partitions.iter().flat_map(|partition| &partition.files) {
         let footer = footers::read(&file.path).map_err(OfflineError::published)?;
         check_metadata(view, &file.path, footer.metadata().file_metadata())?;

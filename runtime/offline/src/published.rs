@@ -263,7 +263,7 @@ pub(crate) fn list_published(
     let folder = view_folder(offline_root, &view.view.name, view.view.version);
     let listed = match folder.try_exists() {
         Ok(false) => Vec::new(),
-        _ => listing::list_folder(&folder, view.view.source.partition(), range)?.partitions,
+        _ => listing::list_folder(&folder, view.view.published_partition(), range)?.partitions,
     };
     if listed.is_empty() {
         let range = range.map(|range| format!("in {range}"));

@@ -73,6 +73,15 @@ pub struct PartitionReport {
     pub elapsed: Duration,
 }
 
+/// What was read for all partitions of a run together; zeros where each partition has its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SharedReads {
+    /// Rows.
+    pub rows: RowCounts,
+    /// Bytes of the source files.
+    pub bytes_in: u64,
+}
+
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchReport {
@@ -80,6 +89,8 @@ pub struct BatchReport {
     pub output: PathBuf,
     /// What was published, sorted by partition.
     pub partitions: Vec<PartitionReport>,
+    /// What was read for all partitions together, as the events of a grid are.
+    pub shared: SharedReads,
     /// Partitions of the range that an earlier run published and that the source no longer has. They are left as they are.
     pub orphaned: Vec<PartitionId>,
     /// Wall time of the run.
@@ -87,16 +98,16 @@ pub struct BatchReport {
 }
 
 impl BatchReport {
-    /// Rows of all partitions.
+    /// Rows of all partitions, and those that were read for all together.
     pub fn rows(&self) -> RowCounts {
-        let mut total = RowCounts::default();
+        let mut total = self.shared.rows;
         self.partitions.iter().for_each(|partition| total += partition.rows);
         total
     }
 
     /// Bytes of all source files.
     pub fn bytes_in(&self) -> u64 {
-        self.partitions.iter().map(|partition| partition.bytes_in).sum()
+        self.shared.bytes_in + self.partitions.iter().map(|partition| partition.bytes_in).sum::<u64>()
     }
 
     /// Bytes of all published files.
@@ -105,7 +116,7 @@ impl BatchReport {
     }
 }
 
-/// Told what a run does, always from the task that awaits it and never by two threads at a time.
+/// Told what a run does, never by two threads at a time.
 pub trait Progress: Send + Sync {
     /// The files are listed and checked: so many partitions, and so many source rows by their footers.
     fn planned(&self, partitions: u64, rows: u64) {

@@ -31,7 +31,7 @@ mod part;
 mod report;
 #[cfg(test)]
 pub(crate) mod tests;
-mod windows;
+pub(crate) mod windows;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +59,7 @@ pub use write::{FinishedFile, TrainingFile, Written, digest, metadata};
 use crate::bind::RowFunction;
 use computed::Computing;
 use history::History;
+pub(crate) use history::on_threads;
 use joined::JoinedView;
 use part::Part;
 use windows::Superseded;

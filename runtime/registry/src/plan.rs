@@ -408,7 +408,7 @@ fn next_version(name: &str, both: [&Definitions; 2], taken: &BTreeMap<ViewVersio
 /// Stored views that were not registered before, after those that they read; not those of columns, whose rows are there already.
 fn backfills(registered: &Definitions, desired: &Definitions) -> Vec<Backfill> {
     let views: Vec<FeatureView> = desired.views.values().map(|bound| bound.view.clone()).collect();
-    let is_computed = |view: &FeatureView| view.is_stored() && view.has_component();
+    let is_computed = |view: &FeatureView| view.is_stored() && (view.has_component() || view.grid().is_some());
     let missing = |view: &&FeatureView| is_computed(view) && !registered.views.contains_key(&view.id());
     upstream_first(&views).into_iter().filter(missing).map(|view| Backfill { view: view.id(), ttl: view.ttl }).collect()
 }

@@ -8,6 +8,7 @@ use tandem_core::model::FeatureView;
 use tandem_core::time::{Day, DayRange};
 use tandem_engine::{COMPILE_ARGUMENT, EngineError};
 
+use crate::client::Client;
 use crate::commands;
 use crate::error::Error;
 use crate::output::Output;
@@ -125,6 +126,24 @@ impl RangeArguments {
             return Err(Error::Argument { what: "--from, --to".to_owned(), reason });
         }
         Ok(Some(range))
+    }
+}
+
+/// How a server is reached, and who one is to it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServerArguments {
+    /// A token that the server knows, of a role that may do this; better in the environment, where other users do not see it
+    #[arg(long, value_name = "TOKEN", env = "TANDEM_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Certificates of the authorities that vouch for a server of https, in PEM [default: those that Mozilla trusts]
+    #[arg(long, value_name = "FILE", env = "TANDEM_CA")]
+    ca: Option<PathBuf>,
+}
+
+impl ServerArguments {
+    /// The server at the `url` of this option.
+    pub fn client(&self, option: &str, url: &str) -> Result<Client, Error> {
+        Client::new(option, url, self.token.clone(), self.ca.as_deref())
     }
 }
 

@@ -531,6 +531,10 @@ impl Error {
                 | TrainingError::NoSuchLabel { .. }
                 | TrainingError::Output { .. },
             )
+            | Error::Offline(OfflineError::NoGrid { .. })
+            | Error::Training(TrainingError::Offline(
+                OfflineError::NoInstants { .. } | OfflineError::TooManyInstants { .. },
+            ))
             | Error::SourceUnread { .. }
             | Error::TwoTypes { .. }
             | Error::Argument { .. }

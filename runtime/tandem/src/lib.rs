@@ -19,12 +19,14 @@
 //! - [`following`]: a server's views, replaced when another registration is there
 //! - [`tokens`]: the file of clients' tokens; [`watched`]: files that may be replaced meanwhile
 //! - [`notify`]: what the service manager is told
+//! - [`client`]: a running server, for commands that ask one
 //! - [`parity`]: asks a server for rows of a batch and compares bits
 //! - [`cli`], [`commands`], [`output`]: the command line; `output` alone prints
 //! - [`error`]: what can go wrong, exit codes and hints
 
 pub mod bench;
 pub mod cli;
+pub mod client;
 pub mod commands;
 pub mod describe;
 pub mod error;

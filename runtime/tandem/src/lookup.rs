@@ -187,7 +187,7 @@ fn look_up(
     let lookups = match store.window_view(view) {
         Some(windows) => {
             let features = (&view.signature.outputs[..], view.digest);
-            store.windows_of(id, &windows, features, &asked, at.as_of)?
+            store.windows_of(id, &windows, features, &asked, (at.as_of, at.is_present))?
         }
         None => store.get_many(id, &asked)?,
     };

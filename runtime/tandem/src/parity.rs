@@ -22,7 +22,6 @@ use tandem_core::types::DataType;
 use tandem_engine::Workers;
 use tandem_offline::{InputRows, PartitionId, PublishedRows, RowColumns, published_partitions};
 
-pub(crate) use ask::plain;
 pub use ask::{Format, Server};
 
 use crate::error::Error;

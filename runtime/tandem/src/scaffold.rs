@@ -18,6 +18,17 @@ use crate::error::Error;
 
 pub use language::Language;
 
+/// What is made, and in which form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A transform of rows.
+    Rows,
+    /// A transform of columns.
+    Columns,
+    /// A function of aggregates.
+    Aggregate,
+}
+
 /// What to make.
 #[derive(Debug, Clone)]
 pub struct Scaffold {
@@ -27,8 +38,8 @@ pub struct Scaffold {
     pub name: String,
     /// The folder to make; it may be there if it is empty.
     pub folder: PathBuf,
-    /// The columnar form instead of the everyday one.
-    pub columns: bool,
+    /// What is made, and in which form.
+    pub form: Form,
     /// Folder of an SDK to depend on, instead of a copy of this program's own.
     pub sdk: Option<PathBuf>,
 }
@@ -68,6 +79,9 @@ struct Template {
     next: &'static [&'static str],
 }
 
+/// The part of a README that shows the view of a function of aggregates.
+const AGGREGATE_VIEW: &str = include_str!("scaffold/templates/aggregate_view.md.in");
+
 /// The files of an SDK that is taken over as it is, and the licence beside them.
 fn vendored(sources: &[(&str, &str)]) -> Vec<NewFile> {
     let licence = ("LICENSE", include_str!("../../../LICENSE"));
@@ -83,6 +97,11 @@ pub fn create(scaffold: &Scaffold) -> Result<Created, Error> {
     let template = scaffold.language.template();
     name::check(&scaffold.name, scaffold.language)?;
     place::check(&scaffold.folder)?;
+    if scaffold.form == Form::Aggregate && !scaffold.language.has_aggregates() {
+        let reason =
+            format!("there is no SDK for aggregates in {}; write it in rust or python", scaffold.language.name());
+        return Err(Error::Argument { what: "--aggregate".to_owned(), reason });
+    }
     if scaffold.language == Language::C && scaffold.sdk.is_some() {
         let reason =
             "a transform in C has its SDK in vendor/tandem-sdk; a symbolic link there leads to another".to_owned();
@@ -94,7 +113,9 @@ pub fn create(scaffold: &Scaffold) -> Result<Created, Error> {
     };
     let mut files = (template.files)(scaffold, &sdk);
     files.sort();
-    let next = template.next.iter().chain(&["tandem build .", "tandem test"]);
+    let last = if scaffold.form == Form::Aggregate { "tandem verify ." } else { "tandem test" };
+    let after = ["tandem build .", last];
+    let next = template.next.iter().chain(&after);
     let created = Created {
         files: files.iter().map(|(path, _)| path.clone()).collect(),
         sdk,

@@ -74,7 +74,8 @@ fn servers_that_cannot_be_compared_with() {
     project.told(&["batch", "doubles"], 0);
     ask("nobody listens", "http://127.0.0.1:1", 1);
     ask("no URL", "127.0.0.1", 2);
-    ask("TLS", "https://127.0.0.1:1", 2);
+    ask("TLS that nobody speaks", "https://127.0.0.1:1", 1);
+    ask("another scheme", "ftp://127.0.0.1:1", 2);
     ask("a web page", &answering(response("200 OK", "content-type: text/html\r\n", "<html>hello</html>")), 1);
     ask("another server without the route", &answering(response("404 Not Found", "", "<html>no such page</html>")), 1);
     ask("a server that hangs up", &answering(String::new()), 1);

@@ -26,7 +26,7 @@ const CRATES: [(&str, &[&str]); 18] = [
     ("axum", &["runtime/tandem/src/server.rs", "runtime/tandem/src/server/"]),
     ("hyper", &["runtime/tandem/src/server.rs", "runtime/tandem/src/server/"]),
     ("hyper_util", &["runtime/tandem/src/server.rs", "runtime/tandem/src/server/"]),
-    ("tokio_rustls", &["runtime/tandem/src/server/tls.rs"]),
+    ("tokio_rustls", &["runtime/tandem/src/server/tls.rs", "runtime/tandem/src/client.rs"]),
     ("prometheus_client", &["runtime/tandem/src/server/metrics.rs", "runtime/tandem/src/server/metrics/"]),
     (
         "clap",

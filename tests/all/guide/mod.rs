@@ -175,6 +175,11 @@ fn columnar() {
 }
 
 #[test]
+fn aggregates() {
+    assert!(Run::new("docs/guide/aggregates.md").all() > 10);
+}
+
+#[test]
 fn operating() {
     assert!(Run::new("docs/guide/operating.md").all() > 10);
 }
@@ -203,7 +208,17 @@ fn every_page_of_the_guide_is_run() {
     pages.sort();
     let languages = ["c.md", "go.md", "javascript.md", "other-languages.md", "python.md"];
     let (of_languages, others): (Vec<String>, _) = pages.into_iter().partition(|page| languages.contains(&&**page));
-    assert_eq!(others, ["changing-a-feature.md", "columnar.md", "first-transform.md", "operating.md", "quickstart.md"]);
+    assert_eq!(
+        others,
+        [
+            "aggregates.md",
+            "changing-a-feature.md",
+            "columnar.md",
+            "first-transform.md",
+            "operating.md",
+            "quickstart.md"
+        ]
+    );
     assert_eq!(of_languages, languages);
     for page in of_languages {
         let text = fs::read_to_string(workspace().join("docs/guide").join(&page)).expect("the page");

@@ -9,13 +9,13 @@ use toml::de::{DeFloat, DeValue};
 use super::entity::is_reserved;
 use super::reader::{Table, Value};
 use super::source;
-use crate::model::{ColumnFeature, Entity, SourceKind, ViewSource};
+use crate::model::{ColumnFeature, Entity, GRID_PARTITION, SourceKind, ViewSource};
 use crate::suggest;
 use crate::time::{CalendarUnit, Duration, Zone};
 use crate::types::DataType;
 use crate::window::{
     AggregateFeature, Aggregates, Bounds, COUNTED_DEFAULT, ComponentFunction, EXACT_DEFAULT, EXACT_MAX, EventColumn,
-    Filter, Function, Precision, STATE_BYTES_DEFAULT, STATE_BYTES_MAX, VALUES_MAX, Window,
+    Filter, Function, Grid, LATENESS_DEFAULT, Precision, STATE_BYTES_DEFAULT, STATE_BYTES_MAX, VALUES_MAX, Window,
 };
 
 pub(super) const AGGREGATE_KEYS: &[&str] = &[
@@ -24,6 +24,7 @@ pub(super) const AGGREGATE_KEYS: &[&str] = &[
     "windows",
     "name",
     "where",
+    "of",
     "n",
     "k",
     "q",
@@ -44,7 +45,8 @@ const COLUMNS_EXAMPLE: &str = "`columns = { amount = \"float64\" }`, from column
 const WINDOWS_HINT: &str = "a window is a duration like \"1h\" or \"30d\", \"lifetime\", \"today\", \"this_week\", \"this_month\", \"this_year\", or `{ session = \"30m\" }`";
 
 /// Keys that a view has only with `aggregates`.
-const OWN_KEYS: [&str; 7] = ["columns", "where", "bounds", "precision", "hop", "retention", "timezone"];
+const OWN_KEYS: [&str; 9] =
+    ["columns", "where", "bounds", "precision", "hop", "lateness", "retention", "every", "timezone"];
 
 /// Keys that go with a transform of events, and why not where there is none.
 const TRANSFORM_KEYS: [(&str, &str); 2] = [
@@ -63,8 +65,8 @@ const OTHER_KEYS: [(&str, &str); 7] = [
     ("ttl", "its windows say how old an event may be"),
     ("freshness", "its features are computed at the time that is asked for, so none gets old"),
     ("as_of", "`bounds` says whether an event at exactly the time that is asked for counts"),
-    ("history", "nothing is published of it that could be computed again"),
-    ("checks", "it publishes no rows that could be looked at"),
+    ("history", "of what batch publishes of it nothing is ever replaced"),
+    ("checks", "without `every` it publishes no rows that could be looked at"),
 ];
 
 /// Refuses what goes with aggregates alone in a view that has none.
@@ -92,7 +94,9 @@ pub(super) fn read<'a>(
         |item: &Value<'_>| matches!(item.get_ref(), DeValue::Table(entries) if entries.get("component").is_some());
     let functions = matches!(value.get_ref(), DeValue::Array(items) if items.iter().any(computes));
     let without_component = COMPONENT_KEYS.into_iter().filter(|_| transform.is_none() && !functions);
-    for (key, reason) in OTHER_KEYS.into_iter().chain(without_transform).chain(without_component) {
+    let publishes = view.get("every").is_some();
+    let others = OTHER_KEYS.into_iter().filter(|(key, _)| *key != "checks" || !publishes);
+    for (key, reason) in others.chain(without_transform).chain(without_component) {
         if let Some(other) = view.get(key) {
             let message = format!("{} has `aggregates` and cannot have `{key}`: {reason}", view.what);
             view.error(other, message, format!("take `{key}` out, or `aggregates`"));
@@ -109,12 +113,14 @@ pub(super) fn read<'a>(
         return None;
     }
     let known = columns.as_deref().unwrap_or_default();
-    let filter = view.get("where").map(|value| read_filter(view, value, known));
+    let filter = view.get("where").map(|value| read_filter(view, "where", value, known));
     let bounds = view.get("bounds").map(|value| view.choice("bounds", value, &Bounds::ALL, Bounds::as_str));
     let bounds = bounds.unwrap_or(Some(Bounds::StartIncluded));
     let precision = read_precision(view, bounds);
     let zone = view.get("timezone").map(|_| source::timezone(view));
+    let lateness = read_lateness(view, precision);
     let retention = view.get("retention").map(|value| view.duration("retention", value));
+    let every = view.get("every").map(|value| read_every(view, value, entities.unwrap_or_default()));
     let DeValue::Array(items) = value.get_ref() else {
         view.wrong_type("aggregates", value, "an array of tables", format!("write {EXAMPLE}"));
         return None;
@@ -131,6 +137,7 @@ pub(super) fn read<'a>(
             _ => None,
         },
         retention: retention.flatten(),
+        zone: zone.as_ref().and_then(|name| Zone::parse(name.as_deref()?).ok()),
         has_zone: zone.is_some(),
         entities: entities.unwrap_or_default(),
         root,
@@ -141,7 +148,8 @@ pub(super) fn read<'a>(
     for item in items {
         complete &= reader.read(item, &mut features, &mut functions).is_some();
     }
-    if !complete || filter.as_ref().is_some_and(Option::is_none) || retention.is_some_and(|read| read.is_none()) {
+    let unread = retention.is_some_and(|read| read.is_none()) || every.is_some_and(|read| read.is_none());
+    if !complete || filter.as_ref().is_some_and(Option::is_none) || unread {
         return None;
     }
     let zone = match zone {
@@ -153,8 +161,10 @@ pub(super) fn read<'a>(
         filter: filter.flatten(),
         bounds: bounds?,
         precision: precision?,
+        lateness: lateness?,
         zone,
         retention: retention.flatten(),
+        every: every.flatten(),
         features,
         functions,
     })
@@ -238,12 +248,12 @@ fn read_columns(view: &Table<'_>) -> Option<Vec<EventColumn>> {
 }
 
 /// Reads a filter.
-fn read_filter<'a>(table: &Table<'a>, value: &'a Value<'a>, columns: &[EventColumn]) -> Option<Filter> {
-    let text = table.text("where", value)?;
+fn read_filter<'a>(table: &Table<'a>, key: &str, value: &'a Value<'a>, columns: &[EventColumn]) -> Option<Filter> {
+    let text = table.text(key, value)?;
     match Filter::parse(text, columns) {
         Ok(filter) => Some(filter),
         Err(error) => {
-            table.error(value, format!("`where` of {}: {error}", table.what), error.hint);
+            table.error(value, format!("`{key}` of {}: {error}", table.what), error.hint);
             None
         }
     }
@@ -280,6 +290,43 @@ fn read_precision(view: &Table<'_>, bounds: Option<Bounds>) -> Option<Precision>
     Some(Precision::Tiled { hop: length })
 }
 
+/// Reads how late an event may come; Some(None) where it may come at any time.
+fn read_lateness(view: &Table<'_>, precision: Option<Precision>) -> Option<Option<Duration>> {
+    match (view.get("lateness"), precision) {
+        (Some(value), Some(Precision::Exact)) => {
+            let message = format!("{} has a `lateness`, and its `precision` is exact", view.what);
+            let hint = "events of exact windows may come at any time: add `precision = \"tiled\"` and a `hop`, or take `lateness` out";
+            view.error(value, message, hint.to_owned());
+            None
+        }
+        (Some(value), _) => view.duration("lateness", value).map(Some),
+        (None, Some(Precision::Exact)) => Some(None),
+        (None, _) => Some(Some(LATENESS_DEFAULT)),
+    }
+}
+
+/// Reads the grid on which batch computes the view.
+fn read_every<'a>(view: &Table<'a>, value: &'a Value<'a>, entities: &[Arc<Entity>]) -> Option<Grid> {
+    let every = view.duration("every", value)?;
+    let Some(grid) = Grid::new(every) else {
+        let message = format!("`every` of {} is {every}, which does not divide a day", view.what);
+        let hint = "its instants are the same on each day, midnight of UTC among them: write \"1d\", \"6h\", \"1h\" or \"15m\"";
+        view.error(value, message, hint.to_owned());
+        return None;
+    };
+    let mut keyed = entities.iter();
+    if let Some(entity) = keyed.find(|entity| entity.join_keys.iter().any(|key| key.name == GRID_PARTITION)) {
+        let message = format!(
+            "{} has `every`, and a join key of entity `{}` is named `{GRID_PARTITION}`, as the folders are in which its rows lie",
+            view.what, entity.name
+        );
+        let hint = "rename the join key, and name the source's column with `key_columns`".to_owned();
+        view.error(value, message, hint);
+        return None;
+    }
+    Some(grid)
+}
+
 /// Reads features.
 struct Reader<'a, 'v> {
     view: &'v Table<'a>,
@@ -289,6 +336,8 @@ struct Reader<'a, 'v> {
     hop: Option<Duration>,
     retention: Option<Duration>,
     has_zone: bool,
+    /// That zone.
+    zone: Option<Zone>,
     entities: &'v [Arc<Entity>],
     /// The project's folder.
     root: &'v Path,
@@ -322,7 +371,8 @@ impl<'a> Reader<'a, '_> {
             }
         });
         let column = table.get("column").map(|value| self.column(&table, value));
-        let filter = table.get("where").map(|value| read_filter(&table, value, self.columns));
+        let filter = table.get("where").map(|value| read_filter(&table, "where", value, self.columns));
+        let of = table.get("of").map(|value| read_filter(&table, "of", value, self.columns));
         let windows = self.windows(&table);
         let name = table.get("name").map(|value| table.name("name", value));
         let ((_, at), function, windows) = (word?, function?, windows?);
@@ -349,6 +399,7 @@ impl<'a> Reader<'a, '_> {
         }
         let (name, filter) =
             (name.map_or(Some(None), |name| name.map(Some))?, filter.map_or(Some(None), |read| read.map(Some))?);
+        let of = of.map_or(Some(None), |read| read.map(Some))?;
         let description = table.prose("description");
         let mut complete = true;
         for window in windows {
@@ -381,6 +432,7 @@ impl<'a> Reader<'a, '_> {
                 function,
                 column,
                 filter: filter.clone(),
+                of: of.clone(),
                 window,
                 description: description.clone(),
             });
@@ -488,6 +540,13 @@ impl<'a> Reader<'a, '_> {
                 if gap.as_micros() == 0 {
                     return refuse("a session needs a gap".to_owned(), "write it like `{ session = \"30m\" }`");
                 }
+                if self.hop.is_some() {
+                    return refuse(
+                        "a session begins at an event, and a tiled view keeps no events behind its `lateness`"
+                            .to_owned(),
+                        "move it into a view with `precision = \"exact\"`",
+                    );
+                }
                 return self.within_retention(table, item, gap).then_some(Window::Session(gap));
             }
             DeValue::String(text) => text,
@@ -501,6 +560,14 @@ impl<'a> Reader<'a, '_> {
                 return refuse(
                     format!("window `{text}` begins by the clocks of a place, and {} names none", self.view.what),
                     "add `timezone = \"Europe/Vienna\"` to the view, or \"UTC\"",
+                );
+            }
+            if let (Some(hop), Some(zone)) = (self.hop, &self.zone)
+                && !zone.days_begin_at_multiples_of(hop)
+            {
+                return refuse(
+                    format!("hop `{hop}` does not divide the times at which days of `{}` begin", zone.name()),
+                    "choose a hop that does, as \"15m\" does everywhere, or `precision = \"exact\"`",
                 );
             }
             let days = match unit {
@@ -546,7 +613,8 @@ impl<'a> Reader<'a, '_> {
 
 /// Reads a function's own keys.
 fn read_function(table: &Table<'_>, word: &'static str) -> Option<Function> {
-    const OWN: [(&str, &str); 10] = [
+    const OWN: [(&str, &str); 11] = [
+        ("of", "share"),
         ("n", "last_n"),
         ("k", "top_k"),
         ("q", "quantile"),
@@ -575,6 +643,7 @@ fn read_function(table: &Table<'_>, word: &'static str) -> Option<Function> {
     let function = match word {
         "sum" => Function::Sum,
         "mean" => Function::Mean,
+        "share" => share(table)?,
         "min" => Function::Min,
         "max" => Function::Max,
         "variance" => Function::Variance,
@@ -594,6 +663,18 @@ fn read_function(table: &Table<'_>, word: &'static str) -> Option<Function> {
         _ => Function::Count,
     };
     complete.then_some(function)
+}
+
+/// Checks a share's keys.
+fn share(table: &Table<'_>) -> Option<Function> {
+    let of = table.required("of", "`of = \"delay >= 15\"`, the condition whose share it is");
+    let name = table.required("name", "`name = \"late\"`, to which the window is added");
+    if let Some(value) = table.get("column") {
+        let message = format!("{} has `column`, and its function is `share`", table.what);
+        table.error(value, message, "its condition names the columns: take `column` out".to_owned());
+        return None;
+    }
+    of.and(name).map(|_| Function::Share)
 }
 
 fn read_quantile(table: &Table<'_>) -> Option<f64> {

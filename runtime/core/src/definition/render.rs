@@ -267,7 +267,8 @@ impl Text {
     }
 
     fn aggregates(&mut self, aggregates: &Aggregates, root: &Path) {
-        let Aggregates { columns, filter, bounds, precision, zone, retention, features, functions } = aggregates;
+        let Aggregates { columns, filter, bounds, precision, lateness, zone, retention, every, features, functions } =
+            aggregates;
         if !columns.is_empty() {
             let column = |EventColumn { name, column, data_type }: &EventColumn| {
                 let (column, data_type) = (quoted(column), quoted(&data_type.to_string()));
@@ -285,8 +286,10 @@ impl Text {
                 self.line("hop", quoted(&hop.to_string()));
             }
         }
+        self.optional("lateness", lateness.map(|lateness| quoted(&lateness.to_string())));
         self.line("timezone", quoted(zone.name()));
         self.optional("retention", retention.map(|retention| quoted(&retention.to_string())));
+        self.optional("every", every.map(|grid| quoted(&grid.to_string())));
         self.line("aggregates", list(features, |feature| aggregate_text(feature, columns, functions, root)));
     }
 
@@ -430,7 +433,7 @@ fn aggregate_text(
     functions: &[ComponentFunction],
     root: &Path,
 ) -> String {
-    let AggregateFeature { name, function, column, filter, window, description } = feature;
+    let AggregateFeature { name, function, column, filter, of, window, description } = feature;
     let mut keys = vec![("function", quoted(function.as_str()))];
     keys.extend(column.map(|column| ("column", quoted(&columns[column].name))));
     match function {
@@ -464,6 +467,7 @@ fn aggregate_text(
     // The window is added to every name.
     let name = name.strip_suffix(&format!("_{window}")).unwrap_or(name);
     keys.push(("name", quoted(name)));
+    keys.extend(of.as_ref().map(|of| ("of", quoted(&of.to_string()))));
     keys.extend(filter.as_ref().map(|filter| ("where", quoted(&filter.to_string()))));
     keys.extend((!description.is_empty()).then(|| ("description", quoted(description))));
     let keys: Vec<String> = keys.into_iter().map(|(key, value)| format!("{key} = {value}")).collect();

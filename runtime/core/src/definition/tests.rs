@@ -249,6 +249,7 @@ aggregates = [
     { function = "count", windows = ["1h", "lifetime"] },
     { function = "mean", column = "fee", name = "fees", windows = ["today", { session = "90m" }], where = "amount < 5" },
     { function = "quantile", column = "amount", q = 0.99, windows = ["1d12h"] },
+    { function = "share", name = "large", of = "amount > 10", where = "amount != 0", windows = ["1d12h"] },
 ]
 "#;
     let project = parse(&[CARD, TRANSACTIONS, text]).unwrap_or_else(|error| panic!("{error}"));
@@ -269,7 +270,8 @@ aggregates = [
             "count_lifetime: int64",
             "fees_today: float64?",
             "fees_session_1h30m: float64?",
-            "amount_p99_1d12h: float64?"
+            "amount_p99_1d12h: float64?",
+            "large_1d12h: float64?"
         ]
     );
     // The text of a filter is not its meaning, and the digest is of the meaning.
@@ -288,13 +290,20 @@ aggregates = [
         ("90m", "80m"),
         ("vienna", "berlin"),
         ("amount < 5", "amount < 6"),
+        ("amount > 10", "amount > 11"),
         ("column = \"Fee\"", "column = \"fee\""),
         ("where = \"fee", "bounds = \"(]\"\nwhere = \"fee"),
-        ("where = \"fee", "precision = \"tiled\"\nhop = \"1h\"\nwhere = \"fee"),
+        ("where = \"fee", "every = \"1d\"\nwhere = \"fee"),
         ("\"fees\"", "\"charges\""),
     ] {
         assert_ne!(hash(text), hash(&text.replace(from, to)), "{from}");
     }
+    let tiled = text.replace("where = \"fee", "precision = \"tiled\"\nhop = \"1h\"\nwhere = \"fee");
+    let tiled = tiled.replace(", { session = \"90m\" }", "");
+    let lateness = |text: &str| tiled.replace("hop = \"1h\"", &format!("hop = \"1h\"\nlateness = \"{text}\""));
+    assert_eq!(hash(&tiled), hash(&lateness("1d")), "what is meant where nothing is said");
+    assert_ne!(hash(&tiled), hash(&lateness("2h")));
+    assert_ne!(hash(&tiled), hash(&tiled.replace("hop = \"1h\"", "hop = \"30m\"")));
     // A component that makes the events, with all that changes what it makes.
     let made = text
         .replace("\"Fee\"", "\"fee_eur\"")

@@ -89,11 +89,11 @@ pub(super) fn read_source(
         inner.error(at, message, format!("name its own source, {source}"));
         return None;
     }
-    if upstream.is_aggregates() {
+    if upstream.is_aggregates() && upstream.grid().is_none() {
         let message =
             format!("feature view `{id}`, the source of {}, is of aggregates and publishes no rows", table.what);
         let hint = format!(
-            "leave `source` out and read its features: `inputs = {{ x = {{ view = \"{id}\", feature = \"...\" }} }}`"
+            "add `every = \"1d\"` to it, at whose instants `tandem batch` then publishes rows; or leave `source` out and read its features: `inputs = {{ x = {{ view = \"{id}\", feature = \"...\" }} }}`"
         );
         inner.error(at, message, hint);
         return None;

@@ -93,6 +93,8 @@ fn view_item(view: &FeatureView, signature: &Signature, digest: Digest) -> Item 
         } else if !aggregates.functions.is_empty() {
             fields.extend(Item::fields([("component", Item::Bytes(digest.0.to_vec()))]));
         }
+        // Which rows are published, and so what views over them read.
+        fields.extend(aggregates.every.map(|grid| ("every_us".to_owned(), Item::Unsigned(grid.every().as_micros()))));
         fields
     } else if view.is_columns() {
         Item::fields([("columns", Item::list(columns, column_item))])
@@ -152,9 +154,10 @@ pub fn parameters_digest(parameters: &Parameters) -> Digest {
     Digest::of(&bytes)
 }
 
-/// How long events are kept changes no value, and is not in it. The version of the states is: what they are finished to must not change under a definition.
+/// How long events are kept changes no value, and is not in it; nor does the grid, at whose instants values are what they are everywhere. The version of the states is: what they are finished to must not change under a definition.
 fn aggregates_item(aggregates: &Aggregates) -> Item {
-    let Aggregates { columns, filter, bounds, precision, zone, retention: _, features, functions } = aggregates;
+    let Aggregates { columns, filter, bounds, precision, lateness, zone, retention: _, every: _, features, functions } =
+        aggregates;
     let text = |filter: &Option<Filter>| Item::optional(filter.as_ref(), |filter| Item::text(filter.to_string()));
     let column = |column: &EventColumn| {
         let EventColumn { name, column, data_type } = column;
@@ -169,18 +172,23 @@ fn aggregates_item(aggregates: &Aggregates) -> Item {
         Precision::Tiled { hop } => Some(*hop),
     };
     let feature = |feature: &AggregateFeature| {
-        let AggregateFeature { name, function, column, filter, window, description: _ } = feature;
-        Item::record([
+        let AggregateFeature { name, function, column, filter, of, window, description: _ } = feature;
+        let mut fields = Item::fields([
             ("name", Item::text(name)),
             ("function", function_item(*function, functions)),
             ("column", Item::optional(*column, |column| Item::text(&columns[column].name))),
             ("where", text(filter)),
             ("window", window_item(*window)),
-        ])
+        ]);
+        // Of one function alone, and that is younger than hashes are.
+        if let Some(of) = of {
+            fields.extend(Item::fields([("of", Item::text(of.to_string()))]));
+        }
+        Item::Record(fields)
     };
     let is_calendar = |feature: &AggregateFeature| matches!(feature.window, Window::Calendar(_));
     let zone = features.iter().any(is_calendar).then(|| zone.name());
-    Item::record([
+    let mut fields = Item::fields([
         ("states", Item::Unsigned(u64::from(STATE_VERSION))),
         ("columns", Item::list(columns, column)),
         ("where", text(filter)),
@@ -188,7 +196,10 @@ fn aggregates_item(aggregates: &Aggregates) -> Item {
         ("hop_us", Item::optional(hop, |hop| Item::Unsigned(hop.as_micros()))),
         ("timezone", Item::optional(zone, Item::text)),
         ("features", Item::list(features, feature)),
-    ])
+    ]);
+    // Which late events count online, and how wide tiles are.
+    fields.extend(lateness.map(|lateness| ("lateness_us".to_owned(), Item::Unsigned(lateness.as_micros()))));
+    Item::Record(fields)
 }
 
 fn function_item(function: Function, functions: &[ComponentFunction]) -> Item {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::filter::{EventColumn, Filter};
+use super::grid::Grid;
 use super::span::{Bounds, Precision, Spans, Window};
 use crate::parameter::Parameters;
 use crate::time::{Duration, Zone};
@@ -22,6 +23,9 @@ pub const EXACT_DEFAULT: u32 = 1_024;
 /// Distinct values that `top_k` counts where a feature does not say.
 pub const COUNTED_DEFAULT: u32 = 4_096;
 
+/// How late an event of a tiled view may come where the view does not say: a day.
+pub const LATENESS_DEFAULT: Duration = Duration::from_micros(24 * 3_600_000_000);
+
 /// An aggregate view's events and features.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Aggregates {
@@ -33,10 +37,15 @@ pub struct Aggregates {
     pub bounds: Bounds,
     /// Whether starts of windows are rounded.
     pub precision: Precision,
+    /// Of tiled windows, how far behind the newest event of its entity an event may come and still be taken online; events further behind are kept as tiles
+    /// alone. None where every event counts by itself.
+    pub lateness: Option<Duration>,
     /// The zone of calendar windows; UTC where there are none.
     pub zone: Zone,
     /// How long events are kept online at least: no window is longer, but for `lifetime`. None: for ever.
     pub retention: Option<Duration>,
+    /// The instants at which batch publishes rows of it; None where it publishes none.
+    pub every: Option<Grid>,
     /// The features, in their order; at least one.
     pub features: Vec<AggregateFeature>,
     /// The functions among them that components compute, each once.
@@ -69,6 +78,8 @@ pub struct AggregateFeature {
     pub column: Option<usize>,
     /// Which of the view's events count for it.
     pub filter: Option<Filter>,
+    /// Of [`Function::Share`]: the condition whose share it is.
+    pub of: Option<Filter>,
     /// Over which stretch of time.
     pub window: Window,
     /// For people; may be empty.
@@ -84,6 +95,8 @@ pub enum Function {
     Sum,
     /// The sum divided by the count, rounded once; of a boolean the share that is true.
     Mean,
+    /// The share of the events for which a condition is true, of those for which it is true or false.
+    Share,
     /// The least.
     Min,
     /// The greatest.
@@ -131,10 +144,11 @@ pub enum Function {
 
 impl Function {
     /// The word of every function, as definition files have it.
-    pub const WORDS: [&str; 15] = [
+    pub const WORDS: [&str; 16] = [
         "count",
         "sum",
         "mean",
+        "share",
         "min",
         "max",
         "variance",
@@ -155,6 +169,7 @@ impl Function {
             Function::Count => "count",
             Function::Sum => "sum",
             Function::Mean => "mean",
+            Function::Share => "share",
             Function::Min => "min",
             Function::Max => "max",
             Function::Variance => "variance",
@@ -172,7 +187,7 @@ impl Function {
 
     /// Whether it can do without a column.
     pub fn counts_events(self) -> bool {
-        matches!(self, Function::Count | Function::SecondsSinceLast | Function::Component { .. })
+        matches!(self, Function::Count | Function::Share | Function::SecondsSinceLast | Function::Component { .. })
     }
 
     /// What it gives of a column of this type, or of events where there is none; None if it takes no such column.
@@ -182,13 +197,14 @@ impl Function {
             return match self {
                 Function::Component { output, .. } => Some(output),
                 Function::Count => Some(Int64),
-                Function::SecondsSinceLast => Some(Float64),
+                Function::Share | Function::SecondsSinceLast => Some(Float64),
                 _ => None,
             };
         };
         match (self, column) {
             (Function::Count, _) => Some(Int64),
             (Function::SecondsSinceLast, _) => Some(Float64),
+            (Function::Share, _) => None,
             (Function::Component { output, .. }, _) => Some(output),
             (_, DataType::Float32Vector(_) | DataType::Sequence(_)) => None,
             (Function::Sum, Boolean | Int64) => Some(Int64),

@@ -138,6 +138,12 @@ impl Filter {
         Filter { root: Node::and(vec![self.root, other.root.clone()]), names: self.names }
     }
 
+    /// Where it is true or false, and not unknown for a null.
+    pub(super) fn known(self) -> Filter {
+        let not = Node::Not(Box::new(self.root.clone()));
+        Filter { root: Node::or(vec![self.root, not]), names: self.names }
+    }
+
     /// Whether a row passes. `columns` are those that the filter was read with, in their order.
     pub(super) fn passes(&self, columns: &[Column], row: usize) -> bool {
         self.root.is_true(columns, row) == Some(true)

@@ -64,6 +64,10 @@ enum Finish {
         count: usize,
         sum: usize,
     },
+    Share {
+        known: usize,
+        fulfil: usize,
+    },
     Variance {
         count: usize,
         sum: usize,
@@ -138,21 +142,25 @@ impl Plan {
         plan
     }
 
+    /// The position of the filter that is all of these.
+    fn filter(&mut self, all: &[Option<&Filter>]) -> usize {
+        let all = all.iter().flatten().map(|one| (*one).clone()).reduce(|all, one| all.and(&one));
+        self.filters.iter().position(|known| *known == all).unwrap_or_else(|| {
+            self.filters.push(all);
+            self.filters.len() - 1
+        })
+    }
+
     fn add_feature(&mut self, index: usize, feature: &AggregateFeature, of_view: Option<&Filter>) {
-        let filter = match (&feature.filter, of_view) {
-            (None, _) => 0,
-            (Some(own), of_view) => {
-                let both = of_view.map_or_else(|| own.clone(), |of_view| of_view.clone().and(own));
-                let known = self.filters.iter().position(|filter| filter.as_ref() == Some(&both));
-                known.unwrap_or_else(|| {
-                    self.filters.push(Some(both));
-                    self.filters.len() - 1
-                })
-            }
+        let counts = [of_view, feature.filter.as_ref()];
+        let filter = match &feature.of {
+            None => self.filter(&counts),
+            Some(of) => self.filter(&[counts[0], counts[1], Some(&of.clone().known())]),
         };
+        let fulfils = feature.of.as_ref().map(|of| self.filter(&[counts[0], counts[1], Some(of)]));
         let window = self.windows.iter().position(|plan| plan.window == feature.window).expect("it is one of them");
         let column = feature.column;
-        let mut part = |kind: Kind, column: Option<usize>| {
+        let mut part_where = |kind: Kind, column: Option<usize>, filter: usize| {
             let wanted = Part { kind, column, filter };
             let part = self.parts.iter().position(|part| *part == wanted).unwrap_or_else(|| {
                 self.parts.push(wanted);
@@ -164,7 +172,12 @@ impl Plan {
                 parts.len() - 1
             })
         };
+        let mut part = |kind: Kind, column: Option<usize>| part_where(kind, column, filter);
         let finish = match feature.function {
+            Function::Share => Finish::Share {
+                known: part(Kind::Count, None),
+                fulfil: part_where(Kind::Count, None, fulfils.unwrap_or(filter)),
+            },
             Function::Count => Finish::Count(part(Kind::Count, column)),
             Function::Sum => Finish::Sum {
                 events: part(Kind::Count, None),
@@ -624,6 +637,15 @@ impl Finish {
                 let values = count(states, values);
                 let sum = sum(states, part).filter(|_| values > 0);
                 float(out, sum.map(|sum| sum.special().unwrap_or_else(|| sum.finite.mean(values))));
+            }
+            Finish::Share { known, fulfil } => {
+                let known = count(states, known);
+                let share = (known > 0).then(|| {
+                    let mut fulfilling = Exact::ZERO;
+                    fulfilling.add_scaled(i128::from(count(states, fulfil)), 0);
+                    fulfilling.mean(known)
+                });
+                float(out, share);
             }
             Finish::Variance { count: values, sum: part, squares, root } => {
                 let values = count(states, values);

@@ -127,6 +127,7 @@ fn aggregates(bounds: Bounds, precision: Precision) -> Aggregates {
                 function,
                 column,
                 filter: None,
+                of: None,
                 window,
                 description: String::new(),
             });
@@ -137,6 +138,16 @@ fn aggregates(bounds: Bounds, precision: Precision) -> Aggregates {
             function: Function::Sum,
             column: Some(2),
             filter: filter("flag and number != 3"),
+            of: None,
+            window,
+            description: String::new(),
+        });
+        features.push(AggregateFeature {
+            name: format!("share_{window}"),
+            function: Function::Share,
+            column: None,
+            filter: None,
+            of: filter("number > 2 or flag"),
             window,
             description: String::new(),
         });
@@ -147,8 +158,10 @@ fn aggregates(bounds: Bounds, precision: Precision) -> Aggregates {
         columns,
         bounds,
         precision,
+        lateness: None,
         zone: Zone::parse("Europe/Vienna").unwrap(),
         retention: None,
+        every: None,
         features,
     }
 }
@@ -200,6 +213,16 @@ fn naive(function: Function, column: Option<usize>, inside: &[&Event], at: i64) 
             some(!nothing, if column == Some(0) { float(sum) } else { Naive::Int(sum as i64) })
         }
         (Function::Mean, _) => some(!floats.is_empty(), float(sum / count)),
+        (Function::Share, _) => {
+            let fulfils = |event: &&Event| match (event.number.map(|number| number > 2), event.flag) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            };
+            let known: Vec<bool> = inside.iter().filter_map(fulfils).collect();
+            let share = known.iter().filter(|fulfils| **fulfils).count() as f64 / known.len() as f64;
+            some(!known.is_empty(), float(share))
+        }
         (Function::Min | Function::Max, Some(3)) => {
             words.sort_unstable();
             words.first().map_or(Naive::Null, |word| Naive::Text((*word).to_owned()))
@@ -572,6 +595,7 @@ fn with_function() -> Aggregates {
         function: Function::Component { function: 0, output: DataType::String },
         column: None,
         filter: None,
+        of: None,
         window,
         description: String::new(),
     };

@@ -38,6 +38,30 @@ impl Groups {
         }
     }
 
+    /// The keys of all of them, each once, numbered in their order, and the bytes of each.
+    pub(super) fn in_order(join_keys: &[JoinKey], all: Vec<Groups>) -> (Self, Vec<Box<[u8]>>) {
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        for groups in all {
+            match groups {
+                Groups::Eight(groups) => keys.extend(groups.into_keys().map(|key| Box::from(key.to_be_bytes()))),
+                Groups::Bytes(groups) => keys.extend(groups.into_keys()),
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        let mut numbered = Groups::new(join_keys);
+        for (number, key) in keys.iter().enumerate() {
+            match &mut numbered {
+                Groups::Eight(groups) => {
+                    let key = key[..].try_into().expect("such a key has eight bytes");
+                    groups.insert(u64::from_be_bytes(key), number as u32);
+                }
+                Groups::Bytes(groups) => drop(groups.insert(key.clone(), number as u32)),
+            }
+        }
+        (numbered, keys)
+    }
+
     /// How many.
     pub(super) fn len(&self) -> usize {
         match self {

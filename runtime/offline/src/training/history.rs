@@ -146,6 +146,11 @@ impl Offered {
 }
 
 impl Unit {
+    /// Its rows.
+    pub(super) fn len(&self) -> u64 {
+        self.rows.end - self.rows.start
+    }
+
     /// Its row groups.
     pub(super) fn row_groups(&self) -> Range<usize> {
         self.groups.clone()
@@ -162,6 +167,11 @@ impl History {
     /// A unit's file.
     pub(super) fn path_of(&self, unit: &Unit) -> &Path {
         &self.files[unit.file].entry.path
+    }
+
+    /// A unit's file as it was listed.
+    pub(super) fn entry_of(&self, unit: &Unit) -> &FileEntry {
+        &self.files[unit.file].entry
     }
 
     /// Where a unit's rows are from.
@@ -582,7 +592,7 @@ impl Iterator for FileRows<'_> {
 }
 
 /// What `work` gives on each of so many threads, one of them this one.
-pub(super) fn on_threads<T: Send>(
+pub(crate) fn on_threads<T: Send>(
     threads: usize,
     work: impl Fn() -> Result<T, TrainingError> + Sync,
 ) -> Result<Vec<T>, TrainingError> {

@@ -9,7 +9,7 @@ use crate::generation::{Numbers, Target};
 use crate::key::{RecordKey, entity_key};
 use crate::record::{RecordRef, Stored};
 use crate::view::{View, ViewId};
-use crate::windows::{WindowView, parse_event};
+use crate::windows::{How, WindowView, parse_event};
 
 /// Keys that are looked at in one read transaction, and written in one.
 const PIECE_KEYS: usize = 16_384;
@@ -205,17 +205,14 @@ impl Store {
             }
             let fates = self.environment().write(|txn| {
                 let numbers = self.numbers_in(txn, target)?;
-                let how = (self.hash(), in_history, now());
-                if let Some(second) = numbers.second
-                    && let Err(fault) = windows.put_in(txn, second, rows, equals, how)
-                {
-                    self.give_up_kept(txn, target.view, fault)?;
-                }
-                windows.put_in(txn, numbers.first, rows, equals, how)
+                let how = How { hash: self.hash(), history: in_history, now: now(), folds: false };
+                self.put_events_in(txn, (target.view, numbers), windows, (rows, equals), how)
             })?;
             let written = fates.iter().filter(|fate| fate.is_new).count();
+            let behind = fates.iter().filter(|fate| fate.is_late).count();
             report.written += written;
-            report.kept += rows.len() - written;
+            report.kept += rows.len() - written - behind;
+            left_out += behind as u64;
         }
         Ok((report, left_out))
     }

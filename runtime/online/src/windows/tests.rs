@@ -1,5 +1,6 @@
 //! The state of windows against the sweep that training sets take, bit by bit.
 
+mod tiled;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -188,7 +189,7 @@ proptest! {
         let id = register(&store, &view);
         for at in asked {
             let features = (&view.signature.outputs[..], view.digest);
-            let found = store.windows_of(id, &windows, features, &[[0_u8], [1], [2]], Timestamp(at)).unwrap();
+            let found = store.windows_of(id, &windows, features, &[[0_u8], [1], [2]], (Timestamp(at), false)).unwrap();
             for (card, lookup) in found.iter().enumerate() {
                 let Lookup::Found(record) = lookup else { panic!("{lookup:?}") };
                 prop_assert_eq!(&record.row, &swept(&view, &windows, &events, card as u8, at), "card {} at {}", card, at);
@@ -218,7 +219,7 @@ fn equal_events_count_as_often_as_they_come_together() {
         let mut equals = Equals::default();
         let puts = vec![crate::store::PutRow { key: &row.key, record: row.record.borrow() }; 3];
         let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
-        assert_eq!((store.put_events(id, &windows, &puts, &places).unwrap(), places), (0, vec![0, 1, 2]));
+        assert_eq!((store.put_events(id, &windows, &puts, &places).unwrap().written, places), (0, vec![0, 1, 2]));
     }
 }
 
@@ -250,8 +251,9 @@ fn what_no_window_reaches_is_dropped() {
     // The events are gone, with all tiles that end before: what is left is the entity, the event and a tile of each level, and the wide tiles of old.
     let after = push(later, vec![event(last - HOUR, 100)]);
     assert!(before > 40 && after < 2 + 2 * windows.levels.len() + 3, "{before} {after}");
-    let found =
-        store.windows_of(id, &windows, (&view.signature.outputs, view.digest), &[[1_u8]], Timestamp(last)).unwrap();
+    let found = store
+        .windows_of(id, &windows, (&view.signature.outputs, view.digest), &[[1_u8]], (Timestamp(last), false))
+        .unwrap();
     let Lookup::Found(record) = &found[0] else { panic!("{found:?}") };
     assert_eq!(record.row, [&[1, 1, 0, 0, 0, 0, 0, 0, 0][..], &[1, 1, 0, 0, 0, 0, 0, 0, 0]].concat());
     // Nobody writes to it again, and it is looked for: at first there is nothing to drop, a week later nothing is left.
@@ -301,11 +303,16 @@ fn a_generation_of_events_is_built_beside_the_live_one_and_copies_have_them() {
             rows.iter().map(|row| crate::store::PutRow { key: &row.key, record: row.record.borrow() }).collect();
         let mut equals = Equals::default();
         let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
-        store.put_events(target, &windows, &puts, &places).unwrap()
+        store.put_events(target, &windows, &puts, &places).unwrap().written
     };
     let at = |store: &Store, id| {
-        let found =
-            store.windows_of(id, &windows, (&view.signature.outputs, view.digest), &[[1_u8]], Timestamp(60 * HOUR));
+        let found = store.windows_of(
+            id,
+            &windows,
+            (&view.signature.outputs, view.digest),
+            &[[1_u8]],
+            (Timestamp(60 * HOUR), false),
+        );
         let Lookup::Found(record) = found.unwrap().remove(0) else { panic!("no features") };
         record.row
     };

@@ -11,7 +11,8 @@ use tandem_core::time::Timestamp;
 use tandem_core::versions::event_ids;
 use tandem_core::window::{Events, State};
 
-use super::stored::Event;
+use super::entity::Entity;
+use super::levels::{end, start};
 use super::versions::{ById, NO_TIME};
 use super::{Prefix, WindowView};
 use crate::environment::{Fault, Table, WriteTransaction};
@@ -33,6 +34,29 @@ pub(crate) struct EventFate {
     pub(crate) in_history: bool,
     /// Whether it counts from now on, or takes an event back: no later version of its event is there.
     pub(crate) stands: bool,
+    /// Whether it was refused, since it lies behind the horizon of its entity, or its event does, and it is not known to be there.
+    pub(crate) is_late: bool,
+}
+
+impl EventFate {
+    pub(super) const NEW: EventFate = EventFate { is_new: true, in_history: false, stands: true, is_late: false };
+    pub(super) const LATE: EventFate = EventFate { is_new: false, in_history: true, stands: false, is_late: true };
+
+    pub(super) fn known(in_history: bool) -> EventFate {
+        EventFate { is_new: false, in_history, stands: true, is_late: false }
+    }
+}
+
+/// How events are written.
+#[derive(Clone, Copy)]
+pub(crate) struct How {
+    pub(crate) hash: KeyHash,
+    /// Whether they come from the offline history, or are on their way there.
+    pub(crate) history: bool,
+    /// The present, by which what no window reaches is dropped.
+    pub(crate) now: Timestamp,
+    /// Whether what lies far back is folded now. Not as long as more of the history is to come.
+    pub(crate) folds: bool,
 }
 
 /// Rows that are being written.
@@ -44,35 +68,67 @@ pub(super) struct Writing<'a> {
     pub(super) history: bool,
     events: Events,
     tiles: BTreeMap<Vec<u8>, Vec<State>>,
-    /// Of each entity since when all of it was known, and what it is from now on.
-    entities: HashMap<Prefix, (Option<Timestamp>, Timestamp)>,
+    /// Of each entity what is known of it, and what is from now on.
+    entities: HashMap<Prefix, Known>,
     /// Where an event no longer counts that tiles hold: they are made anew.
     pub(super) dirty: BTreeSet<(Prefix, Timestamp)>,
 }
 
+/// What was known of an entity, and what is from now on.
+struct Known {
+    before: Entity,
+    is_new: bool,
+    is_written: bool,
+    after: Entity,
+}
+
 impl Writing<'_> {
-    /// The answers of an entity at instants before `time` are not those of its tiles.
+    fn known(
+        &mut self,
+        txn: &WriteTransaction<'_, '_>,
+        windows: &WindowView,
+        prefix: &Prefix,
+    ) -> Result<&mut Known, Fault> {
+        Ok(match self.entities.entry(prefix.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let (before, is_there) = windows.entity_in(txn, entry.key())?;
+                entry.insert(Known { before, is_new: !is_there, is_written: false, after: before })
+            }
+        })
+    }
+
+    /// Whether tiles alone have what lies at this time.
+    pub(super) fn is_folded(
+        &mut self,
+        txn: &WriteTransaction<'_, '_>,
+        windows: &WindowView,
+        prefix: &Prefix,
+        time: Timestamp,
+    ) -> Result<bool, Fault> {
+        Ok(windows.late.is_some() && self.known(txn, windows, prefix)?.before.is_folded(time))
+    }
+
+    /// Something of an event at a time was written, and the answers of its entity at instants before `known` are not those of its tiles.
     pub(super) fn know(
         &mut self,
         txn: &WriteTransaction<'_, '_>,
+        windows: &WindowView,
         prefix: &Prefix,
-        time: Timestamp,
+        (known, event_time): (Timestamp, Timestamp),
     ) -> Result<(), Fault> {
-        let entity = match self.entities.entry(prefix.clone()) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let last = txn.get(Table::Windows, &entry.key().entity())?.and_then(super::read::last_known);
-                entry.insert((last, Timestamp::MIN))
-            }
-        };
-        entity.1 = entity.1.max(time);
+        let entity = self.known(txn, windows, prefix)?;
+        entity.is_written = true;
+        entity.after.last_known = entity.after.last_known.max(known);
+        if windows.late.is_some() {
+            entity.after.newest = entity.after.newest.max(event_time);
+        }
         Ok(())
     }
 }
 
 impl WindowView {
-    /// Writes the events that are not there yet, with the tiles that they fall into. `equals`: of each which of the equal ones it is. `history`: whether they
-    /// come from the offline history, or are on their way there. `now`: the present, by which what no window reaches is dropped.
+    /// Writes the events that are not there yet, with the tiles that they fall into. `equals`: of each which of the equal ones it is.
     ///
     /// Where events have ids, a row may be a version that is set aside: without an entity (its key is empty) or without a time ([`NO_TIME`]).
     pub(crate) fn put_in(
@@ -81,7 +137,7 @@ impl WindowView {
         view: ViewId,
         rows: &[PutRow<'_>],
         equals: &[u16],
-        (hash, history, now): (KeyHash, bool, Timestamp),
+        How { hash, history, now, folds }: How,
     ) -> Result<Vec<EventFate>, Fault> {
         let records: Vec<RecordRef<'_>> = rows.iter().map(|row| row.record).collect();
         let arrays = self.arrays(&records).map_err(Fault::Error)?;
@@ -97,7 +153,7 @@ impl WindowView {
             entities: HashMap::new(),
             dirty: BTreeSet::new(),
         };
-        let mut fates = vec![EventFate { is_new: false, in_history: false, stands: true }; rows.len()];
+        let mut fates = vec![EventFate::known(false); rows.len()];
         let mut by_id = ById::new();
         for index in 0..rows.len() {
             let is_retraction = retracted.get(index).copied().unwrap_or(false);
@@ -110,7 +166,7 @@ impl WindowView {
             let counts = !is_retraction && !rows[index].key.is_empty() && rows[index].record.event_time != NO_TIME;
             fates[index] = match counts {
                 true => self.put_event(txn, &mut writing, index, equals[index])?,
-                false => EventFate { is_new: false, in_history: true, stands: false },
+                false => EventFate { stands: false, ..EventFate::known(true) },
             };
         }
         for (id, rows) in &by_id {
@@ -121,11 +177,17 @@ impl WindowView {
             self.put_tile(txn, key, states, &mut bytes)?;
         }
         self.rebuild(txn, &writing.dirty)?;
-        for (prefix, (before, known)) in &writing.entities {
-            if before.is_none_or(|before| before < *known) {
-                txn.put(Table::Windows, &prefix.entity(), &known.0.to_le_bytes())?;
+        for (prefix, Known { before, is_new, is_written, mut after }) in writing.entities {
+            if !is_written {
+                continue;
             }
-            let _ = self.drop_unreachable(txn, view, prefix, now)?; // what is left is dropped next time
+            if folds {
+                let _ = self.fold(txn, view, &prefix, &mut after, now)?; // what is left is folded next time
+            }
+            if is_new || before != after {
+                self.put_entity(txn, &prefix, &after)?;
+            }
+            let _ = self.drop_unreachable(txn, view, &prefix, now)?; // what is left is dropped next time
         }
         Ok(fates)
     }
@@ -149,23 +211,33 @@ impl WindowView {
         let event_key = prefix.event(&record, equal);
         let full_key = prefix.is_hashed().then_some(key);
         let mut bytes = Vec::new();
+        let is_folded = writing.is_folded(txn, self, &prefix, record.event_time)?;
         if let Some(found) = txn.get(Table::Windows, &event_key)? {
-            let Event { stored, .. } = self.decode_event(found)?;
+            let found = found.to_vec();
+            let event = self.decode_event(&found)?;
+            let stored = event.stored;
             if prefix.is_hashed() && stored.full_key != Some(key) {
                 return Err(Fault::Error(OnlineError::KeyCollision { row: index }));
             }
-            let in_history = stored.in_history;
-            if writing.history && !in_history {
-                Stored { in_history: true, ..stored }.encode(&mut bytes);
-                txn.put(Table::Windows, &event_key, &bytes)?;
+            if writing.history && !stored.in_history {
+                if is_folded {
+                    self.forget(txn, &prefix, &event_key, &event)?;
+                } else {
+                    Stored { in_history: true, ..stored }.encode(&mut bytes);
+                    txn.put(Table::Windows, &event_key, &bytes)?;
+                }
             }
-            return Ok(EventFate { is_new: false, in_history, stands: true });
+            return Ok(EventFate::known(stored.in_history));
+        }
+        if is_folded {
+            let is_known = txn.get(Table::Windows, &prefix.id_of(&event_key))?.is_some();
+            return Ok(if is_known { EventFate::known(true) } else { EventFate::LATE });
         }
         Stored { record, full_key, in_history: writing.history, removed: false, until: None }.encode(&mut bytes);
         txn.put(Table::Windows, &event_key, &bytes)?;
         self.add_to_tiles(txn, writing, &prefix, index)?;
-        writing.know(txn, &prefix, self.known_from(&record))?;
-        Ok(EventFate { is_new: true, in_history: false, stands: true })
+        writing.know(txn, self, &prefix, (self.known_from(&record), record.event_time))?;
+        Ok(EventFate::NEW)
     }
 
     /// Adds a row to the tiles that it falls into.
@@ -177,8 +249,8 @@ impl WindowView {
         row: usize,
     ) -> Result<(), Fault> {
         let time = writing.rows[row].record.event_time;
-        for (level, bits) in self.levels.iter().enumerate() {
-            let states = match writing.tiles.entry(prefix.tile(level, start(time, *bits))) {
+        for (level, width) in self.levels.widths().enumerate() {
+            let states = match writing.tiles.entry(prefix.tile(level, start(time, width))) {
                 btree_map::Entry::Occupied(entry) => entry.into_mut(),
                 btree_map::Entry::Vacant(entry) => {
                     let states = match txn.get(Table::Windows, entry.key())? {
@@ -211,11 +283,11 @@ impl WindowView {
     /// Makes the tiles over these times anew: nothing can be subtracted from them. The narrowest are made of events, each wider one of those below.
     fn rebuild(&self, txn: &mut WriteTransaction<'_, '_>, dirty: &BTreeSet<(Prefix, Timestamp)>) -> Result<(), Fault> {
         let mut bytes = Vec::new();
-        for (level, bits) in self.levels.iter().enumerate() {
+        for (level, width) in self.levels.widths().enumerate() {
             let tiles: BTreeSet<(&Prefix, Timestamp)> =
-                dirty.iter().map(|(prefix, time)| (prefix, start(*time, *bits))).collect();
+                dirty.iter().map(|(prefix, time)| (prefix, start(*time, width))).collect();
             for (prefix, first) in tiles {
-                let end = first.0.checked_add(1 << bits).map_or(Timestamp::MAX, Timestamp);
+                let end = end(first, width).unwrap_or(Timestamp::MAX);
                 let states = match level {
                     0 => self.states_of_events(txn, prefix, (first, end))?,
                     _ => self.states_of_tiles(txn, prefix, level - 1, (first, end))?,
@@ -311,11 +383,11 @@ impl WindowView {
             };
         }
         let mut dropped: Vec<Vec<u8>> = Vec::new();
-        for (level, bits) in self.levels.iter().enumerate() {
+        for (level, width) in self.levels.widths().enumerate() {
             txn.scan(Table::Windows, &prefix.tile(level, Timestamp::MIN), |key, _| {
-                let end = prefix.tile_start(level, key).and_then(|start| start.0.checked_add(1 << bits));
+                let end = prefix.tile_start(level, key).and_then(|start| end(start, width));
                 match end {
-                    Some(end) if end <= reached.0 && dropped.len() < DROPPED_MAX => dropped.push(key.to_vec()),
+                    Some(end) if end <= reached && dropped.len() < DROPPED_MAX => dropped.push(key.to_vec()),
                     _ => return Ok(ControlFlow::Break(())),
                 }
                 Ok(ControlFlow::Continue(()))
@@ -334,9 +406,4 @@ impl WindowView {
         let record = *self.decode_event(bytes)?.record();
         Ok(self.arrays(&[record]).map_err(Fault::Error)?[column].is_valid(0))
     }
-}
-
-/// The start of the tile of a level that an event falls into.
-pub(super) fn start(time: Timestamp, bits: u32) -> Timestamp {
-    Timestamp(time.0 >> bits << bits)
 }

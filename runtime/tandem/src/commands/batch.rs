@@ -1,14 +1,18 @@
 //! `tandem batch`: a feature view over the partitions of its source.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use tandem_core::time::Timestamp;
-use tandem_offline::{BatchOptions, BatchReport, BatchRequest};
+use tandem_core::model::BoundView;
+use tandem_core::time::{Day, DayRange, Timestamp};
+use tandem_offline::training::TrainingOptions;
+use tandem_offline::{BatchOptions, BatchReport, BatchRequest, GridRequest, OfflineError, run_grid};
 
 use crate::cli::{Context, RangeArguments, RunArguments, async_runtime};
 use crate::error::Error;
-use crate::output::{bytes, grouped, rate};
+use crate::output::{ProgressBar, bytes, grouped, rate};
+use crate::project::Opened;
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -22,15 +26,25 @@ pub struct Arguments {
     /// Rows given to the transform in one call; changes no value [default: batch.rows_per_call]
     #[arg(long, value_name = "ROWS")]
     rows_per_call: Option<usize>,
+    /// Memory for events and rows of a view of aggregates, such as 512MiB; what is beyond it goes into temporary files [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = super::training_set::size)]
+    memory: Option<u64>,
 }
 
 /// Runs the batch and prints what came of it.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let range = arguments.range.range()?;
     let opened = context.open_to_run(&arguments.run)?;
-    let (view, transform) = opened.view(&arguments.view)?.computed("computed in batch")?;
-    context.warn_deprecated(&view.view);
+    let found = opened.view(&arguments.view)?;
     let settings = &opened.project.settings;
+    let progress = context.output.progress(&arguments.view);
+    if found.bound.view.is_aggregates() {
+        context.warn_deprecated(&found.bound.view);
+        let report = run_grid(&grid(&opened, found.bound, range, arguments)?, &progress)?;
+        return told(context, &arguments.view, progress, &report);
+    }
+    let (view, transform) = found.computed("computed in batch")?;
+    context.warn_deprecated(&view.view);
     let request = BatchRequest {
         view,
         transform,
@@ -47,18 +61,53 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             max_future: settings.max_future,
         },
     };
-    let progress = context.output.progress(&arguments.view);
     let report = async_runtime()?.block_on(tandem_offline::run(request, &opened.workers, &progress))?;
+    told(context, &arguments.view, progress, &report)
+}
+
+/// What is computed of a view of aggregates.
+fn grid(
+    opened: &Opened,
+    view: Arc<BoundView>,
+    range: Option<DayRange>,
+    arguments: &Arguments,
+) -> Result<GridRequest, Error> {
+    if view.view.grid().is_none() {
+        return Err(OfflineError::NoGrid { view: view.view.id() }.into());
+    }
+    let bounded = range.filter(|range| range.from != Day::MIN && range.to != Day::MAX);
+    let range = bounded.ok_or_else(|| Error::Argument {
+        what: format!("tandem batch {}", arguments.view),
+        reason: "a grid has no first and no last day: say both, with --from and --to".to_owned(),
+    })?;
+    let settings = &opened.project.settings;
+    let options = TrainingOptions::default();
+    Ok(GridRequest {
+        view,
+        range,
+        offline_root: settings.storage.offline.clone(),
+        now: now(),
+        contract: tandem_engine::CONTRACT.to_owned(),
+        runtime_fingerprint: opened.engine.fingerprint(),
+        row_group_rows: settings.batch.row_group_rows,
+        threads: opened.workers.threads(),
+        batch_rows: options.batch_rows,
+        memory_bytes_max: arguments.memory.unwrap_or(options.memory_bytes_max),
+    })
+}
+
+/// Prints what came of a run.
+fn told(context: &Context, view: &str, progress: ProgressBar, report: &BatchReport) -> Result<(), Error> {
     progress.finish();
-    warn(context, &report);
-    context.output.data(|| text(&report), || json(&report));
+    warn(context, report);
+    context.output.data(|| text(report), || json(report));
     let rejected: Vec<String> = report
         .partitions
         .iter()
         .filter_map(|one| one.rejected.as_ref())
         .map(|path| path.display().to_string())
         .collect();
-    if rejected.is_empty() { Ok(()) } else { Err(Error::ChecksFailed { view: arguments.view.clone(), kept: rejected }) }
+    if rejected.is_empty() { Ok(()) } else { Err(Error::ChecksFailed { view: view.to_owned(), kept: rejected }) }
 }
 
 /// The clock, read at the edge: nothing below reads one.

@@ -10,7 +10,7 @@ use tandem_engine::{OnDemand, OnDemandOptions};
 use tandem_online::{Store, StoreOptions, Writer};
 
 use super::batch::now;
-use crate::cli::{Context, RunArguments, async_runtime};
+use crate::cli::{Context, RunArguments, ServerArguments, async_runtime};
 use crate::error::Error;
 use crate::ingest::{Input, Local, Remote, Request, Sink, run as ingest};
 use crate::materialize::store_view;
@@ -41,9 +41,8 @@ pub struct Arguments {
     /// Push to a running server, such as http://127.0.0.1:8080 [default: write into this project's online store]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// A token for the server that may push; better in the environment, where other users do not see it
-    #[arg(long, value_name = "TOKEN", env = "TANDEM_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    reached: ServerArguments,
     /// Rows that are sent together
     #[arg(long, value_name = "ROWS", default_value_t = BATCH_ROWS, value_parser = clap::value_parser!(u64).range(1..=65_536))]
     batch_rows: u64,
@@ -75,7 +74,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let sink: Box<dyn Sink> = match &arguments.server {
         Some(url) => {
             let patience = (!arguments.follow).then_some(PATIENCE);
-            Box::new(Remote::new(url, &id.to_string(), arguments.token.clone(), patience)?)
+            Box::new(Remote::new(arguments.reached.client("--server", url)?, &id.to_string(), patience))
         }
         None => {
             let settings = &opened.project.settings;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::Context;
 use crate::error::Error;
-use crate::scaffold::{Language, Scaffold, create};
+use crate::scaffold::{Form, Language, Scaffold, create};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -24,6 +24,9 @@ pub struct Arguments {
     /// The columnar form, for arithmetic over many rows
     #[arg(long)]
     columns: bool,
+    /// A function of aggregates, for views of aggregates; in Rust or Python
+    #[arg(long, conflicts_with = "columns")]
+    aggregate: bool,
     /// Folder of an SDK to depend on [default: a copy of this program's own]
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
@@ -35,7 +38,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         language: arguments.lang,
         name: arguments.name.clone(),
         folder: arguments.path.clone().unwrap_or_else(|| PathBuf::from(&arguments.name)),
-        columns: arguments.columns,
+        form: match (arguments.aggregate, arguments.columns) {
+            (true, _) => Form::Aggregate,
+            (_, true) => Form::Columns,
+            _ => Form::Rows,
+        },
         sdk: arguments.sdk.clone(),
     };
     let created = create(&scaffold)?;

@@ -9,7 +9,7 @@ use tandem_core::time::Timestamp;
 use tandem_online::{Store, StoreOptions};
 
 use super::batch::now;
-use crate::cli::{Context, RangeArguments, RunArguments, async_runtime};
+use crate::cli::{Context, RangeArguments, RunArguments, ServerArguments, async_runtime};
 use crate::error::Error;
 use crate::output::grouped;
 use crate::parity::{self, Format, Report, Server, windows};
@@ -27,9 +27,8 @@ pub struct Arguments {
     /// The server, which must allow replay [default: the project's server.listen]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// A token of the role admin, if the server wants one; better in the environment, where other users do not see it
-    #[arg(long, value_name = "TOKEN", env = "TANDEM_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    reached: ServerArguments,
     /// What travels
     #[arg(long, value_enum, default_value = "json")]
     format: Format,
@@ -63,8 +62,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let (view, _) = found.computed("compared")?;
     context.warn_deprecated(&view.view);
     let settings = &opened.project.settings;
-    let url = arguments.url.clone().unwrap_or_else(|| format!("http://{}", settings.server.listen));
-    let server = Arc::new(Server::new(&url, arguments.format)?.with_token(arguments.token.clone()));
+    let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
+    let url = arguments.url.clone().unwrap_or_else(|| format!("{scheme}://{}", settings.server.listen));
+    let server = Arc::new(Server::new(arguments.reached.client("--url", &url)?, arguments.format));
     let max_future = settings.max_future.as_micros();
     let request = parity::Request {
         view,
@@ -194,12 +194,20 @@ fn windows_text(report: &windows::Report) -> String {
     }
     let [rows, compared, different] = [report.rows, report.compared(), report.different()].map(grouped);
     let _ = writeln!(text, "{rows} entities and instants, {compared} values compared, {different} not the same");
+    if report.behind_horizon > 0 {
+        let _ = writeln!(
+            text,
+            "{} of them not compared: the store has tiles alone there; ask for later instants with --at, or add --replay",
+            grouped(report.behind_horizon)
+        );
+    }
     text
 }
 
 fn windows_json(report: &windows::Report) -> Value {
     json!({
         "rows": report.rows,
+        "behind_horizon": report.behind_horizon,
         "compared": report.compared(),
         "different": report.different(),
         "features": report.features.iter().map(|one| json!({

@@ -13,6 +13,7 @@ use tandem_core::time::Timestamp;
 use tandem_engine::{Allocation, EngineError, Outcome, RowFailure, Transform};
 
 use super::describe::{self, Bound, ParameterArguments};
+use super::verify::is_aggregate;
 use crate::bench::{Figures, measure};
 use crate::cli::Context;
 use crate::error::{Error, io};
@@ -57,14 +58,24 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let is_folder = found.is_dir();
     let folder = if is_folder { &*arguments.transform } else { arguments.transform.parent().unwrap_or(Path::new("")) };
     let file = match &arguments.rows {
-        Some(file) => file.clone(),
-        None => samples(folder)?,
+        Some(file) => Ok(file.clone()),
+        None => samples(folder),
     };
     let component = if is_folder {
         let options = BuildOptions { target_dir: arguments.target_dir.clone(), ..BuildOptions::default() };
         build(folder, &options)?.component
     } else {
         arguments.transform.clone()
+    };
+    // Only the component tells.
+    let file = match file {
+        Ok(file) => file,
+        Err(_) if is_aggregate(context, &component)? => {
+            let what = component.display().to_string();
+            let reason = "it is a function of aggregates, which has no rows to be tried on: `tandem verify` divides events in every way, and its language's own tests ask for values".to_owned();
+            return Err(Error::Argument { what, reason });
+        }
+        Err(error) => return Err(error),
     };
     // A pool is what serving has; it is worth its address space only where time is measured.
     let allocation = if arguments.bench { Allocation::Pooling } else { Allocation::OnDemand };

@@ -92,7 +92,7 @@ pub(super) fn column(text: &str) -> Result<(String, String), String> {
 }
 
 /// Bytes: a whole number, with B, KiB, MiB or GiB behind it.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let factor = match text[digits..].trim() {
         "" | "B" => 1_u64,

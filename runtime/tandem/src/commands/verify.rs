@@ -165,7 +165,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
 }
 
 /// Whether a component computes a function of aggregates, and no transform.
-fn is_aggregate(context: &Context, component: &Path) -> Result<bool, Error> {
+pub(super) fn is_aggregate(context: &Context, component: &Path) -> Result<bool, Error> {
     let code = project::read_component(component, EngineOptions::default().component_bytes_max)?;
     let engine = engine(context, component, EngineOptions { instances_max: INSTANCES, ..EngineOptions::default() })?;
     let is_transform = !matches!(engine.load(&code, NanMode::Boundary), Err(EngineError::NotATransform { .. }));

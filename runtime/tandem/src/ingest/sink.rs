@@ -12,13 +12,10 @@ use tandem_core::model::OnError;
 use tandem_engine::OnDemand;
 use tandem_online::{PushTo, RowOutcome, ViewId};
 
+use crate::client::{Client, UNTRUSTED, is_untrusted, plain};
 use crate::error::Error;
-use crate::parity::plain;
 use crate::push::{Push, PushError, PushPlan, Pusher, Reason, Refused};
 use crate::server::pushed_rows;
-
-/// How long a server may take for an answer.
-const ANSWER_SECONDS_MAX: u64 = 60;
 
 /// The first pause before a server is asked again; each further one is twice as long.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -121,31 +118,16 @@ fn told_broken(answer: &Value) -> Option<Error> {
 
 /// A running server.
 pub struct Remote {
+    client: Client,
     url: String,
-    token: Option<String>,
-    agent: ureq::Agent,
     patience: Option<Duration>,
 }
 
 impl Remote {
-    /// `url`: such as `http://127.0.0.1:8080`; `view`: as people name it. A server that is not there or overloaded is asked again, for so long; None: for ever.
-    ///
-    /// # Errors
-    ///
-    /// No URL, or not of `http`.
-    pub fn new(url: &str, view: &str, token: Option<String>, patience: Option<Duration>) -> Result<Remote, Error> {
-        let refuse = |reason: String| Error::Argument { what: format!("--server {url}"), reason };
-        let parsed: ureq::http::Uri =
-            url.parse().map_err(|error| refuse(format!("{error}; write it as http://127.0.0.1:8080")))?;
-        if parsed.scheme_str() != Some("http") {
-            return Err(refuse("write it as http://127.0.0.1:8080; this client speaks no TLS: put a proxy in front, or ingest on the server's machine without --server".to_owned()));
-        }
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(ANSWER_SECONDS_MAX)))
-            .build();
-        let url = format!("{}/v1/push/{view}?on_error=quarantine", url.trim_end_matches('/'));
-        Ok(Remote { url, token, agent: config.into(), patience })
+    /// `view`: as people name it. A server that is not there or overloaded is asked again, for so long; None: for ever.
+    pub fn new(client: Client, view: &str, patience: Option<Duration>) -> Remote {
+        let url = client.url(&format!("/v1/push/{view}?on_error=quarantine"));
+        Remote { client, url, patience }
     }
 
     /// An answer, or None where it is worth another try, with why.
@@ -153,13 +135,12 @@ impl Remote {
         let media = if body.is_arrow { "application/vnd.apache.arrow.stream" } else { "application/json" };
         // What JSON says itself may not stand beside it.
         let url = if body.is_arrow { &self.url[..] } else { self.url.split('?').next().unwrap_or_default() };
-        let request = self.agent.post(url).header("content-type", media);
-        let request = self
-            .token
-            .iter()
-            .fold(request, |request, token| request.header("authorization", format!("Bearer {token}")));
-        let mut response = match request.send(&body.bytes[..]) {
+        let mut response = match self.client.post(url, media, &body.bytes) {
             Ok(response) => response,
+            Err(error) if is_untrusted(&error) => {
+                let hint = Some(UNTRUSTED.to_owned());
+                return Err(Error::Http { url: url.to_owned(), reason: plain(&error), hint });
+            }
             Err(error) => return Ok(Err(plain(&error))),
         };
         let status = response.status().as_u16();

@@ -1,7 +1,6 @@
 //! A running server, asked as any client would.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -13,6 +12,7 @@ use tandem_core::json::{ColumnWriter, decode_column};
 use tandem_core::model::{BoundView, InputSource};
 use tandem_core::types::{AS_OF, DataType, Field};
 
+use crate::client::{Client, UNTRUSTED, is_untrusted, plain};
 use crate::error::Error;
 
 /// What travels.
@@ -26,10 +26,8 @@ pub enum Format {
 
 /// A server's address and the format to speak.
 pub struct Server {
-    url: String,
+    client: Client,
     format: Format,
-    agent: ureq::Agent,
-    token: Option<String>,
 }
 
 /// Features of the rows asked for, and which of them failed, by increasing row.
@@ -39,9 +37,6 @@ pub struct Answer {
     /// Rows without a value.
     pub failed: Vec<u32>,
 }
-
-/// How long an answer may take.
-const ANSWER_SECONDS_MAX: u64 = 60;
 
 /// Bytes of an answer.
 const ANSWER_BYTES_MAX: u64 = 1 << 30;
@@ -56,28 +51,9 @@ const NOT_TANDEM: &str = "is it Tandem that listens there? `tandem serve` says w
 const FOREIGN_CHARS_SHOWN_MAX: usize = 80;
 
 impl Server {
-    /// `url`: such as `http://127.0.0.1:8080`.
-    ///
-    /// # Errors
-    ///
-    /// No URL, or not of `http`.
-    pub fn new(url: &str, format: Format) -> Result<Server, Error> {
-        let refuse = |reason: String| Error::Argument { what: format!("--url {url}"), reason };
-        let parsed: ureq::http::Uri =
-            url.parse().map_err(|error| refuse(format!("{error}; write it as http://127.0.0.1:8080")))?;
-        if parsed.scheme_str() != Some("http") {
-            return Err(refuse("write it as http://127.0.0.1:8080; parity speaks no TLS: ask a server without `[server.tls]`, on this machine".to_owned()));
-        }
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(ANSWER_SECONDS_MAX)))
-            .build();
-        Ok(Server { url: url.trim_end_matches('/').to_owned(), format, agent: config.into(), token: None })
-    }
-
-    /// Sends this token with each request.
-    pub fn with_token(self, token: Option<String>) -> Server {
-        Server { token, ..self }
+    /// A server that is asked in this format.
+    pub fn new(client: Client, format: Format) -> Server {
+        Server { client, format }
     }
 
     /// Asks for the rows of `inputs`, each as of its event time. Blocking.
@@ -85,7 +61,7 @@ impl Server {
         if inputs.num_rows() == 0 {
             return Ok(Answer { outputs: RecordBatch::new_empty(view.signature.output_schema()), failed: Vec::new() });
         }
-        let url = format!("{}/v1/transforms/{}@{}", self.url, view.view.name, view.view.version);
+        let url = self.client.url(&format!("/v1/transforms/{}@{}", view.view.name, view.view.version));
         let fail = |reason: String, hint: Option<&str>| Error::Http {
             url: url.clone(),
             reason,
@@ -98,13 +74,12 @@ impl Server {
             Format::Arrow => ("application/vnd.apache.arrow.stream", arrow_body(&columns)),
         };
         let body = body.map_err(&broken)?;
-        let request = self.agent.post(&url).header("content-type", content_type);
-        let request = self
-            .token
-            .iter()
-            .fold(request, |request, token| request.header("authorization", format!("Bearer {token}")));
-        let mut response = request.send(&body[..]).map_err(|error| {
-            let hint = if matches!(error, ureq::Error::Protocol(_)) { NOT_TANDEM } else { NO_SERVER };
+        let mut response = self.client.post(&url, content_type, &body).map_err(|error| {
+            let hint = match &error {
+                error if is_untrusted(error) => UNTRUSTED,
+                ureq::Error::Protocol(_) => NOT_TANDEM,
+                _ => NO_SERVER,
+            };
             fail(plain(&error), Some(hint))
         })?;
         let status = response.status();
@@ -239,13 +214,5 @@ fn problem(body: &[u8]) -> (String, Option<String>) {
             let start: String = text.chars().take(FOREIGN_CHARS_SHOWN_MAX).collect();
             (format!("{start:?}"), Some(NOT_TANDEM.to_owned()))
         }
-    }
-}
-
-/// An error of the client, without the name of its layer.
-pub(crate) fn plain(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Io(error) => error.to_string(),
-        other => other.to_string(),
     }
 }

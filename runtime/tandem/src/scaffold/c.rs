@@ -3,7 +3,7 @@
 mod sdk;
 
 use super::place::SdkPlace;
-use super::{NewFile, Scaffold, Template, vendored};
+use super::{Form, NewFile, Scaffold, Template, vendored};
 
 pub(super) const TEMPLATE: Template = Template {
     vendored: "vendor/tandem-sdk",
@@ -14,7 +14,7 @@ pub(super) const TEMPLATE: Template = Template {
 };
 
 fn files(scaffold: &Scaffold, sdk: &str) -> Vec<NewFile> {
-    let (source, test) = if scaffold.columns {
+    let (source, test) = if scaffold.form == Form::Columns {
         (include_str!("templates/c/columns.c.in"), include_str!("templates/c/test_columns.c.in"))
     } else {
         (include_str!("templates/c/rows.c.in"), include_str!("templates/c/test_rows.c.in"))

@@ -3,7 +3,7 @@
 mod sdk;
 
 use super::place::SdkPlace;
-use super::{NewFile, Scaffold, Template, vendored};
+use super::{Form, NewFile, Scaffold, Template, vendored};
 
 pub(super) const TEMPLATE: Template = Template {
     // `vendor` would be Go's own.
@@ -15,7 +15,7 @@ pub(super) const TEMPLATE: Template = Template {
 };
 
 fn files(scaffold: &Scaffold, sdk: &str) -> Vec<NewFile> {
-    let (source, test) = if scaffold.columns {
+    let (source, test) = if scaffold.form == Form::Columns {
         (include_str!("templates/go/columns.go.in"), include_str!("templates/go/test_columns.go.in"))
     } else {
         (include_str!("templates/go/rows.go.in"), include_str!("templates/go/test_rows.go.in"))

@@ -3,7 +3,7 @@
 mod sdk;
 
 use super::place::SdkPlace;
-use super::{Language, NewFile, Scaffold, Template, vendored};
+use super::{Form, Language, NewFile, Scaffold, Template, vendored};
 
 pub(super) const TEMPLATE: Template = Template {
     vendored: "vendor/tandem-sdk",
@@ -22,12 +22,12 @@ const CHECKER: (&str, &str) = ("typescript", "7.0.2");
 fn files(scaffold: &Scaffold, sdk: &str) -> Vec<NewFile> {
     let is_typed = scaffold.language == Language::TypeScript;
     let ending = if is_typed { "ts" } else { "js" };
-    let source = if scaffold.columns {
+    let source = if scaffold.form == Form::Columns {
         include_str!("templates/javascript/columns.js.in")
     } else {
         include_str!("templates/javascript/rows.js.in")
     };
-    let plain = if scaffold.columns { "" } else { include_str!("templates/javascript/test_plain.js.in") };
+    let plain = if scaffold.form == Form::Columns { "" } else { include_str!("templates/javascript/test_plain.js.in") };
     // Node.js takes the types away itself, from 22.6 on when it is asked to and later by itself; esbuild does it for any.
     let test = if is_typed {
         "tsc && esbuild transform.test.js --bundle --platform=node --format=esm --outfile=build/transform.test.js --log-level=warning && node --test build/transform.test.js"

@@ -41,6 +41,11 @@ impl Language {
         Language::ALL.into_iter().find(|language| language.name() == name)
     }
 
+    /// Whether its SDK has functions of aggregates.
+    pub fn has_aggregates(self) -> bool {
+        matches!(self, Language::Rust | Language::Python)
+    }
+
     pub(super) fn template(self) -> &'static Template {
         match self {
             Language::Rust => &rust::TEMPLATE,

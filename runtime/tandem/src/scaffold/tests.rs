@@ -7,7 +7,7 @@ use super::*;
 
 fn scaffold(folder: &Path) -> Scaffold {
     let name = "my_transform".to_owned();
-    Scaffold { language: Language::Rust, name, folder: folder.to_owned(), columns: false, sdk: None }
+    Scaffold { language: Language::Rust, name, folder: folder.to_owned(), form: Form::Rows, sdk: None }
 }
 
 #[test]
@@ -32,12 +32,12 @@ fn a_folder_has_all_that_a_transform_needs() {
 #[test]
 fn the_columnar_form_has_the_same_features() {
     let root = tempfile::tempdir().unwrap();
-    let source = |columns, name: &str| {
+    let source = |form, name: &str| {
         let folder = root.path().join(name);
-        create(&Scaffold { columns, ..scaffold(&folder) }).unwrap();
+        create(&Scaffold { form, ..scaffold(&folder) }).unwrap();
         fs::read_to_string(folder.join("src/lib.rs")).unwrap()
     };
-    let (rows, columns) = (source(false, "rows"), source(true, "columns"));
+    let (rows, columns) = (source(Form::Rows, "rows"), source(Form::Columns, "columns"));
     assert!(rows.contains("#[transform]\n") && columns.contains("#[transform(columns)]\n"));
     let fields =
         |text: &str| text.lines().filter(|line| line.starts_with("    pub ")).map(str::to_owned).collect::<Vec<_>>();

@@ -77,11 +77,12 @@ pub(super) struct ViewMetrics {
 }
 
 /// What became of a pushed row; the names of [`Pushed`]'s outcomes, and what was set aside or refused the push: for breaking the source's contract, and for all else.
-const PUSH_OUTCOMES: [(&str, Became); 6] = [
+const PUSH_OUTCOMES: [(&str, Became); 7] = [
     ("written", Became::Taken(RowOutcome::Written)),
     ("older", Became::Taken(RowOutcome::Older)),
     ("unchanged", Became::Taken(RowOutcome::Unchanged)),
     ("logged", Became::Taken(RowOutcome::Logged)),
+    ("too_late", Became::Taken(RowOutcome::TooLate)),
     ("contract", Became::Broken),
     ("refused", Became::Refused),
 ];
@@ -366,6 +367,8 @@ impl ViewMetrics {
             };
             let refused = |is_broken: bool| {
                 let of = refused.into_iter().flat_map(BTreeMap::values);
+                // Events that come too late have an outcome of their own.
+                let of = of.filter(|one| one.reason != Reason::TooLate);
                 of.filter(|one| (one.reason == Reason::Contract) == is_broken).count()
             };
             let rows = match (pushed, outcome) {

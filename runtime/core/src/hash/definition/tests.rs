@@ -62,6 +62,7 @@ impl Case {
             function,
             column: Some(0),
             filter: None,
+            of: None,
             window,
             description: String::new(),
         };
@@ -73,8 +74,10 @@ impl Case {
             filter: None,
             bounds: Bounds::StartIncluded,
             precision: Precision::Exact,
+            lateness: None,
             zone: crate::time::Zone::utc(),
             retention: None,
+            every: None,
             features: vec![feature],
         }));
         (self.signature, self.digest) = self.view.declared().unwrap();

@@ -1,4 +1,4 @@
-//! The events of the labels' entities that some label may see.
+//! The events of entities that may be seen at an instant that is asked for.
 
 use std::sync::Arc;
 
@@ -10,26 +10,21 @@ use arrow_select::take::take;
 use tandem_core::history::RowTimes;
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::{BoundView, KnownBy};
-use tandem_core::point_in_time::Rules;
 use tandem_core::time::{CalendarUnit, Timestamp};
 use tandem_core::types::{HISTORY_COLUMNS, RETRACTED, TIME_COLUMNS};
 use tandem_core::window::{Plan, Precision, Window};
 
+use super::super::TrainingError;
 use super::super::groups::{Found, NONE};
-use super::super::history::{History, Offered, Unit};
-use super::super::labels::LabelKeys;
-use super::super::{Shared, TrainingError};
-use super::Superseded;
+use super::super::history::{Offered, Unit};
+use super::asked::{Asked, EventsOf};
 use super::runs::Run;
 use crate::error::OfflineError;
 
-/// Reads units of a source and keeps what labels may see.
+/// Reads units of a source and keeps what may be seen.
 pub(super) struct Gatherer<'a> {
-    history: &'a History,
-    superseded: &'a Superseded,
-    keys: &'a LabelKeys,
-    rules: Rules,
-    batch_rows: usize,
+    of: EventsOf<'a>,
+    asked: Asked<'a>,
     columns: usize,
     orders_events: bool,
     /// How far back the longest window reaches; None if it has no end.
@@ -53,16 +48,8 @@ pub(super) struct Gathered {
 }
 
 impl<'a> Gatherer<'a> {
-    pub(super) fn new(
-        index: usize,
-        shared: &'a Shared,
-        keys: &'a LabelKeys,
-        plan: &Plan,
-        columns: usize,
-        bytes_max: u64,
-    ) -> Self {
-        let history = &shared.histories[index];
-        let view = history.view();
+    pub(super) fn new(of: EventsOf<'a>, asked: Asked<'a>, plan: &Plan, columns: usize, bytes_max: u64) -> Self {
+        let view = of.history.view();
         let mut fields = vec![
             Field::new("group", ArrowType::UInt32, false),
             Field::new("from", ArrowType::Int64, false),
@@ -75,11 +62,8 @@ impl<'a> Gatherer<'a> {
         let values = view.signature.outputs[..columns].iter();
         fields.extend(values.map(|output| output.to_arrow().with_nullable(true)));
         Gatherer {
-            history,
-            superseded: &shared.superseded[index],
-            keys,
-            rules: shared.request.rules(&view.view),
-            batch_rows: shared.request.options.batch_rows,
+            of,
+            asked,
             columns,
             orders_events: plan.orders_events(),
             reach: reach(plan),
@@ -87,21 +71,19 @@ impl<'a> Gatherer<'a> {
             schema: Arc::new(Schema::new(fields)),
             held: Vec::new(),
             held_bytes: 0,
-            gathered: Gathered { counts: vec![0; keys.instants.groups()], ..Gathered::default() },
+            gathered: Gathered { counts: vec![0; asked.len()], ..Gathered::default() },
             found: Found::default(),
         }
     }
 
     /// Reads a unit. Blocking.
     pub(super) fn read(&mut self, unit: &Unit) -> Result<(), TrainingError> {
-        let Some((first, last)) = self.keys.instants.span() else { return Ok(()) };
-        let day = self.history.day(unit)?;
-        let reached = self.reach.map_or(Timestamp::MIN, |reach| Timestamp(first.0.saturating_sub(reach)));
-        if day.is_some_and(|(start, end)| start > last || end < reached) {
+        let EventsOf { history, superseded, batch_rows, .. } = self.of;
+        if !is_in_reach(history.day(unit)?, self.asked.span(), self.reach) {
             return Ok(());
         }
-        self.gathered.offered.see_groups(self.keys.instants.groups());
-        let view = Arc::clone(self.history.view());
+        self.gathered.offered.see_groups(self.asked.len());
+        let view = Arc::clone(history.view());
         let times = view.view.join_keys().count();
         // Keys, times, values and the retraction; nothing of the history, which files of a source do not have.
         let behind = times + TIME_COLUMNS.len();
@@ -109,11 +91,11 @@ impl<'a> Gatherer<'a> {
         let values = (0..self.columns).chain(retracted);
         let wanted: Vec<usize> =
             (0..behind).chain(values.map(|value| behind + HISTORY_COLUMNS.len() + value)).collect();
-        let superseded = self.superseded.of(self.history.path_of(unit));
+        let superseded = superseded.of(history.path_of(unit));
         for group in unit.row_groups() {
             self.gathered.offered.row_groups += 1;
-            let mut row = self.history.first_row(unit, group);
-            let mut batches = self.history.read_group(unit, group, &wanted, self.batch_rows)?;
+            let mut row = history.first_row(unit, group);
+            let mut batches = history.read_group(unit, group, &wanted, batch_rows)?;
             for batch in batches.by_ref() {
                 let batch = batch?;
                 let rows = batch.num_rows() as u64;
@@ -128,7 +110,7 @@ impl<'a> Gatherer<'a> {
             self.gathered.offered.reasons += batches.set_aside();
         }
         self.gathered.offered.null_keys += std::mem::take(&mut self.found.null_keys);
-        self.history.check_unit(unit)
+        history.check_unit(unit)
     }
 
     /// What is kept of a batch.
@@ -142,9 +124,9 @@ impl<'a> Gatherer<'a> {
     ) -> Result<Option<RecordBatch>, TrainingError> {
         let time = |column: usize| batch.column(times + column).as_primitive::<TimestampMicrosecondType>();
         let (events, created, published) = (time(0), time(1), time(2));
-        let encoder = KeyEncoder::new(self.keys.join_keys(), &batch.columns()[..times])
+        let encoder = KeyEncoder::new(self.asked.join_keys, &batch.columns()[..times])
             .map_err(|source| TrainingError::Key { view: view.view.id(), source })?;
-        self.keys.groups.find(&encoder, &mut self.found);
+        self.asked.groups.find(&encoder, &mut self.found);
         let Offered { set_aside, null_created, .. } = &mut self.gathered.offered;
         let last_column =
             batch.columns().last().filter(|_| view.signature.outputs.last().is_some_and(|one| one.name == RETRACTED));
@@ -155,8 +137,8 @@ impl<'a> Gatherer<'a> {
         if view.view.source.has_created_time() {
             *null_created += created.null_count() as u64;
         }
-        let written = self.history.written(unit);
-        let instants = &self.keys.instants;
+        let written = self.of.history.written(unit);
+        let rules = self.of.rules;
         let (mut indices, mut groups, mut from, mut until) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (index, group) in self.found.groups.iter().enumerate().filter(|(_, group)| **group != NONE) {
             if events.is_null(index) || is_retraction(index) {
@@ -164,7 +146,7 @@ impl<'a> Gatherer<'a> {
             }
             self.gathered.offered.see(*group);
             let event_time = Timestamp(events.value(index));
-            let asked = instants.instants_of(*group);
+            let asked = self.asked.instants_of(*group);
             let (Some(first), Some(last)) = (asked.first(), asked.last()) else { continue };
             if self.reach.is_some_and(|reach| event_time.0 < first.0.saturating_sub(reach)) {
                 continue;
@@ -181,9 +163,9 @@ impl<'a> Gatherer<'a> {
                 superseded_time,
                 superseded_published_time: superseded_time,
             };
-            let there = self.rules.there_from(event_time, times.created_time, times.published_time);
+            let there = rules.there_from(event_time, times.created_time, times.published_time);
             let Some(there) = there.filter(|there| there <= last) else { continue };
-            let ends_by = if self.rules.publish_delay.is_some() { KnownBy::Created } else { self.rules.known_by };
+            let ends_by = if rules.publish_delay.is_some() { KnownBy::Created } else { rules.known_by };
             indices.push(index as u32);
             groups.push(*group);
             from.push(there.0);
@@ -239,8 +221,19 @@ fn time_field(name: &str) -> Field {
     Field::new(name, tandem_core::types::timestamp_arrow_type(), true)
 }
 
+/// Whether the events of a day (its first instant, and the next one's) may be seen at an instant between two.
+pub(super) fn is_in_reach(
+    day: Option<(Timestamp, Timestamp)>,
+    span: Option<(Timestamp, Timestamp)>,
+    reach: Option<i64>,
+) -> bool {
+    let Some((first, last)) = span else { return false };
+    let reached = reach.map_or(Timestamp::MIN, |reach| Timestamp(first.0.saturating_sub(reach)));
+    day.is_none_or(|(start, end)| start <= last && end >= reached)
+}
+
 /// How far before an instant its windows reach, in microseconds, or a little further; None where there is no end to it.
-fn reach(plan: &Plan) -> Option<i64> {
+pub(super) fn reach(plan: &Plan) -> Option<i64> {
     const HOUR: i64 = 3_600_000_000;
     let hop = match plan.spans().precision {
         Precision::Exact => 0,

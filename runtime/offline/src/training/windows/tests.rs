@@ -6,6 +6,7 @@ use std::path::Path;
 use arrow_array::types::Float64Type;
 use arrow_array::{BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -14,12 +15,15 @@ use tandem_core::definition::{File as Definition, Sources, bind, parse_project};
 use tandem_core::feature_plan::FeaturePlan;
 use tandem_core::key::KeyEncoder;
 use tandem_core::model::{BoundView, JoinKey};
+use tandem_core::time::{Day, DayRange};
 use tandem_core::versions::content;
+use tandem_core::window::Window;
 
 use super::super::explain::Verdict;
 use super::super::tests::all;
 use super::super::{Labels, TrainingOptions, TrainingRequest, TrainingSet};
 use super::*;
+use crate::grid::{GridRequest, run_grid};
 
 /// An event as its source has it. Times in hours, so that windows of hours end where events are.
 #[derive(Debug, Clone)]
@@ -276,6 +280,135 @@ proptest! {
             prop_assert_eq!(counted, counting(&rows, ids, asked[row]).len());
         }
     }
+}
+
+/// A run over the days of 1970 from `days.0` to before `days.1`, at `now`.
+fn grid_request(view: &BoundView, root: &Path, days: (i32, i32), now: i64, memory: u64) -> GridRequest {
+    GridRequest {
+        view: Arc::new(view.clone()),
+        range: DayRange { from: Day(days.0), to: Day(days.1) },
+        offline_root: root.join("offline"),
+        now: Timestamp(now),
+        contract: "test".to_owned(),
+        runtime_fingerprint: "test".to_owned(),
+        row_group_rows: 4,
+        threads: 2,
+        batch_rows: 3,
+        memory_bytes_max: memory,
+    }
+}
+
+/// Card, instant and values of published rows: count in 3 h, `a`s in 12 h, means in 3 h and 12 h, and where they are there count of all and last kind.
+type GridRow = (i64, i64, i64, i64, Option<u64>, Option<u64>, Option<(i64, Option<String>)>);
+
+fn grid_rows(root: &Path, partition: &str) -> Vec<GridRow> {
+    let path = root.join("offline/activity/v1").join(partition).join("part-0.parquet");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = batch.unwrap();
+        let column = |name: &str| batch.column_by_name(name).cloned();
+        let int = |name: &str, row: usize| column(name).unwrap().as_primitive::<Int64Type>().value(row);
+        let float = |name: &str, row: usize| {
+            let array = column(name).unwrap();
+            let array = array.as_primitive::<Float64Type>();
+            array.is_valid(row).then(|| array.value(row).to_bits())
+        };
+        for row in 0..batch.num_rows() {
+            let last = |array: ArrayRef| {
+                let array = array.as_string::<i32>();
+                array.is_valid(row).then(|| array.value(row).to_owned())
+            };
+            let at = batch.column(1).as_primitive::<TimestampMicrosecondType>().value(row);
+            let all = column("kind_last_lifetime").map(|kinds| (int("count_lifetime", row), last(kinds)));
+            rows.push((
+                int("card_id", row),
+                at,
+                int("count_3h", row),
+                int("of_a_12h", row),
+                float("amount_mean_3h", row),
+                float("amount_mean_12h", row),
+                all,
+            ));
+        }
+    }
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_grid_has_the_rows_that_loops_give(
+        files in proptest::collection::vec(proptest::collection::vec(row(), 0..16), 1..4),
+        ids: bool,
+        lifetime: bool,
+        spilled: bool,
+        now in (20..80_i64).prop_map(|hours| hours * HOUR),
+    ) {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("payments");
+        for (index, rows) in files.iter().enumerate() {
+            write(&folder.join(format!("{index}.parquet")), rows);
+        }
+        let mut view = view(&folder, ids, "every = \"8h\"");
+        if !lifetime {
+            let mut aggregates = Aggregates::clone(view.view.aggregates.as_ref().unwrap());
+            aggregates.features.retain(|feature| feature.window != Window::Lifetime);
+            view.view.aggregates = Some(Arc::new(aggregates));
+            (view.signature, view.digest) = view.view.declared().unwrap();
+        }
+        let rows = files.concat();
+        let memory = if spilled { 1 } else { 1 << 30 };
+        // The first day is left out: what happened on it is seen all the same.
+        let request = grid_request(&view, root.path(), (1, 4), now.max(24 * HOUR), memory);
+        let report = run_grid(&request, &()).unwrap();
+        let present = |card: i64, at: i64| {
+            let counting = counting(&rows, ids, (Some(card), at));
+            counting.iter().any(|row| lifetime || row.at.unwrap() >= at - 12 * HOUR)
+        };
+        let mut days = 0;
+        for day in 1..4_i64 {
+            let instants: Vec<i64> = (0..3).map(|step| (day * 24 + step * 8) * HOUR).filter(|at| *at <= request.now.0).collect();
+            let Some(first) = instants.first() else { continue };
+            let mut expected: Vec<GridRow> = Vec::new();
+            for card in 0..3 {
+                for at in instants.iter().copied().filter(|at| present(card, *at) || present(card, at - 8 * HOUR)) {
+                    let (last, in_3, of_a, mean_12, mean_3, all) = oracle(&rows, ids, (Some(card), at));
+                    expected.push((card, at, in_3, of_a, mean_3, mean_12, lifetime.then_some((all, last))));
+                }
+            }
+            let partition = format!("date={}", Day::of(Timestamp(*first)));
+            prop_assert_eq!(grid_rows(root.path(), &partition), expected);
+            days += 1;
+        }
+        prop_assert_eq!(report.partitions.len(), days);
+        // Again it is what it is, whichever days are asked for.
+        let again = run_grid(&grid_request(&view, root.path(), (1, 2), request.now.0, memory), &()).unwrap();
+        let rows = again.rows();
+        prop_assert_eq!((rows.added, rows.retracted), (0, 0));
+    }
+}
+
+#[test]
+fn a_grid_needs_instants_up_to_now_and_not_too_many() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("payments");
+    write(&folder.join("a.parquet"), &[]);
+    let run = |view: &BoundView, days, now| {
+        run_grid(&grid_request(view, root.path(), days, now, 1 << 30), &()).unwrap_err().to_string()
+    };
+    let of_seconds = view(&folder, false, "every = \"1s\"");
+    assert_eq!(
+        run(&of_seconds, (0, 12), 100 * 24 * HOUR),
+        "feature view `activity@1`: the range has 1036800 instants, one each 1s, and a run computes at most 1000000"
+    );
+    assert_eq!(
+        run(&of_seconds, (3, 4), 24 * HOUR),
+        "feature view `activity@1`: the range 1970-01-04..1970-01-05 has no instant of its grid up to now, 1970-01-02T00:00:00Z"
+    );
+    let without = view(&folder, false, "");
+    assert!(run(&without, (0, 1), HOUR).contains("has no `every`"));
 }
 
 #[test]

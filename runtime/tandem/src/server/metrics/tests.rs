@@ -148,7 +148,7 @@ fn pushed_rows_are_counted_by_what_became_of_them() {
     let rows = |outcome: &str| {
         value(&text, &format!(r#"tandem_push_rows_total{{view="risk",version="2",outcome="{outcome}"}}"#)).unwrap()
     };
-    assert_eq!(PUSH_OUTCOMES.map(|(outcome, _)| rows(outcome)), [2.0, 1.0, 0.0, 0.0, 1.0, 3.0]);
+    assert_eq!(PUSH_OUTCOMES.map(|(outcome, _)| rows(outcome)), [2.0, 1.0, 0.0, 0.0, 0.0, 1.0, 3.0]);
 }
 
 #[test]

@@ -261,7 +261,7 @@ async fn look_up(
     let (store, shared, columns, live) =
         (Arc::clone(store), Arc::clone(service), columns.to_vec(), server.live.clone());
     let looked_up = server.on_worker(move || look_up_blocking(&store, &shared, &columns, at, live.metrics())).await?;
-    match looked_up.map_err(|error| Problem::internal("the online store cannot be read", &error))? {
+    match looked_up.map_err(|error| error.problem())? {
         Ok(looked_up) => Ok(looked_up),
         Err(missing) => Err(not_materialized(&service.stored[missing])),
     }

@@ -314,3 +314,21 @@ pub(in crate::server) fn arrow(vectors: &Vectors) -> Result<Vec<u8>, ArrowError>
     let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
     arrow::write(&RecordBatch::try_new_with_options(schema, columns, &options)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_repeated_as_often_as_is_said() {
+        for times in 0..70 {
+            for text in [&b"null"[..], b"\"PRESENT\"", b"1", b""] {
+                let mut out = b"before".to_vec();
+                write_repeated(text, times, &mut out);
+                let mut expected = b"before".to_vec();
+                write_list(times, &mut expected, |_, out| out.extend_from_slice(text));
+                assert_eq!(String::from_utf8(out), String::from_utf8(expected), "{times}");
+            }
+        }
+    }
+}

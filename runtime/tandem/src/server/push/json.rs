@@ -63,7 +63,7 @@ pub(super) fn given(plan: &PushPlan, cells: &Cells, value: &dyn Fn(&Field, &Valu
                 Value::Number(number) if is_id && (number.is_i64() || number.is_u64()) => number.to_string().into(),
                 given => value(field, given),
             };
-            decode_values(field, column, cells.rows, &value, &mut refused)
+            decode_values(plan, index, column, cells.rows, &value, &mut refused)
         }
     });
     let columns = arrays.collect::<Result<_, _>>()?;
@@ -72,16 +72,18 @@ pub(super) fn given(plan: &PushPlan, cells: &Cells, value: &dyn Fn(&Field, &Valu
 
 /// A column, with null for each value that is refused; why goes into `refused`.
 fn decode_values(
-    field: &Field,
+    plan: &PushPlan,
+    index: usize,
     column: &Column,
     rows: usize,
     value: &dyn Fn(&Value) -> Value,
-    refused: &mut BTreeMap<usize, String>,
+    refused: &mut BTreeMap<usize, (usize, String)>,
 ) -> Result<ArrayRef, Problem> {
+    let field = &plan.columns()[index];
     let mut cells: Vec<Option<Value>> = column.cells(rows).map(|cell| cell.map(value)).collect();
     let mut refuse = |row: usize, error: &JsonError, cells: &mut Vec<Option<Value>>| {
         cells[row] = None;
-        refused.entry(row).or_insert_with(|| value_problem(error).detail);
+        refused.entry(row).or_insert_with(|| (index, value_problem(error).detail));
     };
     for _ in 0..RETRIES {
         match decode_column(field, cells.iter().map(Option::as_ref)) {

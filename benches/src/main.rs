@@ -21,6 +21,7 @@
 //! What they share: `race` times contenders in turns, `guests` builds and loads components, `columns` makes rows, `project` lays the quickstart
 //! out at several sizes, `child` measures in a process of its own, `tools` installs what other languages need, `markdown` writes tables.
 
+mod apart;
 mod batch;
 mod child;
 mod columns;

@@ -18,6 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::Failure;
+use crate::apart::apart;
 use crate::child::{Served, Task, cpu_seconds, resident_bytes, tandem};
 use crate::load::{JSON, ask_all, ask_at, post};
 use crate::markdown::{Table, grouped, number};
@@ -183,49 +184,52 @@ fn threads() -> usize {
 
 fn served_one(project: &Project, rounds: usize, span: Duration) -> Result<(), Failure> {
     let redis = redis::Redis::start(project.users, project.items)?;
-    let mut one: [Contender; 3] = [
-        Contender::new("Tandem", TandemServes::start(&project.root)?, |address| {
-            project.requests(REQUESTS, |ask| ask.profile(address))
-        }),
-        Contender::new("axum, echo", Served::start(Task::Echo, &project.root, threads())?, |address| {
-            project.requests(REQUESTS, |ask| post(address, "/v1/transforms/x", JSON, ask.answer().as_bytes()))
-        }),
-        Contender::new("axum and Redis", handler(project, &redis)?, |address| {
-            project.requests(REQUESTS, |ask| post(address, "/profile", JSON, ask.profile_body().as_bytes()))
-        }),
-    ];
+    let contenders = || -> Result<[Contender; 3], Failure> {
+        Ok([
+            Contender::new("Tandem", TandemServes::start(&project.root)?, |address| {
+                project.requests(REQUESTS, |ask| ask.profile(address))
+            }),
+            Contender::new("axum, echo", Served::start(Task::Echo, &project.root, threads())?, |address| {
+                project.requests(REQUESTS, |ask| post(address, "/v1/transforms/x", JSON, ask.answer().as_bytes()))
+            }),
+            Contender::new("axum and Redis", handler(project, &redis)?, |address| {
+                project.requests(REQUESTS, |ask| post(address, "/profile", JSON, ask.profile_body().as_bytes()))
+            }),
+        ])
+    };
     let mut text = format!(
         "\n### One user, {FEATURES} features\n\nJSON. The echo parses and writes again what Tandem answers: a body of the same size comes in as well. The handler over Redis answers values, statuses and event times, as Tandem does.\n\n"
     );
-    text += &closed(&mut one, &[1, 8, 64], rounds, span)?;
-    text += &at_rates(&mut one, 8, span, &[0.5])?;
-    drop(one);
+    text += &closed(&mut contenders()?, &[1, 8, 64], rounds, span)?;
+    text += &at_rates(&redis, contenders, 8, span, &[0.5])?;
     text += &overload(project, span)?;
     crate::print(&text)
 }
 
 fn served_many(project: &Project, rounds: usize, span: Duration) -> Result<(), Failure> {
     let redis = redis::Redis::start(project.users, project.items)?;
-    let mut many: [Contender; 4] = [
-        Contender::new("Tandem, JSON", TandemServes::start(&project.root)?, |address| {
-            project.requests(REQUESTS, |ask| ask.rank(address))
-        }),
-        Contender::new("Tandem, Arrow", TandemServes::start(&project.root)?, |address| {
-            project.requests(REQUESTS, |ask| ask.rank_to_arrow(address))
-        }),
-        Contender::new("axum and Redis, equal answer", handler(project, &redis)?, |address| {
-            project.requests(REQUESTS, |ask| post(address, "/rank", JSON, ask.rank_body().as_bytes()))
-        }),
-        Contender::new("axum and Redis, values alone", handler(project, &redis)?, |address| {
-            project.requests(REQUESTS, |ask| post(address, "/rank/values", JSON, ask.rank_body().as_bytes()))
-        }),
-    ];
+    let contenders = || -> Result<[Contender; 4], Failure> {
+        Ok([
+            Contender::new("Tandem, JSON", TandemServes::start(&project.root)?, |address| {
+                project.requests(REQUESTS, |ask| ask.rank(address))
+            }),
+            Contender::new("Tandem, Arrow", TandemServes::start(&project.root)?, |address| {
+                project.requests(REQUESTS, |ask| ask.rank_to_arrow(address))
+            }),
+            Contender::new("axum and Redis, equal answer", handler(project, &redis)?, |address| {
+                project.requests(REQUESTS, |ask| post(address, "/rank", JSON, ask.rank_body().as_bytes()))
+            }),
+            Contender::new("axum and Redis, values alone", handler(project, &redis)?, |address| {
+                project.requests(REQUESTS, |ask| post(address, "/rank/values", JSON, ask.rank_body().as_bytes()))
+            }),
+        ])
+    };
     let mut text = format!(
         "\n### One user and {ITEMS} items, {FEATURES} features each\n\nThe user's features stand in each of the {ITEMS} rows of an answer. Redis gets one MGET of {} keys.\n\n",
         ITEMS + 1
     );
-    text += &closed(&mut many, &[1, 8], rounds, span)?;
-    text += &at_rates(&mut many, 8, span, &[0.5])?;
+    text += &closed(&mut contenders()?, &[1, 8], rounds, span)?;
+    text += &at_rates(&redis, contenders, 8, span, &[0.5])?;
     crate::print(&text)
 }
 
@@ -297,12 +301,14 @@ fn closed(
 }
 
 /// At these shares of what the first contender answers at most.
-fn at_rates(
-    contenders: &mut [Contender],
+fn at_rates<const N: usize>(
+    redis: &redis::Redis,
+    contenders: impl FnOnce() -> Result<[Contender; N], Failure>,
     connections: usize,
     span: Duration,
     shares: &[f64],
 ) -> Result<String, Failure> {
+    let (apart, contenders) = apart(&[redis.id()], contenders)?;
     let first = &contenders[0];
     let most = ask_all(first.process.address(), &first.requests, connections, span)?;
     let most = most.latencies.len() as f64 / most.elapsed.as_secs_f64();
@@ -322,10 +328,16 @@ fn at_rates(
             ]);
         }
     }
+    let place = place(apart.is_apart());
     Ok(format!(
-        "\nAt a fixed rate, latencies from when a request was due (a server that cannot keep up falls behind ever more):\n\n{}",
+        "\nAt a fixed rate{place}: latencies from when a request was due (a server that cannot keep up falls behind ever more):\n\n{}",
         table.render()
     ))
+}
+
+/// Where servers and the load generator are.
+fn place(is_apart: bool) -> &'static str {
+    if is_apart { ", servers on one processor and the load generator on the other" } else { "" }
 }
 
 /// More is asked than can be answered, of a server that lets nothing wait for more than [`LATE_MILLIS`].
@@ -333,9 +345,9 @@ fn overload(project: &Project, span: Duration) -> Result<String, Failure> {
     let settings = project.root.join("tandem.toml");
     let before = std::fs::read_to_string(&settings)?;
     std::fs::write(&settings, format!("{before}[server]\nlate_millis_max = {LATE_MILLIS}\n"))?;
-    let tandem = TandemServes::start(&project.root);
+    let started = apart(&[], || TandemServes::start(&project.root));
     std::fs::write(&settings, before)?;
-    let tandem = tandem?;
+    let (apart, tandem) = started?;
     let requests = project.requests(REQUESTS, |ask| ask.profile(tandem.address));
     let most = ask_all(tandem.address, &requests, 64, span)?;
     let most = most.latencies.len() as f64 / most.elapsed.as_secs_f64();
@@ -356,8 +368,9 @@ fn overload(project: &Project, span: Duration) -> Result<String, Failure> {
             number(latencies.quantile(0.99) / 1e3),
         ]);
     }
+    let place = place(apart.is_apart());
     Ok(format!(
-        "\nOverload, with `late_millis_max = {LATE_MILLIS}` and 512 connections: so many requests a second, whatever is answered; a refused client does not ask again. Latencies are of what was answered with 200, from when it was sent: the load generator has no processor of its own and is late itself.\n\n{}",
+        "\nOverload{place}, with `late_millis_max = {LATE_MILLIS}` and 512 connections: so many requests a second, whatever is answered; a refused client does not ask again. Latencies are of what was answered with 200, from when it was sent.\n\n{}",
         table.render()
     ))
 }

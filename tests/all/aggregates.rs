@@ -2,6 +2,7 @@
 
 mod grid;
 mod killed;
+mod tiled;
 
 use std::fs;
 use std::path::Path;
@@ -272,14 +273,7 @@ fn what_is_served_is_what_a_training_set_gets() {
     assert_eq!(materialize(), (json!(121), json!(0), json!(121)), "it is there already");
 
     let server = Serving::start_registered(root, &[]);
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let ask = |route: &str, body: &Value| -> Value {
-        let request = agent.post(format!("{}{route}", server.url())).header("content-type", "application/json");
-        let mut response = request.send(body.to_string()).expect("an answer");
-        let text = response.body_mut().read_to_string().expect("text");
-        assert_eq!(response.status().as_u16(), 200, "{text}");
-        serde_json::from_str(&text).expect("JSON")
-    };
+    let ask = |route: &str, body: &Value| server.answer(route, body);
     // In batches that overlap, also with the history; the last ones first, and one again.
     for (first, count) in [(180, 60), (110, 40), (150, 40), (150, 40)] {
         let answer = ask("/v1/push/spending", &json!({"rows": orders(first, count)}));
@@ -370,14 +364,7 @@ fn corrections_reach_the_server_as_they_reach_training_sets() {
     assert_eq!(materialized(), (json!(7), json!(7)));
     assert_eq!(materialized(), (json!(7), json!(0)));
     let server = Serving::start_registered(root, &[]);
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let ask = |route: &str, body: &Value| -> Value {
-        let request = agent.post(format!("{}{route}", server.url())).header("content-type", "application/json");
-        let mut response = request.send(body.to_string()).expect("an answer");
-        let text = response.body_mut().read_to_string().expect("text");
-        assert_eq!(response.status().as_u16(), 200, "{text}");
-        serde_json::from_str(&text).expect("JSON")
-    };
+    let ask = |route: &str, body: &Value| server.answer(route, body);
     let at = |time: &str| format!("2026-03-01T{time}:00Z");
     let event = |id: Value, card: &str, time: &str, known: &str, amount: Value| json!({"id": id, "card_id": card, "at": at(time), "known_at": at(known), "amount": amount, "shop": "smith", "is_late": true});
     let mut back = event(json!(2), "a", "10:10", "14:00", Value::Null);

@@ -158,13 +158,7 @@ fn a_table_that_is_there_is_a_feature_view() {
     run(&["verify", "--golden"], 0);
 
     let server = Serving::start_registered(root, &[]);
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let ask = |route: &str, body: &Value| -> (u16, Value) {
-        let request = agent.post(format!("{}{route}", server.url())).header("content-type", "application/json");
-        let mut response = request.send(body.to_string()).expect("an answer");
-        let text = response.body_mut().read_to_string().expect("text");
-        (response.status().as_u16(), serde_json::from_str(&text).expect(&text))
-    };
+    let ask = |route: &str, body: &Value| server.ask(route, body);
     let asked = json!({"view": "account", "entities": {"user_id": [2]}});
     let (status, answer) = ask("/v1/features", &asked);
     // Long ago by the server's clock.

@@ -84,14 +84,7 @@ fn a_component_computes_the_same_offline_and_online() {
     assert_eq!(json_of(&["materialize", "surges"])["written"], json!(120));
 
     let server = Serving::start_registered(root, &[]);
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let ask = |route: &str, body: &Value| -> Value {
-        let request = agent.post(format!("{}{route}", server.url())).header("content-type", "application/json");
-        let mut response = request.send(body.to_string()).expect("an answer");
-        let text = response.body_mut().read_to_string().expect("text");
-        assert_eq!(response.status().as_u16(), 200, "{text}");
-        serde_json::from_str(&text).expect("JSON")
-    };
+    let ask = |route: &str, body: &Value| server.answer(route, body);
     for (first, count) in [(180, 40), (110, 70), (150, 20)] {
         let answer = ask("/v1/push/surges", &json!({"rows": payments(first, count)}));
         assert_eq!(answer["accepted"], json!(count), "{answer}");

@@ -118,13 +118,7 @@ fn a_component_makes_the_events_on_every_path() {
     );
 
     let server = Serving::start_registered(root, &[]);
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let ask = |route: &str, body: &Value| -> (u16, Value) {
-        let request = agent.post(format!("{}{route}", server.url())).header("content-type", "application/json");
-        let mut response = request.send(body.to_string()).expect("an answer");
-        let text = response.body_mut().read_to_string().expect("text");
-        (response.status().as_u16(), serde_json::from_str(&text).expect("JSON"))
-    };
+    let ask = |route: &str, body: &Value| server.ask(route, body);
     // Late ones first, some of the history again, and one twice.
     for (first, count, failing) in [(154, 33, 6), (88, 66, 12), (165, 11, 2)] {
         let (status, answer) =

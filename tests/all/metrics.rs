@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::guests::workspace;
-use crate::harness::program::Serving;
+use crate::harness::program::{Serving, agent};
 use crate::harness::tools;
 use crate::training_sets::Checkouts;
 
@@ -22,10 +22,6 @@ fn blocks(language: &str) -> Vec<String> {
     let (page, begin) = (page(), format!("```{language}\n"));
     let after = page.split(&begin).skip(1);
     after.map(|rest| rest.split("```").next().expect("an end").trim().to_owned()).collect()
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).build().into()
 }
 
 /// Prometheus on a port of its own. Dropped, it is killed.

@@ -138,6 +138,37 @@ fn a_query_is_a_source_for_batch_alone() {
     run(&[&set[..6], &["anew.parquet"]].concat(), 0);
     assert_eq!(euros(root, "anew.parquet"), [Some(10.0), Some(5.0), Some(8.0)]);
 
+    // Which row of the query's answer won, and which not.
+    let ask = ["explain", "--service", "paid", "user_id=2", "--at", "2026-01-02T10:59:59Z", "--json"];
+    let explained: Value = serde_json::from_str(&run(&ask, 0).0).expect("JSON");
+    assert_eq!(explained["features"][0]["value"], json!(8.0), "{explained}");
+    let rows = explained["views"][0]["rows"].as_array().expect("rows");
+    let of = |row: &Value| (row["event_time"].clone(), row["verdict"].clone(), row["query"].clone());
+    assert_eq!(
+        rows.iter().map(of).collect::<Vec<_>>(),
+        [
+            (json!("2026-01-02T11:00:00Z"), json!("future"), json!("in_euros")),
+            (json!("2026-01-02T00:00:00Z"), json!("won"), json!("in_euros")),
+        ],
+        "{explained}"
+    );
+
+    // Labels of a year without a row: every one is there, counted as not found, and no file but the tables' is missed.
+    write(root, "old.csv", "user_id,event_time\n1,2020-01-01T00:00:00Z\n2,2020-06-01T00:00:00Z\n");
+    let old = ["training-set", "--labels", "old.csv", "--features", "paid,raw", "--out", "old.parquet", "--json"];
+    let report: Value = serde_json::from_str(&run(&old, 0).0).expect("JSON");
+    assert_eq!(euros(root, "old.parquet"), [None, None], "{report}");
+    let told = |view: &str| -> Vec<&str> {
+        let findings = report["manifest"]["leakage"].as_array().expect("findings").iter();
+        findings.filter(|one| one["view"] == view).map(|one| one["kind"].as_str().expect("a kind")).collect()
+    };
+    // An answer of a query is read to see that; of files the statistics are enough.
+    assert_eq!(
+        (told("paid@1"), told("raw@1")),
+        (vec!["no_created_time", "only_later"], vec!["no_created_time", "none_in_range"])
+    );
+    assert_eq!(report["plan"]["joins"][1]["row_groups_read"], json!(0), "{report}");
+
     run(&["materialize", "paid"], 0);
     let (found, _) = run(&["get", "paid", "user_id=2", "--json"], 0);
     let found: Value = serde_json::from_str(&found).expect("JSON");

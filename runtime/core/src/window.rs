@@ -32,7 +32,8 @@ mod tests;
 mod value;
 
 pub use aggregates::{
-    AggregateFeature, Aggregates, COUNTED_DEFAULT, ComponentFunction, EXACT_DEFAULT, EXACT_MAX, Function, VALUES_MAX,
+    AggregateFeature, Aggregates, COUNTED_DEFAULT, ComponentFunction, EXACT_DEFAULT, EXACT_MAX, Function,
+    LATENESS_DEFAULT, VALUES_MAX,
 };
 pub use custom::{AggregateFunction, EVENT_TIME_INPUT, STATE_BYTES_DEFAULT, STATE_BYTES_MAX};
 pub use exact::Exact;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use tandem_core::hash::Digest;
+use tandem_core::time::Timestamp;
 
 /// Why the store cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -196,6 +197,14 @@ pub enum OnlineError {
         /// Position in the batch.
         row: usize,
     },
+    /// An instant of the past, of which an entity has tiles alone.
+    #[error(
+        "the events of the entity before {horizon} are kept as tiles alone, so only instants from then on can be asked for"
+    )]
+    BehindHorizon {
+        /// The first instant that can be asked for.
+        horizon: Timestamp,
+    },
     /// The generation is no longer being built.
     #[error("the generation is no longer being built: it was dropped, or another process finished it")]
     GenerationGone,
@@ -241,6 +250,9 @@ impl OnlineError {
                 "raise the version of the view: what a version means never changes"
             }
             OnlineError::SchemaChanged { .. } => "raise the version of the view and materialize it again",
+            OnlineError::BehindHorizon { .. } => {
+                "ask for a later instant, or raise the `lateness` of the view in a new version; `tandem parity --replay` and training sets answer any instant"
+            }
             OnlineError::GenerationKept => "drop it first: `tandem online drop VIEW`",
             OnlineError::GenerationGone | OnlineError::NoOtherGeneration => {
                 "`tandem online stats` shows the generations of each view"

@@ -5,6 +5,7 @@ mod copy;
 mod expiry;
 mod newest;
 mod push;
+mod whole;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,7 +26,7 @@ use crate::key::{KeyHash, RecordKey};
 use crate::options::StoreOptions;
 use crate::record::{Corruption, Record, RecordRef, Stored};
 use crate::view::{View, ViewId, ViewIdentity, entry_key};
-use crate::windows::WindowView;
+use crate::windows::{How, Place, WindowView};
 
 pub use carry::RestoredView;
 pub use copy::{AGE_BOUNDS_SECONDS, CopyReport, ViewStats};
@@ -70,6 +71,15 @@ pub struct PutRow<'a> {
     pub key: &'a [u8],
     /// The row.
     pub record: RecordRef<'a>,
+}
+
+/// What became of events of the offline history.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventsPut {
+    /// Events that are new.
+    pub written: usize,
+    /// The positions of events that lie behind the horizon of their entity, and of which it is not known whether its tiles have them: they were not written.
+    pub behind_horizon: Vec<usize>,
 }
 
 /// A stored row that no longer counts: it was retracted, or a later version stands in its place.
@@ -282,8 +292,8 @@ impl Store {
         Some(windows)
     }
 
-    /// Writes, in one transaction, the events of a view of aggregates that are not there yet, as they are in the offline history. `equals` is of each which of
-    /// the equal ones it is. When it returns, they are on disk. Gives how many were new.
+    /// Writes, in one transaction, the events of a view of aggregates that are not there yet, as they are in the offline history. `equals` is of each where it
+    /// stands among those that are equal to it. When it returns, they are on disk. Nothing is folded: [`Store::fold`] does it once all of the history is there.
     ///
     /// # Errors
     /// Nothing of the batch is written.
@@ -292,8 +302,8 @@ impl Store {
         target: impl Into<Target>,
         windows: &WindowView,
         rows: &[PutRow<'_>],
-        equals: &[u16],
-    ) -> Result<usize, OnlineError> {
+        equals: &[Place],
+    ) -> Result<EventsPut, OnlineError> {
         self.put_events_at(target, windows, rows, equals, now())
     }
 
@@ -306,22 +316,20 @@ impl Store {
         target: impl Into<Target>,
         windows: &WindowView,
         rows: &[PutRow<'_>],
-        equals: &[u16],
+        equals: &[Place],
         at: Timestamp,
-    ) -> Result<usize, OnlineError> {
+    ) -> Result<EventsPut, OnlineError> {
         self.check_batch(rows)?;
         let target = target.into();
         let fates = self.inner.environment.write(|txn| {
             let numbers = self.numbers_in(txn, target)?;
-            let how = (self.hash(), true, at);
-            if let Some(second) = numbers.second
-                && let Err(fault) = windows.put_in(txn, second, rows, equals, how)
-            {
-                self.give_up_kept(txn, target.view, fault)?;
-            }
-            windows.put_in(txn, numbers.first, rows, equals, how)
+            let how = How { hash: self.hash(), history: true, now: at, folds: false };
+            self.put_events_in(txn, (target.view, numbers), windows, (rows, equals), how)
         })?;
-        Ok(fates.iter().filter(|fate| fate.is_new).count())
+        Ok(EventsPut {
+            written: fates.iter().filter(|fate| fate.is_new).count(),
+            behind_horizon: (0..fates.len()).filter(|row| fates[*row].is_late).collect(),
+        })
     }
 
     /// Puts, in one transaction, other rows in the place of stored ones, also smaller ones or none. An entity whose stored row is not the one that is

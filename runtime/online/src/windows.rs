@@ -9,7 +9,10 @@
 //! together count each. Where the source names event ids, it is known by its id: every version is kept with the instant until which it counts, and tiles hold
 //! those that no other stands in the place of (`versions`).
 
+mod entity;
+mod fold;
 mod keys;
+mod levels;
 mod read;
 mod retention;
 mod stored;
@@ -24,7 +27,7 @@ use std::sync::Arc;
 use tandem_core::canonical::{decode_rows, schema_fingerprint};
 use tandem_core::hash::Digest;
 use tandem_core::model::{AsOf, BoundView, KnownBy};
-use tandem_core::time::Timestamp;
+use tandem_core::time::{Duration, Timestamp};
 use tandem_core::types::{EVENT_ID, Field, RETRACTED};
 use tandem_core::window::{Events, Plan, Precision, Window};
 
@@ -33,22 +36,22 @@ use arrow_array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
 use crate::error::OnlineError;
 use crate::record::RecordRef;
 
-use keys::Prefix;
-pub(crate) use keys::parse_event;
+pub(crate) use entity::folded_of;
+pub use fold::FOLDED_MAX;
+pub(crate) use keys::Prefix;
+pub(crate) use keys::{is_entity, is_id, is_of_id, parse_event};
+use levels::Levels;
 pub use write::DROPPED_MAX;
-pub(crate) use write::EventFate;
+pub(crate) use write::{EventFate, How};
 
-/// Levels of tiles at most.
-const LEVELS_MAX: usize = 8;
-
-/// Bits by which a level is wider than the one below.
-const LEVEL_BITS: u32 = 4;
-
-/// The width of the narrowest tiles that there are, in bits of microseconds: about a second.
-const NARROWEST_BITS: u32 = 20;
-
-/// The width of the widest tiles: 2.2 years.
-const WIDEST_BITS: u32 = 46;
+/// How far back events are kept one by one.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    /// Tiles of this width are what is left, in microseconds.
+    hop: i64,
+    /// How far behind the newest event of its entity an event may come, in microseconds.
+    lateness: i64,
+}
 
 /// How the events of a view of aggregates are kept.
 #[derive(Debug)]
@@ -62,8 +65,9 @@ pub struct WindowView {
     retracted: Option<usize>,
     known_by: KnownBy,
     as_of: AsOf,
-    /// Bits of microseconds of each level's width, the narrowest first.
-    levels: Vec<u32>,
+    levels: Levels,
+    /// Where only tiles are kept of what lies further back; None where all events are kept.
+    late: Option<Late>,
     /// Microseconds after which an event is dropped; None: never.
     retention: Option<i64>,
 }
@@ -76,6 +80,11 @@ impl WindowView {
         let plan = Plan::with_functions(aggregates, &view.functions());
         let windows: Vec<Window> = (0..plan.windows()).map(|window| plan.window(window)).collect();
         let columns = events.signature.outputs.clone();
+        let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        let late = match (plan.spans().precision, aggregates.lateness) {
+            (Precision::Tiled { hop }, Some(lateness)) => Some(Late { hop: micros(hop), lateness: micros(lateness) }),
+            _ => None,
+        };
         Some(Arc::new(WindowView {
             fingerprint: schema_fingerprint(&columns),
             id: columns.iter().position(|column| column.name == EVENT_ID),
@@ -83,7 +92,8 @@ impl WindowView {
             columns,
             known_by: view.view.known_by,
             as_of: view.view.as_of,
-            levels: levels(&windows),
+            levels: Levels::of(&windows, late.map(|late| late.hop)),
+            late,
             retention: retention(&plan, &windows, aggregates.retention.map(|retention| retention.as_micros())),
             plan,
         }))
@@ -106,6 +116,11 @@ impl WindowView {
     /// Whether events are dropped some time.
     pub fn has_retention(&self) -> bool {
         self.retention.is_some()
+    }
+
+    /// How far behind the newest event of its entity an event may come; None: as far as it likes.
+    pub fn lateness(&self) -> Option<Duration> {
+        self.late.map(|late| Duration::from_micros(late.lateness.unsigned_abs()))
     }
 
     /// Whether its events have ids.
@@ -146,35 +161,37 @@ impl WindowView {
     }
 }
 
+/// What tells an event from others of its entity and time, and which of those that are equal to it it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    identity: [u8; 12],
+    equal: u16,
+}
+
+impl Place {
+    pub(crate) fn of(record: &RecordRef<'_>, equal: u16) -> Place {
+        Place { identity: keys::identity(record), equal }
+    }
+}
+
 /// Which of several equal events each is: those that come together count each, and what comes again counts once.
 #[derive(Debug, Default)]
 pub struct Equals(HashMap<[u8; 16], u16>);
 
 impl Equals {
     /// The next one of the events that are equal to this one.
-    pub fn next(&mut self, key: &[u8], record: &RecordRef<'_>) -> u16 {
+    pub fn next(&mut self, key: &[u8], record: &RecordRef<'_>) -> Place {
         let mut bytes = Vec::with_capacity(20 + key.len());
-        bytes.extend(keys::identity(record));
+        let identity = keys::identity(record);
+        bytes.extend(identity);
         bytes.extend(record.event_time.0.to_le_bytes());
         bytes.extend(key);
         let Digest(digest) = Digest::of(&bytes);
         let count = self.0.entry(digest[..16].try_into().expect("a digest is longer")).or_default();
         let equal = *count;
         *count = count.saturating_add(1);
-        equal
+        Place { identity, equal }
     }
-}
-
-/// Tiles are a sixteenth of the shortest window at most, so that few events lie at the ends.
-fn levels(windows: &[Window]) -> Vec<u32> {
-    let shortest = windows.iter().filter_map(|window| match window {
-        Window::Sliding(length) => Some(length.as_micros()),
-        Window::Calendar(_) => Some(24 * 3_600_000_000),
-        Window::Lifetime | Window::Session(_) => None,
-    });
-    let shortest = shortest.min().unwrap_or(3_600_000_000);
-    let first = (63 - (shortest / 16).max(1).leading_zeros()).clamp(NARROWEST_BITS, WIDEST_BITS);
-    (first..=WIDEST_BITS).step_by(LEVEL_BITS as usize).take(LEVELS_MAX).collect()
 }
 
 /// Nothing is dropped where the view does not say so: an instant of long ago may be asked for.

@@ -100,6 +100,11 @@ pub struct Report {
     pub set_aside_contract: u64,
     /// Of them, rows that the component which makes the view's events fails on.
     pub set_aside_transform: u64,
+    /// Of a tiled view, events of files that were not taken before, which lie behind the horizon of their entity and are not known to be there: they were not written, and only
+    /// a rebuild counts them.
+    pub too_late: u64,
+    /// Of a tiled view, events that were folded into tiles after the run.
+    pub folded: u64,
     /// Partitions read.
     pub partitions: u64,
     /// Files read.
@@ -154,11 +159,12 @@ pub async fn run(
     if !request.rebuild {
         return fill(request, store, id.into(), workers, progress).await;
     }
-    let (of_store, view) = (store.clone(), Arc::clone(&request.view));
+    let (of_store, view, now) = (store.clone(), Arc::clone(&request.view), request.now);
+    let of_rebuild = Arc::clone(&view);
     // What is in the log is taken before files are listed: on its way from one to the other it is in either.
     let begun = workers.run(move || {
         let (target, resumed) = of_store.begin_rebuild(id)?;
-        let carried = of_store.carry_over(target, of_store.window_view(&view).as_deref())?;
+        let carried = of_store.carry_over(target, of_store.window_view(&of_rebuild).as_deref())?;
         Ok::<_, Error>((target, resumed, carried))
     });
     let (target, resumed, carried) = begun.await.map_err(worker_error)??;
@@ -173,10 +179,16 @@ pub async fn run(
     };
     let is_whole = !filled.checked.iter().any(|part| part.checks.iter().any(CheckResult::fails));
     let of_store = store.clone();
-    let finish = move || is_whole.then(|| of_store.finish_rebuild(target)).transpose();
-    let generations = workers.run(finish).await.map_err(worker_error)??;
-    let generation = generations.map(|generations| generations.live.ordinal);
-    Ok(Report { carried, resumed, generation, ..filled })
+    let finish = move || {
+        let Some(generations) = is_whole.then(|| of_store.finish_rebuild(target)).transpose()? else {
+            return Ok((None, 0));
+        };
+        let windows = of_store.window_view(&view);
+        let folded = windows.map_or(Ok(0), |windows| of_store.fold(id, &windows, now))?;
+        Ok::<_, Error>((Some(generations.live.ordinal), folded))
+    };
+    let (generation, folded) = workers.run(finish).await.map_err(worker_error)??;
+    Ok(Report { carried, resumed, generation, folded, ..filled })
 }
 
 /// Reads the published rows of the range and writes them into a view, or into a generation of it.

@@ -3,7 +3,8 @@
 //! Whoever takes rows from somewhere (HTTP, another front) makes [`Given`] of them, by the columns of a [`PushPlan`], and hands them to [`Pusher::push`]. A row
 //! is the source's row: of a view with a component its columns are the transform's inputs, of a view of columns the features themselves.
 //!
-//! What a push refuses is told, row by row; nothing is left out in silence. Rows of the future are set aside whatever the view says, as in a batch.
+//! What a push refuses is told, row by row; nothing is left out in silence. Rows of the future are set aside whatever the view says, as in a batch, and so are
+//! events that come too late for a tiled view.
 
 mod plan;
 
@@ -63,6 +64,8 @@ impl From<WorkerPanic> for PushError {
 pub enum Reason {
     /// A value is not of its type.
     InvalidValue,
+    /// It breaks the contract of the view's source.
+    Contract,
     /// The event time is null.
     NullEventTime,
     /// A key is null or NaN.
@@ -75,30 +78,36 @@ pub enum Reason {
     TransformError,
     /// Its key or its values have more bytes than the store takes.
     TooLarge,
+    /// Of a tiled view, an event, or a version of one, further behind the newest event of its entity than the view's lateness.
+    TooLate,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 9] = [
         Reason::InvalidValue,
+        Reason::Contract,
         Reason::NullEventTime,
         Reason::NullKey,
         Reason::Future,
         Reason::NeverValid,
         Reason::TransformError,
         Reason::TooLarge,
+        Reason::TooLate,
     ];
 
     /// Its word in answers.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::InvalidValue => "invalid_value",
+            Reason::Contract => "contract",
             Reason::NullEventTime => "null_event_time",
             Reason::NullKey => "null_key",
             Reason::Future => "future",
             Reason::NeverValid => "never_valid",
             Reason::TransformError => "transform_error",
             Reason::TooLarge => "too_large",
+            Reason::TooLate => "too_late",
         }
     }
 }
@@ -135,14 +144,14 @@ pub struct Push<'a> {
     pub on_demand: Option<&'a OnDemand>,
     /// Where the rows go.
     pub to: PushTo,
-    /// Whether a row that is refused fails the push; rows of the future never do.
+    /// Whether a row that is refused fails the push. Rows of the future never do; of rows that break its contract the source says it.
     pub on_error: OnError,
 }
 
 /// What came of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pushed {
-    /// Of each row, in their order: None where it was set aside.
+    /// Of each row, in their order: None where it was set aside before it reached the store.
     pub outcomes: Vec<Option<RowOutcome>>,
     /// Rows that were set aside.
     pub refused: BTreeMap<usize, Refused>,
@@ -155,10 +164,25 @@ pub struct Pushed {
 }
 
 impl Pushed {
+    /// Rows that were set aside since they break the contract of the source.
+    pub fn broken(&self) -> usize {
+        self.refused.values().filter(|refused| refused.reason == Reason::Contract).count()
+    }
+
     /// Rows with this outcome.
     pub fn count(&self, outcome: RowOutcome) -> usize {
         self.outcomes.iter().filter(|found| **found == Some(outcome)).count()
     }
+}
+
+/// What is said of an event that comes too late.
+fn too_late(plan: &PushPlan) -> Refused {
+    let lateness = plan.windows().and_then(|windows| windows.lateness()).map(|lateness| lateness.to_string());
+    let message = format!(
+        "its event, or the one that it is a version of, lies further behind the newest event of its entity than the view's lateness ({}), so tiles alone are kept there; push it with `\"to\": \"offline\"`, and `tandem materialize --rebuild` counts it",
+        lateness.unwrap_or_default()
+    );
+    Refused { reason: Reason::TooLate, message }
 }
 
 /// The events that the component of a view of aggregates makes of rows, and the rows that it fails on. A retraction has no values to make any of.
@@ -202,9 +226,13 @@ impl Pusher {
         let (plan, now, max_future) = (Arc::clone(push.plan), (self.clock)(), self.max_future);
         let bind = move || plan.bind(given, now, max_future);
         let mut bound = if rows <= INLINE_ROWS_MAX { bind()? } else { self.workers.run(bind).await?? };
-        let is_fault = |refused: &Refused| refused.reason != Reason::Future;
-        let stops =
-            |refused: &BTreeMap<usize, Refused>| push.on_error == OnError::Fail && refused.values().any(is_fault);
+        let on_violation = push.plan.on_violation();
+        let is_fault = |refused: &Refused| match refused.reason {
+            Reason::Future => false,
+            Reason::Contract => on_violation == OnError::Fail,
+            _ => push.on_error == OnError::Fail,
+        };
+        let stops = |refused: &BTreeMap<usize, Refused>| refused.values().any(is_fault);
         if stops(&bound.refused) {
             bound.refused.retain(|_, refused| is_fault(refused));
             return Err(PushError::Refused(bound.refused));
@@ -239,7 +267,12 @@ impl Pusher {
             Pushed { outcomes: vec![None; rows], refused, published_time: None, logged: 0, sequences: None };
         for (positions, ticket) in self.submit(&push, stored)? {
             let PushReport { outcomes, sequences, logged, published_time, .. } = ticket.await?;
-            positions.into_iter().zip(outcomes).for_each(|(row, outcome)| pushed.outcomes[row] = Some(outcome));
+            for (row, outcome) in positions.into_iter().zip(outcomes) {
+                pushed.outcomes[row] = Some(outcome);
+                if outcome == RowOutcome::TooLate {
+                    pushed.refused.insert(row, too_late(push.plan));
+                }
+            }
             pushed.published_time = Some(published_time);
             pushed.logged += logged;
             pushed.sequences = match (pushed.sequences, sequences) {

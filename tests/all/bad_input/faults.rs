@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::disk::{Disk, Room};
-use crate::harness::program::{PROGRAM, Serving, over_files, tandem, told};
+use crate::harness::program::{PROGRAM, Serving, agent, over_files, tandem, told};
 use crate::harness::server::JSON;
 use crate::pushing::Shop;
 
 /// Status and JSON of an answer.
 fn post(serving: &Serving, route: &str, body: &Value) -> (u16, Value) {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let agent = agent();
     let request = agent.post(format!("{}{route}", serving.url())).header("content-type", JSON);
     let mut response = request.send(body.to_string()).expect("an answer");
     let text = response.body_mut().read_to_string().expect("text");

@@ -10,6 +10,7 @@ use super::compare::matches;
 use super::page::{Note, blocks};
 use super::session::Session;
 use crate::harness::guests::{component, workspace};
+use crate::harness::program::agent;
 
 const FEATURES: &str = r#"[[entity]]
 name = "user"
@@ -54,7 +55,7 @@ fn serve() -> Session {
 
 /// The status, the headers as lines and the body of an answer.
 fn ask(session: &Session, route: &str, body: Option<&str>) -> (u16, String, String) {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let agent = agent();
     let url = format!("{}{route}", session.url());
     let mut response = match body {
         Some(body) => agent.post(&url).header("content-type", "application/json").send(body),

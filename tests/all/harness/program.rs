@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 
+use serde_json::Value;
+
 use super::guests::cache;
 
 /// The program's file.
@@ -68,6 +70,7 @@ pub(crate) fn told(mut command: Command, code: i32) -> (String, String) {
 pub(crate) struct Serving {
     child: Child,
     url: String,
+    agent: ureq::Agent,
     /// Reads what the server logs, so that the pipe never fills.
     log: Option<JoinHandle<String>>,
 }
@@ -98,12 +101,27 @@ impl Serving {
         };
         let read =
             |mut log: BufReader<ChildStderr>| log.read_to_string(&mut said).map(|_| said).expect("its log is UTF-8");
-        Serving { child, url, log: Some(std::thread::spawn(move || read(log))) }
+        Serving { child, url, agent: agent(), log: Some(std::thread::spawn(move || read(log))) }
     }
 
     /// Where it is: `http://127.0.0.1:PORT`.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Posts JSON to a route; gives the status and the JSON that it answers.
+    pub(crate) fn ask(&self, route: &str, body: &Value) -> (u16, Value) {
+        let request = self.agent.post(format!("{}{route}", self.url)).header("content-type", "application/json");
+        let mut response = request.send(body.to_string()).expect("an answer");
+        let text = response.body_mut().read_to_string().expect("text");
+        (response.status().as_u16(), serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")))
+    }
+
+    /// The same; it must be answered with 200.
+    pub(crate) fn answer(&self, route: &str, body: &Value) -> Value {
+        let (status, answer) = self.ask(route, body);
+        assert_eq!(status, 200, "{answer}");
+        answer
     }
 
     /// Sends it a signal.
@@ -130,6 +148,11 @@ impl Drop for Serving {
         let _ = self.child.kill(); // it may have ended already
         let _ = self.child.wait();
     }
+}
+
+/// A client that takes answers of any status.
+pub(crate) fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).build().into()
 }
 
 /// Sends a signal to a process that this one started.

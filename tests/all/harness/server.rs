@@ -11,6 +11,7 @@ use tandem::server::{Live, ServedView, ServerState, serve};
 use tandem_engine::{OnDemand, OnDemandOptions};
 use tandem_online::Store;
 
+use super::program::agent;
 use super::project::{NOW, runtime};
 
 pub(crate) const JSON: &str = "application/json";
@@ -73,7 +74,7 @@ impl Server {
 
     /// Posts a body; gives the status and the answer's body.
     pub(crate) fn post(&self, route: &str, media_type: &str, body: &[u8]) -> (u16, Vec<u8>) {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let agent = agent();
         let url = format!("{}{route}", self.url());
         let mut response = agent.post(&url).header("content-type", media_type).send(body).expect("an answer");
         let bytes = response.body_mut().with_config().limit(1 << 30).read_to_vec().expect("a body");

@@ -16,7 +16,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::harness::guests::Guest;
-use crate::harness::program::{Serving, defined, tandem, told};
+use crate::harness::program::{Serving, agent, defined, tandem, told};
 use crate::harness::server::JSON;
 
 /// `account`, of columns of `accounts`; `usual`, computed of `spendings`; `recent`, over what is published of `account`'s source as a query.
@@ -64,7 +64,7 @@ impl Client {
     }
 
     pub(crate) fn send(&self, route: &str, media_type: &str, body: &[u8]) -> (u16, Vec<u8>, Option<String>) {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let agent = agent();
         let url = format!("{}{route}", self.server.url());
         let mut response = agent.post(url).header("content-type", media_type).send(body).expect("an answer");
         let bytes = response.body_mut().with_config().limit(1 << 30).read_to_vec().expect("a body");

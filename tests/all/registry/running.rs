@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Quickstart;
-use crate::harness::program::{Serving, tandem_registered, told};
+use crate::harness::program::{Serving, agent, tandem_registered, told};
 
 /// Clients that ask at the same time.
 const CLIENTS: usize = 4;
@@ -60,10 +60,6 @@ fn ask(agent: &ureq::Agent, url: &str, view: &str) -> Result<Answer, String> {
     let number = |value: &Value| value.as_u64().ok_or_else(|| format!("{status}: {text}"));
     let (version, bucket) = (number(&value["version"])?, number(&value["rows"][0]["amount_bucket"])?);
     Ok(Answer { registration, header, version, bucket })
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).build().into()
 }
 
 /// No request fails and none is answered by a mixture, while versions come, aliases move, and all of it is rolled back.

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::Shop;
-use crate::harness::program::told;
+use crate::harness::program::{agent, told};
 use crate::harness::tools::python_with;
 
 #[test]
@@ -99,7 +99,7 @@ fn the_wire_is_feasts() {
     let detail: Value = serde_json::from_str(&detail).expect("JSON");
     assert_eq!(detail["class"], "FeastError");
     let (status, of_get) = {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let agent = agent();
         let mut answer = agent.get(format!("{}/get-online-features", client.server.url())).call().expect("an answer");
         (answer.status().as_u16(), answer.body_mut().read_to_string().expect("a body"))
     };

@@ -10,7 +10,7 @@ use tandem_core::json::encode_value;
 use tandem_core::types::DataType;
 
 use super::{Checkouts, labels};
-use crate::harness::program::Serving;
+use crate::harness::program::{Serving, agent};
 
 /// Asks the server for each row, compares values as texts (where bits are equal, and -0.0 is not 0.0) and gives what was seen: view and status.
 fn replay(service: &str, features: &[&str], views: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -26,7 +26,7 @@ fn replay(service: &str, features: &[&str], views: &[(&str, &str)]) -> Vec<(Stri
     assert_eq!(names[..given.len() + features.len()], [&given[..], features].concat());
 
     let serving = Serving::start(project.root(), &["--allow-replay"]);
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let agent = agent();
     let mut seen = BTreeSet::new();
     for row in 0..rows.num_rows() {
         let label = |name: &str| value(rows.column_by_name(name).expect(name), row);

@@ -15,7 +15,7 @@ use crate::time::{CalendarUnit, Duration, Zone};
 use crate::types::DataType;
 use crate::window::{
     AggregateFeature, Aggregates, Bounds, COUNTED_DEFAULT, ComponentFunction, EXACT_DEFAULT, EXACT_MAX, EventColumn,
-    Filter, Function, Grid, Precision, STATE_BYTES_DEFAULT, STATE_BYTES_MAX, VALUES_MAX, Window,
+    Filter, Function, Grid, LATENESS_DEFAULT, Precision, STATE_BYTES_DEFAULT, STATE_BYTES_MAX, VALUES_MAX, Window,
 };
 
 pub(super) const AGGREGATE_KEYS: &[&str] = &[
@@ -45,7 +45,8 @@ const COLUMNS_EXAMPLE: &str = "`columns = { amount = \"float64\" }`, from column
 const WINDOWS_HINT: &str = "a window is a duration like \"1h\" or \"30d\", \"lifetime\", \"today\", \"this_week\", \"this_month\", \"this_year\", or `{ session = \"30m\" }`";
 
 /// Keys that a view has only with `aggregates`.
-const OWN_KEYS: [&str; 8] = ["columns", "where", "bounds", "precision", "hop", "retention", "every", "timezone"];
+const OWN_KEYS: [&str; 9] =
+    ["columns", "where", "bounds", "precision", "hop", "lateness", "retention", "every", "timezone"];
 
 /// Keys that go with a transform of events, and why not where there is none.
 const TRANSFORM_KEYS: [(&str, &str); 2] = [
@@ -117,6 +118,7 @@ pub(super) fn read<'a>(
     let bounds = bounds.unwrap_or(Some(Bounds::StartIncluded));
     let precision = read_precision(view, bounds);
     let zone = view.get("timezone").map(|_| source::timezone(view));
+    let lateness = read_lateness(view, precision);
     let retention = view.get("retention").map(|value| view.duration("retention", value));
     let every = view.get("every").map(|value| read_every(view, value, entities.unwrap_or_default()));
     let DeValue::Array(items) = value.get_ref() else {
@@ -135,6 +137,7 @@ pub(super) fn read<'a>(
             _ => None,
         },
         retention: retention.flatten(),
+        zone: zone.as_ref().and_then(|name| Zone::parse(name.as_deref()?).ok()),
         has_zone: zone.is_some(),
         entities: entities.unwrap_or_default(),
         root,
@@ -158,6 +161,7 @@ pub(super) fn read<'a>(
         filter: filter.flatten(),
         bounds: bounds?,
         precision: precision?,
+        lateness: lateness?,
         zone,
         retention: retention.flatten(),
         every: every.flatten(),
@@ -286,6 +290,21 @@ fn read_precision(view: &Table<'_>, bounds: Option<Bounds>) -> Option<Precision>
     Some(Precision::Tiled { hop: length })
 }
 
+/// Reads how late an event may come; Some(None) where it may come at any time.
+fn read_lateness(view: &Table<'_>, precision: Option<Precision>) -> Option<Option<Duration>> {
+    match (view.get("lateness"), precision) {
+        (Some(value), Some(Precision::Exact)) => {
+            let message = format!("{} has a `lateness`, and its `precision` is exact", view.what);
+            let hint = "events of exact windows may come at any time: add `precision = \"tiled\"` and a `hop`, or take `lateness` out";
+            view.error(value, message, hint.to_owned());
+            None
+        }
+        (Some(value), _) => view.duration("lateness", value).map(Some),
+        (None, Some(Precision::Exact)) => Some(None),
+        (None, _) => Some(Some(LATENESS_DEFAULT)),
+    }
+}
+
 /// Reads the grid on which batch computes the view.
 fn read_every<'a>(view: &Table<'a>, value: &'a Value<'a>, entities: &[Arc<Entity>]) -> Option<Grid> {
     let every = view.duration("every", value)?;
@@ -317,6 +336,8 @@ struct Reader<'a, 'v> {
     hop: Option<Duration>,
     retention: Option<Duration>,
     has_zone: bool,
+    /// That zone.
+    zone: Option<Zone>,
     entities: &'v [Arc<Entity>],
     /// The project's folder.
     root: &'v Path,
@@ -519,6 +540,13 @@ impl<'a> Reader<'a, '_> {
                 if gap.as_micros() == 0 {
                     return refuse("a session needs a gap".to_owned(), "write it like `{ session = \"30m\" }`");
                 }
+                if self.hop.is_some() {
+                    return refuse(
+                        "a session begins at an event, and a tiled view keeps no events behind its `lateness`"
+                            .to_owned(),
+                        "move it into a view with `precision = \"exact\"`",
+                    );
+                }
                 return self.within_retention(table, item, gap).then_some(Window::Session(gap));
             }
             DeValue::String(text) => text,
@@ -532,6 +560,14 @@ impl<'a> Reader<'a, '_> {
                 return refuse(
                     format!("window `{text}` begins by the clocks of a place, and {} names none", self.view.what),
                     "add `timezone = \"Europe/Vienna\"` to the view, or \"UTC\"",
+                );
+            }
+            if let (Some(hop), Some(zone)) = (self.hop, &self.zone)
+                && !zone.days_begin_at_multiples_of(hop)
+            {
+                return refuse(
+                    format!("hop `{hop}` does not divide the times at which days of `{}` begin", zone.name()),
+                    "choose a hop that does, as \"15m\" does everywhere, or `precision = \"exact\"`",
                 );
             }
             let days = match unit {

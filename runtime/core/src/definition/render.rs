@@ -267,7 +267,8 @@ impl Text {
     }
 
     fn aggregates(&mut self, aggregates: &Aggregates, root: &Path) {
-        let Aggregates { columns, filter, bounds, precision, zone, retention, every, features, functions } = aggregates;
+        let Aggregates { columns, filter, bounds, precision, lateness, zone, retention, every, features, functions } =
+            aggregates;
         if !columns.is_empty() {
             let column = |EventColumn { name, column, data_type }: &EventColumn| {
                 let (column, data_type) = (quoted(column), quoted(&data_type.to_string()));
@@ -285,6 +286,7 @@ impl Text {
                 self.line("hop", quoted(&hop.to_string()));
             }
         }
+        self.optional("lateness", lateness.map(|lateness| quoted(&lateness.to_string())));
         self.line("timezone", quoted(zone.name()));
         self.optional("retention", retention.map(|retention| quoted(&retention.to_string())));
         self.optional("every", every.map(|grid| quoted(&grid.to_string())));

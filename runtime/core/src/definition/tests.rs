@@ -293,12 +293,17 @@ aggregates = [
         ("amount > 10", "amount > 11"),
         ("column = \"Fee\"", "column = \"fee\""),
         ("where = \"fee", "bounds = \"(]\"\nwhere = \"fee"),
-        ("where = \"fee", "precision = \"tiled\"\nhop = \"1h\"\nwhere = \"fee"),
         ("where = \"fee", "every = \"1d\"\nwhere = \"fee"),
         ("\"fees\"", "\"charges\""),
     ] {
         assert_ne!(hash(text), hash(&text.replace(from, to)), "{from}");
     }
+    let tiled = text.replace("where = \"fee", "precision = \"tiled\"\nhop = \"1h\"\nwhere = \"fee");
+    let tiled = tiled.replace(", { session = \"90m\" }", "");
+    let lateness = |text: &str| tiled.replace("hop = \"1h\"", &format!("hop = \"1h\"\nlateness = \"{text}\""));
+    assert_eq!(hash(&tiled), hash(&lateness("1d")), "what is meant where nothing is said");
+    assert_ne!(hash(&tiled), hash(&lateness("2h")));
+    assert_ne!(hash(&tiled), hash(&tiled.replace("hop = \"1h\"", "hop = \"30m\"")));
     // A component that makes the events, with all that changes what it makes.
     let made = text
         .replace("\"Fee\"", "\"fee_eur\"")

@@ -35,6 +35,7 @@ pub(super) const VIEW_KEYS: &[&str] = &[
     "bounds",
     "precision",
     "hop",
+    "lateness",
     "timezone",
     "retention",
     "every",

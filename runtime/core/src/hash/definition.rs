@@ -156,7 +156,7 @@ pub fn parameters_digest(parameters: &Parameters) -> Digest {
 
 /// How long events are kept changes no value, and is not in it; nor does the grid, at whose instants values are what they are everywhere. The version of the states is: what they are finished to must not change under a definition.
 fn aggregates_item(aggregates: &Aggregates) -> Item {
-    let Aggregates { columns, filter, bounds, precision, zone, retention: _, every: _, features, functions } =
+    let Aggregates { columns, filter, bounds, precision, lateness, zone, retention: _, every: _, features, functions } =
         aggregates;
     let text = |filter: &Option<Filter>| Item::optional(filter.as_ref(), |filter| Item::text(filter.to_string()));
     let column = |column: &EventColumn| {
@@ -188,7 +188,7 @@ fn aggregates_item(aggregates: &Aggregates) -> Item {
     };
     let is_calendar = |feature: &AggregateFeature| matches!(feature.window, Window::Calendar(_));
     let zone = features.iter().any(is_calendar).then(|| zone.name());
-    Item::record([
+    let mut fields = Item::fields([
         ("states", Item::Unsigned(u64::from(STATE_VERSION))),
         ("columns", Item::list(columns, column)),
         ("where", text(filter)),
@@ -196,7 +196,10 @@ fn aggregates_item(aggregates: &Aggregates) -> Item {
         ("hop_us", Item::optional(hop, |hop| Item::Unsigned(hop.as_micros()))),
         ("timezone", Item::optional(zone, Item::text)),
         ("features", Item::list(features, feature)),
-    ])
+    ]);
+    // Which late events count online, and how wide tiles are.
+    fields.extend(lateness.map(|lateness| ("lateness_us".to_owned(), Item::Unsigned(lateness.as_micros()))));
+    Item::Record(fields)
 }
 
 fn function_item(function: Function, functions: &[ComponentFunction]) -> Item {

@@ -4,6 +4,9 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
 
 use super::{TimeError, Timestamp, cut};
 
+/// Up to when changes of clocks are looked at, of zones that change them every year: 2100-01-01, in seconds.
+const RULES_UNTIL_SECONDS: i64 = 4_102_444_800;
+
 /// A time zone of the IANA database, looked up once. The rules are those of the database that is compiled in, so that a
 /// local time means the same instant on every machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +54,18 @@ impl Zone {
     /// Its name, as the database writes it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the days that begin by these clocks, since 1970 and as far as rules are known, begin at multiples of `hop` since the Unix epoch.
+    pub fn days_begin_at_multiples_of(&self, hop: super::Duration) -> bool {
+        let hop = i128::from(hop.as_micros());
+        let divides = |seconds: i64| hop > 0 && i128::from(seconds) * i128::from(super::MICROS_PER_SECOND) % hop == 0;
+        let Some(rules) = &self.rules else { return divides(86_400) };
+        let offset = |at| divides(i64::from(rules.to_offset(at).seconds()));
+        let changes = rules
+            .following(jiff::Timestamp::UNIX_EPOCH)
+            .take_while(|change| change.timestamp().as_second() < RULES_UNTIL_SECONDS);
+        divides(86_400) && offset(jiff::Timestamp::UNIX_EPOCH) && changes.map(|change| change.timestamp()).all(offset)
     }
 
     /// The instant of a local time, given as microseconds from 1970-01-01T00:00:00 on the zone's clocks, by the

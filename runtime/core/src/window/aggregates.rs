@@ -23,6 +23,9 @@ pub const EXACT_DEFAULT: u32 = 1_024;
 /// Distinct values that `top_k` counts where a feature does not say.
 pub const COUNTED_DEFAULT: u32 = 4_096;
 
+/// How late an event of a tiled view may come where the view does not say: a day.
+pub const LATENESS_DEFAULT: Duration = Duration::from_micros(24 * 3_600_000_000);
+
 /// An aggregate view's events and features.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Aggregates {
@@ -34,6 +37,9 @@ pub struct Aggregates {
     pub bounds: Bounds,
     /// Whether starts of windows are rounded.
     pub precision: Precision,
+    /// Of tiled windows, how far behind the newest event of its entity an event may come and still be taken online; events further behind are kept as tiles
+    /// alone. None where every event counts by itself.
+    pub lateness: Option<Duration>,
     /// The zone of calendar windows; UTC where there are none.
     pub zone: Zone,
     /// How long events are kept online at least: no window is longer, but for `lifetime`. None: for ever.

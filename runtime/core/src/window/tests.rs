@@ -158,6 +158,7 @@ fn aggregates(bounds: Bounds, precision: Precision) -> Aggregates {
         columns,
         bounds,
         precision,
+        lateness: None,
         zone: Zone::parse("Europe/Vienna").unwrap(),
         retention: None,
         every: None,

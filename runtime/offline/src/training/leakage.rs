@@ -32,6 +32,8 @@ pub enum Kind {
     NewerUnknown,
     /// Entities have rows only after their labels.
     OnlyLater,
+    /// The view has rows, and none where a label looks.
+    NoneInRange,
     /// Rows tie in time and differ in values.
     DecidedByBytes,
     /// The outcome of labels was observed before their time.
@@ -48,6 +50,7 @@ impl Kind {
             Kind::Replaced => "replaced",
             Kind::NewerUnknown => "newer_unknown",
             Kind::OnlyLater => "only_later",
+            Kind::NoneInRange => "none_in_range",
             Kind::DecidedByBytes => "decided_by_bytes",
             Kind::ObservedBeforeTime => "observed_before_time",
         }
@@ -56,7 +59,7 @@ impl Kind {
     /// Whether `--deny leakage` refuses the training set for it. What only may be, and what leaves rows out instead of letting them in, is told and
     /// not refused.
     pub fn is_denied(self) -> bool {
-        !matches!(self, Kind::NoCreatedTime | Kind::Replaced | Kind::NewerUnknown | Kind::OnlyLater)
+        !matches!(self, Kind::NoCreatedTime | Kind::Replaced | Kind::NewerUnknown | Kind::OnlyLater | Kind::NoneInRange)
     }
 }
 
@@ -93,6 +96,9 @@ impl Finding {
                 format!("`{view}`: for {count} a row of a later event had happened and was not known yet")
             }
             Kind::OnlyLater => format!("`{view}`: the entity of {count} has rows only after the label"),
+            Kind::NoneInRange => {
+                format!("`{view}`: it has rows, and none in the range of time in which the {of} labels look")
+            }
             Kind::DecidedByBytes => {
                 format!(
                     "`{view}`: for {count} rows with equal times and different values tied, and their bytes decided"
@@ -115,6 +121,7 @@ impl Finding {
                 "look whether the source was loaded again and everything stamped with the time of the load"
             }
             Kind::OnlyLater => "look whether rows are written because of what the label tells",
+            Kind::NoneInRange => "look whether times have another unit or zone, or days are missing",
             Kind::DecidedByBytes => "name a sequence of the source, so that the order of its rows is told",
             Kind::ObservedBeforeTime => "look whether the columns of the two times were swapped",
         }
@@ -142,6 +149,9 @@ pub fn findings(report: &TrainingReport) -> Vec<Finding> {
         add(view.history == History::Replace, Kind::Replaced, served, all);
         add(share(newer_unknown, all) >= SHARE_NEWER_UNKNOWN, Kind::NewerUnknown, newer_unknown, all);
         add(share(only_later, all) >= SHARE_ONLY_LATER, Kind::OnlyLater, only_later, all);
+        // What lies outside of the range is not read: the statistics of the files tell.
+        let is_passed_over = view.row_groups > 0 && view.row_groups_read == 0;
+        add(is_passed_over && all > 0, Kind::NoneInRange, all, all);
         add(share(decided_by_bytes, served) >= SHARE_DECIDED_BY_BYTES, Kind::DecidedByBytes, decided_by_bytes, served);
     }
     found

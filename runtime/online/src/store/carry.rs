@@ -9,7 +9,7 @@ use crate::generation::{Numbers, Target};
 use crate::key::{RecordKey, entity_key};
 use crate::record::{RecordRef, Stored};
 use crate::view::{View, ViewId};
-use crate::windows::{WindowView, parse_event};
+use crate::windows::{How, Place, WindowView, parse_event};
 
 /// Keys that are looked at in one read transaction, and written in one.
 const PIECE_KEYS: usize = 16_384;
@@ -182,7 +182,7 @@ impl Store {
     ) -> Result<(PutReport, u64), OnlineError> {
         let mut left_out = 0;
         // By whether they are in the offline history.
-        let mut rows: [(Vec<PutRow<'_>>, Vec<u16>); 2] = Default::default();
+        let mut rows: [(Vec<PutRow<'_>>, Vec<Place>); 2] = Default::default();
         for (key, value) in entries {
             let event = parse_event(key).zip(Stored::decode(value).ok());
             let event = event.and_then(|((key, is_hashed, equal), stored)| {
@@ -192,8 +192,8 @@ impl Store {
             match event {
                 Some((row, equal, in_history)) => {
                     let (rows, equals) = &mut rows[usize::from(in_history)];
+                    equals.push(Place::of(&row.record, equal));
                     rows.push(row);
-                    equals.push(equal);
                 }
                 None => left_out += 1,
             }
@@ -205,17 +205,14 @@ impl Store {
             }
             let fates = self.environment().write(|txn| {
                 let numbers = self.numbers_in(txn, target)?;
-                let how = (self.hash(), in_history, now());
-                if let Some(second) = numbers.second
-                    && let Err(fault) = windows.put_in(txn, second, rows, equals, how)
-                {
-                    self.give_up_kept(txn, target.view, fault)?;
-                }
-                windows.put_in(txn, numbers.first, rows, equals, how)
+                let how = How { hash: self.hash(), history: in_history, now: now(), folds: false };
+                self.put_events_in(txn, (target.view, numbers), windows, (rows, equals), how)
             })?;
             let written = fates.iter().filter(|fate| fate.is_new).count();
+            let behind = fates.iter().filter(|fate| fate.is_late).count();
             report.written += written;
-            report.kept += rows.len() - written;
+            report.kept += rows.len() - written - behind;
+            left_out += behind as u64;
         }
         Ok((report, left_out))
     }

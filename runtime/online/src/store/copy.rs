@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tandem_core::time::Timestamp;
 
 use super::carry::RestoredView;
+use super::whole::Whole;
 use super::{PutReport, Store};
 use crate::environment::{Access, Environment, Fault, Table};
 use crate::error::OnlineError;
@@ -15,7 +16,7 @@ use crate::generation::Generation;
 use crate::options::StoreOptions;
 use crate::record::Stored;
 use crate::view::{View, ViewIdentity};
-use crate::windows::{WindowView, parse_event};
+use crate::windows::{WindowView, folded_of, is_entity, is_id, parse_event};
 
 /// Ages, in seconds, between which rows are counted: a minute, an hour, a day, a week, 30 days, 365 days.
 pub const AGE_BOUNDS_SECONDS: [u64; 6] = [60, 3_600, 86_400, 604_800, 2_592_000, 31_536_000];
@@ -38,6 +39,10 @@ pub struct ViewStats {
     pub corrupt: u64,
     /// Of them, rows whose values were removed since they are older than the ttl.
     pub removed: u64,
+    /// Beside them, events of a tiled view that were folded: tiles alone have them, or events that the offline history does not have.
+    pub folded: u64,
+    /// Of the folded ones, those that are still known by their ids.
+    pub ids: u64,
     /// Rows by the age of their event: below each of [`AGE_BOUNDS_SECONDS`] and not below the one before; at the end those that are older. Rows of the
     /// future are the youngest.
     pub ages: [u64; AGE_BOUNDS_SECONDS.len() + 1],
@@ -72,6 +77,8 @@ impl Store {
                     bytes: 0,
                     corrupt: 0,
                     removed: 0,
+                    folded: 0,
+                    ids: 0,
                     ages: Default::default(),
                 };
                 for table in [Table::Records, Table::Windows] {
@@ -194,6 +201,14 @@ impl Store {
                 },
             )?;
             let windows = windows(&view);
+            // What tiles alone have cannot be made of events: such entities come whole, where they are not there yet.
+            let whole = match windows.as_deref().filter(|windows| windows.lateness().is_some()) {
+                Some(windows) => self.take_entities(target, windows, copy, number)?,
+                None => Whole::default(),
+            };
+            add(PutReport { written: whole.events, ..PutReport::default() }, whole.left_out);
+            // Those of them are met again as ones that are there.
+            let mut again = whole.events;
             copy.raw_pieces(
                 Table::Windows,
                 number,
@@ -201,7 +216,9 @@ impl Store {
                 |piece| {
                     match &windows {
                         Some(windows) => {
-                            let (report, missing) = self.merge_events(target, windows, &piece.entries)?;
+                            let (mut report, missing) = self.merge_events(target, windows, &piece.entries)?;
+                            let known = again.min(report.kept);
+                            (report.kept, again) = (report.kept - known, again - known);
                             add(report, missing);
                         }
                         None => add(PutReport::default(), piece.entries.len() as u64),
@@ -220,6 +237,8 @@ impl ViewStats {
         self.bytes += (key.len() + value.len()) as u64;
         // Beside events there are tiles, and what is known of entities.
         if matches!(table, Table::Windows) && parse_event(key).is_none() {
+            self.ids += u64::from(is_id(key));
+            self.folded += folded_of(value).filter(|_| is_entity(key)).unwrap_or_default();
             return;
         }
         self.entries += 1;

@@ -10,12 +10,12 @@ use tandem_core::time::Timestamp;
 use super::{PutReport, PutRow, Store, read};
 use crate::environment::{Fault, Table, WriteTransaction};
 use crate::error::OnlineError;
-use crate::generation::Target;
+use crate::generation::{Numbers, Target};
 use crate::key::{RecordKey, log_key};
 use crate::log::LogState;
 use crate::record::Stored;
 use crate::view::ViewId;
-use crate::windows::{Equals, EventFate, WindowView};
+use crate::windows::{Equals, EventFate, How, Place, WindowView};
 
 /// Where pushed rows go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub enum RowOutcome {
     Unchanged,
     /// It goes into the log alone, and is there.
     Logged,
+    /// It is an event that lies further behind the newest one of its entity than its view's lateness, or a version of one: it was refused, and is nowhere.
+    TooLate,
 }
 
 /// What became of a push.
@@ -155,17 +157,19 @@ impl Store {
         let published_time = now.max(log.published_time);
         let mut rows = batch.rows.clone();
         rows.iter_mut().for_each(|row| row.record.published_time = published_time);
-        let put_in = |txn: &mut WriteTransaction<'_, '_>, number| match &batch.windows {
-            Some(windows) => self.put_events_in(txn, number, &rows, windows, to, published_time),
-            None => self.put_in(txn, number, &rows, Mode { online: to.online, history: to.offline }),
-        };
         // What is told is what became of the rows where they are served.
-        if let Some(second) = numbers.second
-            && let Err(fault) = put_in(txn, second)
-        {
-            self.give_up_kept(txn, view, fault)?;
-        }
-        let (put, fates) = put_in(txn, numbers.first)?;
+        let (put, fates) = match &batch.windows {
+            Some(windows) => {
+                self.put_pushed_events(txn, batch.target.view, numbers, &rows, windows, (to, published_time))?
+            }
+            None => {
+                let mode = Mode { online: to.online, history: to.offline };
+                if let Some(second) = numbers.second {
+                    self.put_in(txn, second, &rows, mode)?;
+                }
+                self.put_in(txn, numbers.first, &rows, mode)?
+            }
+        };
         let first = log.next;
         if to.offline {
             let mut seen: HashSet<(&[u8], RowOrder<'_>)> = HashSet::with_capacity(rows.len());
@@ -192,26 +196,54 @@ impl Store {
         Ok(PushReport { put, outcomes, sequences, logged, published_time })
     }
 
-    /// Writes events of a view of aggregates.
-    fn put_events_in(
+    /// Writes events of a view of aggregates into its generations. What the first does not take is in neither. Gives what became of them in the first.
+    pub(super) fn put_events_in(
+        &self,
+        txn: &mut WriteTransaction<'_, '_>,
+        (view, numbers): (ViewId, Numbers),
+        windows: &WindowView,
+        (rows, equals): (&[PutRow<'_>], &[Place]),
+        how: How,
+    ) -> Result<Vec<EventFate>, Fault> {
+        let fates = windows.put_in(txn, numbers.first, rows, equals, how)?;
+        let Some(second) = numbers.second else { return Ok(fates) };
+        let is_taken = |index: &usize| !fates[*index].is_late;
+        let taken: Vec<usize> = (0..rows.len()).filter(is_taken).collect();
+        let (rows, equals): (Vec<PutRow<'_>>, Vec<Place>) = taken.iter().map(|row| (rows[*row], equals[*row])).unzip();
+        // A generation that is not served is not folded: another one may have had to be told from its events.
+        let put = windows.put_in(txn, second, &rows, &equals, How { folds: false, ..how }).and_then(|in_second| {
+            let is_refused = taken.iter().zip(&in_second).any(|(row, fate)| fates[*row].is_new && fate.is_late);
+            let reason = || "it has tiles alone of a time at which an event was taken".to_owned();
+            if is_refused { Err(Fault::Error(OnlineError::Windows { reason: reason() })) } else { Ok(()) }
+        });
+        if let Err(fault) = put {
+            self.give_up_kept(txn, view, fault)?;
+        }
+        Ok(fates)
+    }
+
+    /// Writes events that are pushed.
+    fn put_pushed_events(
         &self,
         txn: &mut WriteTransaction<'_, '_>,
         view: ViewId,
+        numbers: Numbers,
         rows: &[PutRow<'_>],
         windows: &WindowView,
-        to: PushTo,
-        now: Timestamp,
+        (to, now): (PushTo, Timestamp),
     ) -> Result<(PutReport, Vec<Fate>), Fault> {
         if !to.online {
             let fates = vec![Fate { outcome: RowOutcome::Logged, in_history: false }; rows.len()];
             return Ok((PutReport { kept: rows.len(), ..PutReport::default() }, fates));
         }
         let mut equals = Equals::default();
-        let places: Vec<u16> = rows.iter().map(|row| equals.next(row.key, &row.record)).collect();
-        let fates = windows.put_in(txn, view, rows, &places, (self.inner.hash, to.offline, now))?;
+        let places: Vec<Place> = rows.iter().map(|row| equals.next(row.key, &row.record)).collect();
+        let how = How { hash: self.inner.hash, history: to.offline, now, folds: true };
+        let fates = self.put_events_in(txn, (view, numbers), windows, (rows, &places), how)?;
         let written = fates.iter().filter(|fate| fate.is_new).count();
-        let fate = |EventFate { is_new, in_history, stands }: EventFate| Fate {
+        let fate = |EventFate { is_new, in_history, stands, is_late }: EventFate| Fate {
             outcome: match (is_new, stands) {
+                _ if is_late => RowOutcome::TooLate,
                 (false, _) => RowOutcome::Unchanged,
                 (true, true) => RowOutcome::Written,
                 (true, false) => RowOutcome::Older,

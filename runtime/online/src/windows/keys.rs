@@ -6,12 +6,13 @@
 //! 4       1     0: the entity key follows; 1: its SHA-256 follows; 2: the id of an event follows, alone; 3: nobody's, k is 0
 //! 5       2     k: length of that, big-endian, so that no entity's keys lie among another's
 //! 7       k     the entity key, or its SHA-256
-//! 7+k     1     0: what is known of the entity; 1: a tile; 2: an event
+//! 7+k     1     0: what is known of the entity; 1: a tile; 2: an event; 3: the id of an event that tiles alone have
 //! ```
 //!
 //! Behind it an event has its time (8, big-endian, the sign bit turned), 12 bytes of the SHA-256 of its created time, sequence and row, and which of the equal
 //! ones it is (2, big-endian). Where the source names event ids, an event that has one has instead of these 12 bytes those of the SHA-256 of its id, and which
-//! of its versions it is. Under its id (4, 1, 12 bytes) stands where its versions are (`versions`). Nobody's are versions that have neither entity nor time. A tile has its level (1) and its start (8, as an event's time).
+//! of its versions it is. Under its id (4, 1, 12 bytes) stands where its versions are (`versions`). Nobody's are versions that have neither entity nor time. What is left of an event that was folded
+//! into tiles has the key that it had, but for the kind. A tile has its level (1) and its start (8, as an event's time).
 
 use tandem_core::hash::Digest;
 use tandem_core::time::Timestamp;
@@ -20,6 +21,7 @@ use crate::environment::KEY_BYTES_MAX;
 use crate::key::KeyHash;
 use crate::record::RecordRef;
 use crate::view::ViewId;
+use crate::windows::Place;
 
 const OF_ID: u8 = 2;
 const OF_NOBODY: u8 = 3;
@@ -30,6 +32,7 @@ pub(super) type EventId = [u8; 12];
 const KIND_ENTITY: u8 = 0;
 const KIND_TILE: u8 = 1;
 const KIND_EVENT: u8 = 2;
+const KIND_ID: u8 = 3;
 
 /// Bytes of an event's key behind the entity's.
 const EVENT_BYTES: usize = 8 + 12 + 2;
@@ -67,7 +70,7 @@ impl Prefix {
     }
 
     /// Of a key under a number, that of its entity; None for another's, and where no entity's follow.
-    pub(super) fn of_entity_key(number: ViewId, key: &[u8]) -> Option<Prefix> {
+    pub(crate) fn of_entity_key(number: ViewId, key: &[u8]) -> Option<Prefix> {
         let (head, rest) = key.split_first_chunk::<7>()?;
         let is_entity = head[..4] == number.get().to_be_bytes() && head[4] < OF_ID;
         let length = usize::from(u16::from_be_bytes([head[5], head[6]]));
@@ -75,12 +78,19 @@ impl Prefix {
         Prefix::from_bytes(prefix)
     }
 
+    /// The same entity under another number.
+    pub(crate) fn under(&self, number: ViewId) -> Prefix {
+        let mut bytes = self.bytes.clone();
+        bytes[..4].copy_from_slice(&number.get().to_be_bytes());
+        Prefix { bytes, is_hashed: self.is_hashed }
+    }
+
     /// Behind all keys of the entity, and before those of any other that follows.
-    pub(super) fn after(&self) -> Vec<u8> {
+    pub(crate) fn after(&self) -> Vec<u8> {
         [&self.bytes[..], &[u8::MAX]].concat()
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
@@ -118,12 +128,34 @@ impl Prefix {
         key
     }
 
-    /// The key of an event; `equal` is which of several that are equal it is.
-    pub(crate) fn event(&self, record: &RecordRef<'_>, equal: u16) -> Vec<u8> {
-        let mut key = self.events(record.event_time);
-        key.extend(identity(record));
-        key.extend(equal.to_be_bytes());
+    /// The key of an event.
+    pub(crate) fn event(&self, time: Timestamp, place: &Place) -> Vec<u8> {
+        let mut key = self.events(time);
+        key.extend(place.identity);
+        key.extend(place.equal.to_be_bytes());
         key
+    }
+
+    /// Where what is left of events from `time` on begins, of those that were folded.
+    pub(super) fn ids(&self, time: Timestamp) -> Vec<u8> {
+        let mut key = self.of_kind(KIND_ID);
+        key.extend(sortable(time));
+        key
+    }
+
+    /// The key of what is left of an event, of the event's.
+    pub(super) fn id_of(&self, event: &[u8]) -> Vec<u8> {
+        let mut key = event.to_vec();
+        key[self.bytes.len()] = KIND_ID;
+        key
+    }
+
+    /// The key that an event had, of what is left of it; None for another's.
+    pub(super) fn event_of(&self, id: &[u8]) -> Option<Vec<u8>> {
+        id.strip_prefix(&self.bytes[..])?.strip_prefix(&[KIND_ID])?;
+        let mut key = id.to_vec();
+        key[self.bytes.len()] = KIND_EVENT;
+        Some(key)
     }
 
     /// The key of a version of an event with an id.
@@ -168,6 +200,28 @@ pub(super) fn of_id(view: ViewId, id: &EventId) -> Vec<u8> {
     key.push(OF_ID);
     key.extend(id);
     key
+}
+
+/// Whether a key is that of where the versions of an event are.
+pub(crate) fn is_of_id(key: &[u8]) -> bool {
+    key.len() == 17 && key[4] == OF_ID
+}
+
+/// Whether a key is that of what is known of an entity.
+pub(crate) fn is_entity(key: &[u8]) -> bool {
+    key.split_first_chunk::<7>().is_some_and(|(head, rest)| {
+        let length = usize::from(u16::from_be_bytes([head[5], head[6]]));
+        head[4] < OF_ID && rest.len() == length + 1 && rest[length] == KIND_ENTITY
+    })
+}
+
+/// Whether a key is that of what is left of an event that was folded.
+pub(crate) fn is_id(key: &[u8]) -> bool {
+    let rest = key.split_first_chunk::<7>().and_then(|(head, rest)| {
+        let length = usize::from(u16::from_be_bytes([head[5], head[6]]));
+        rest.get(length..)
+    });
+    rest.is_some_and(|rest| rest.len() == 1 + EVENT_BYTES && rest[0] == KIND_ID)
 }
 
 /// Of an event's key: the entity key or its hash, whether it is that, and which of several equal ones it is. None for another's. Nobody's entity key is empty.
@@ -259,7 +313,7 @@ mod tests {
         };
         let long = vec![7; KEY_BYTES_MAX];
         for key in [&b""[..], b"ab", &long] {
-            let event = prefix(key).event(&record, 258);
+            let event = prefix(key).event(record.event_time, &Place::of(&record, 258));
             let hash = Digest::of(key).0;
             let expected = if key.len() > 100 { (&hash[..], true, 258) } else { (key, false, 258) };
             assert_eq!(parse_event(&event), Some(expected));

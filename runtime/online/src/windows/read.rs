@@ -9,8 +9,9 @@ use tandem_core::time::Timestamp;
 use tandem_core::types::Field;
 use tandem_core::window::{Answers, Events, Span, State, Window};
 
+use super::entity::Entity;
+use super::levels::{ceiling, fits, start};
 use super::stored::Event;
-use super::write::start;
 use super::{Prefix, WindowView};
 use crate::environment::{Fault, Snapshot, Table};
 use crate::error::OnlineError;
@@ -24,6 +25,19 @@ const SESSION_GAPS: u64 = 16;
 
 /// Events, and until when each counts.
 type Found<'a> = (Vec<RecordRef<'a>>, Vec<Timestamp>);
+
+/// An entity that is read.
+struct Of<'a, 's> {
+    snapshot: &'a Snapshot<'s>,
+    prefix: &'a Prefix,
+    entity: Entity,
+}
+
+impl Of<'_, '_> {
+    fn behind_horizon(&self) -> OnlineError {
+        OnlineError::BehindHorizon { horizon: self.entity.horizon.max(self.entity.folded_known) }
+    }
+}
 
 /// What is added to get a window from the next shorter one.
 #[derive(Default)]
@@ -40,14 +54,15 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// State that was written by another version of the program, or is damaged.
+    /// State that was written by another version of the program, or is damaged; [`OnlineError::BehindHorizon`]: of what an entity had at `at`, tiles alone are left.
+    /// `is_present`: whether `at` is the present, at which all that is folded is known.
     pub fn windows_of<K: AsRef<[u8]>>(
         &self,
         id: ViewId,
         view: &WindowView,
         (features, digest): (&[Field], Digest),
         keys: &[K],
-        at: Timestamp,
+        (at, is_present): (Timestamp, bool),
     ) -> Result<Vec<Lookup>, OnlineError> {
         let hash = self.hash();
         let schema_fingerprint = tandem_core::canonical::schema_fingerprint(features);
@@ -56,7 +71,7 @@ impl Store {
             let id = self.live_number(snapshot, id)?;
             let lookup = |key: &K| {
                 let mut answers = Answers::new(&view.plan, 1);
-                match view.answer(snapshot, id, key.as_ref(), hash, at, &mut answers) {
+                match view.answer(snapshot, (id, hash), key.as_ref(), (at, is_present), &mut answers) {
                     Ok(()) => {}
                     // One entity's damage is nobody else's.
                     Err(Fault::Error(error @ OnlineError::Windows { .. })) => {
@@ -100,16 +115,17 @@ impl WindowView {
     fn answer(
         &self,
         snapshot: &Snapshot<'_>,
-        id: ViewId,
+        (id, hash): (ViewId, KeyHash),
         key: &[u8],
-        hash: KeyHash,
-        at: Timestamp,
+        (at, is_present): (Timestamp, bool),
         answers: &mut Answers<'_>,
     ) -> Result<(), Fault> {
         let prefix = Prefix::new(id, key, hash);
-        let last_known = snapshot.get(Table::Windows, &prefix.entity())?.and_then(last_known);
+        let entity = self.entity(snapshot, &prefix)?;
+        let of = Of { snapshot, prefix: &prefix, entity };
         // Tiles hold all that is stored: of an instant before something of it was known, events tell alone.
-        let all_known = last_known.is_none_or(|known| known <= at);
+        let all_known = entity.last_known <= at;
+        let folded_known = is_present || entity.folded_known <= at;
         let too_large =
             |error: tandem_core::window::TooLarge| Fault::Error(OnlineError::Windows { reason: error.to_string() });
         // The shortest first, each longer one is that and what lies before.
@@ -117,7 +133,7 @@ impl WindowView {
         for window in 0..self.plan.windows() {
             match (self.plan.window(window), self.plan.spans().of(self.plan.window(window), at)) {
                 (Window::Session(gap), _) => {
-                    let states = self.session(snapshot, (&prefix, key), gap.as_micros(), at)?;
+                    let states = self.session(&of, key, gap.as_micros(), at)?;
                     answers.push(window, &states, at).map_err(too_large)?;
                 }
                 (_, Some(span)) => spans.push((window, span)),
@@ -133,8 +149,18 @@ impl WindowView {
             let mut step = Step { tiles: None, events: found.len()..found.len() };
             if span.first < end {
                 match all_known {
-                    true => self.cover(snapshot, &prefix, (span.first, end), &mut step, &mut found)?,
-                    false => self.events(snapshot, &prefix, (span.first, end), &mut found)?,
+                    true => self.cover(&of, (span.first, end), &mut step, &mut found)?,
+                    false => {
+                        let horizon = entity.horizon.clamp(span.first, end);
+                        if horizon > span.first {
+                            // What was folded may have been another version then, of which nothing tells.
+                            if !folded_known {
+                                return Err(Fault::Error(of.behind_horizon()));
+                            }
+                            self.cover(&of, (span.first, horizon), &mut step, &mut found)?;
+                        }
+                        self.events(&of, (horizon, end), &mut found)?;
+                    }
                 }
                 covered = Some(span.first);
             }
@@ -183,15 +209,16 @@ impl WindowView {
     /// The events from a time to before another.
     fn events(
         &self,
-        snapshot: &Snapshot<'_>,
-        prefix: &Prefix,
+        of: &Of<'_, '_>,
         (from, end): (Timestamp, Timestamp),
         found: &mut Vec<Vec<u8>>,
     ) -> Result<(), Fault> {
         if from >= end {
             return Ok(());
         }
-        snapshot.scan(Table::Windows, &prefix.events(from), |key, value| {
+        self.none_folded(of, (from, end))?;
+        let Of { snapshot, prefix, entity } = of;
+        snapshot.scan(Table::Windows, &prefix.events(from.max(entity.horizon)), |key, value| {
             if prefix.event_time(key).is_none_or(|time| time >= end) {
                 return Ok(ControlFlow::Break(()));
             }
@@ -203,8 +230,7 @@ impl WindowView {
     /// The same by the widest tiles that fit, and events at the ends.
     fn cover(
         &self,
-        snapshot: &Snapshot<'_>,
-        prefix: &Prefix,
+        of: &Of<'_, '_>,
         (from, end): (Timestamp, Timestamp),
         step: &mut Step,
         found: &mut Vec<Vec<u8>>,
@@ -212,30 +238,47 @@ impl WindowView {
         let mut at = from;
         let mut reached = 0;
         // Up: to where tiles of each level begin, as long as they fit.
-        for (level, bits) in self.levels.iter().enumerate() {
-            let Some(next) = ceiling(at, *bits).filter(|next| *next <= end && fits(*next, *bits, end)) else { break };
+        for (level, width) in self.levels.widths().enumerate() {
+            let Some(next) = ceiling(at, width).filter(|next| *next <= end && fits(*next, width, end)) else { break };
             match level {
-                0 => self.events(snapshot, prefix, (at, next), found)?,
-                _ => self.tiles(snapshot, prefix, level - 1, (at, next), step)?,
+                0 => self.events(of, (at, next), found)?,
+                _ => self.tiles(of, level - 1, (at, next), step)?,
             }
             at = next;
             reached = level + 1;
         }
         // And down again.
         for level in (0..reached).rev() {
-            let next = start(end, self.levels[level]);
+            let next = start(end, self.levels.width(level));
             if next > at {
-                self.tiles(snapshot, prefix, level, (at, next), step)?;
+                self.tiles(of, level, (at, next), step)?;
                 at = next;
             }
         }
-        self.events(snapshot, prefix, (at, end), found)
+        self.events(of, (at, end), found)
+    }
+
+    /// Whoever needs events, or tiles narrower than a hop, from a time to before another finds none where they were folded.
+    fn none_folded(&self, of: &Of<'_, '_>, (from, end): (Timestamp, Timestamp)) -> Result<(), Fault> {
+        let Of { snapshot, prefix, entity } = of;
+        let end = end.min(entity.horizon);
+        if from >= end {
+            return Ok(());
+        }
+        let (level, mut is_folded) = (self.levels.of_hop, false);
+        snapshot.scan(Table::Windows, &prefix.tile(level, start(from, self.levels.width(level))), |key, _| {
+            is_folded = prefix.tile_start(level, key).is_some_and(|start| start < end);
+            Ok(ControlFlow::Break(()))
+        })?;
+        match is_folded {
+            true => Err(Fault::Error(of.behind_horizon())),
+            false => Ok(()),
+        }
     }
 
     fn tiles(
         &self,
-        snapshot: &Snapshot<'_>,
-        prefix: &Prefix,
+        of: &Of<'_, '_>,
         level: usize,
         (from, end): (Timestamp, Timestamp),
         step: &mut Step,
@@ -243,6 +286,10 @@ impl WindowView {
         if from >= end {
             return Ok(());
         }
+        if level < self.levels.of_hop {
+            self.none_folded(of, (from, end))?;
+        }
+        let Of { snapshot, prefix, .. } = of;
         snapshot.scan(Table::Windows, &prefix.tile(level, from), |key, value| {
             if prefix.tile_start(level, key).is_none_or(|start| start >= end) {
                 return Ok(ControlFlow::Break(()));
@@ -257,20 +304,14 @@ impl WindowView {
     }
 
     /// The states of a session that reaches `at`.
-    fn session(
-        &self,
-        snapshot: &Snapshot<'_>,
-        (prefix, key): (&Prefix, &[u8]),
-        gap: u64,
-        at: Timestamp,
-    ) -> Result<Vec<State>, Fault> {
+    fn session(&self, of: &Of<'_, '_>, key: &[u8], gap: u64, at: Timestamp) -> Result<Vec<State>, Fault> {
         let Some(last) = self.plan.spans().last(at) else { return Ok(self.plan.empty()) };
         let mut back = gap.saturating_mul(SESSION_GAPS);
         loop {
             let from = Timestamp(at.0.saturating_sub_unsigned(back));
             let mut found = Vec::new();
-            self.events(snapshot, prefix, (from, Timestamp(last.0.saturating_add(1))), &mut found)?;
-            let (records, until) = self.records(&found, prefix, key)?;
+            self.events(of, (from, Timestamp(last.0.saturating_add(1))), &mut found)?;
+            let (records, until) = self.records(&found, of.prefix, key)?;
             let events: Events = self.look(&records).map_err(Fault::Error)?;
             let mut states = self.plan.empty();
             let mut first = at;
@@ -304,20 +345,4 @@ impl WindowView {
         }
         self.plan.decode(states).map_err(|error| fail(error.to_string()))
     }
-}
-
-/// When the last event of an entity was known.
-pub(super) fn last_known(bytes: &[u8]) -> Option<Timestamp> {
-    bytes.try_into().ok().map(i64::from_le_bytes).map(Timestamp)
-}
-
-/// The first start of a tile that is not before `at`.
-fn ceiling(at: Timestamp, bits: u32) -> Option<Timestamp> {
-    let floor = start(at, bits);
-    if floor == at { Some(at) } else { floor.0.checked_add(1 << bits).map(Timestamp) }
-}
-
-/// Whether a tile that starts at `start` ends at `end` at the latest.
-fn fits(start: Timestamp, bits: u32, end: Timestamp) -> bool {
-    start.0.checked_add(1 << bits).is_some_and(|of_tile| of_tile <= end.0)
 }

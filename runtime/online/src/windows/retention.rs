@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use tandem_core::time::Timestamp;
 
+use super::levels::end;
 use super::{Prefix, WindowView};
 use crate::environment::{Fault, Snapshot, Table, WriteTransaction};
 use crate::error::OnlineError;
@@ -103,10 +104,10 @@ impl WindowView {
         if event < reached {
             return Ok(true);
         }
-        for (level, bits) in self.levels.iter().enumerate() {
+        for (level, width) in self.levels.widths().enumerate() {
             let tile = first(prefix.tile(level, Timestamp::MIN))?;
-            let end = tile.and_then(|key| prefix.tile_start(level, &key)?.0.checked_add(1 << bits));
-            if end.is_some_and(|end| end <= reached.0) {
+            let end = tile.and_then(|key| end(prefix.tile_start(level, &key)?, width));
+            if end.is_some_and(|end| end <= reached) {
                 return Ok(true);
             }
         }

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use tandem_core::time::Timestamp;
 use tandem_core::versions::{Placed, Version, content, ends, event_ids};
 
+use super::fold::{Folded, rank};
 use super::keys::{EventId, of_id};
 use super::stored::{Event, FOR_EVER};
 use super::write::{EventFate, Writing};
@@ -59,6 +60,9 @@ struct Held {
     is_changed: bool,
 }
 
+/// Where an event's versions are, those that are stored, and what is left of others.
+type Versions = (Vec<Place>, Vec<Held>, Vec<(Place, Folded)>);
+
 /// Rows of the event of one id, by their position, with their retractions.
 pub(super) type ById = BTreeMap<EventId, Vec<(usize, bool)>>;
 
@@ -72,13 +76,13 @@ impl WindowView {
         rows: &[(usize, bool)],
         fates: &mut [EventFate],
     ) -> Result<(), Fault> {
-        let (places, mut held) = self.versions(txn, writing.view, id)?;
+        let (places, mut held, folded) = self.versions(txn, writing, id)?;
         for (index, retracted) in rows {
             let PutRow { key, record } = &writing.rows[*index];
             let is_nobody = key.is_empty();
             let placed = self.placed(record, (!is_nobody).then_some(*key), *retracted);
             if let Some(same) = held.iter_mut().find(|held| held.placed.rank() == placed.rank()) {
-                fates[*index] = EventFate { is_new: false, in_history: same.in_history, stands: false };
+                fates[*index] = EventFate { stands: false, ..EventFate::known(same.in_history) };
                 if writing.history && !same.in_history {
                     (same.in_history, same.is_changed) = (true, true);
                 }
@@ -89,15 +93,26 @@ impl WindowView {
                 }
                 continue;
             }
-            if held.len() == VERSIONS_MAX {
-                let reason = format!("an event has more than {VERSIONS_MAX} versions");
-                return Err(Fault::Error(OnlineError::Windows { reason }));
+            if folded.iter().any(|(_, folded)| folded.rank == rank(&placed)) {
+                fates[*index] = EventFate { stands: false, ..EventFate::known(true) };
+                continue;
             }
+            let is_closed = folded.iter().any(|(_, folded)| folded.is_closed);
+            let has_place = !is_nobody && record.event_time != NO_TIME;
             let prefix = match is_nobody {
                 true => Prefix::nobody(writing.view),
                 false => Prefix::new(writing.view, key, writing.hash),
             };
-            let version = held.iter().map(|held| held.place.version + 1).max().unwrap_or(0);
+            if is_closed || (has_place && writing.is_folded(txn, self, &prefix, record.event_time)?) {
+                fates[*index] = EventFate::LATE;
+                continue;
+            }
+            if held.len() + folded.len() >= VERSIONS_MAX {
+                let reason = format!("an event has more than {VERSIONS_MAX} versions");
+                return Err(Fault::Error(OnlineError::Windows { reason }));
+            }
+            let taken = held.iter().map(|held| held.place.version).chain(folded.iter().map(|(place, _)| place.version));
+            let version = taken.map(|version| version + 1).max().unwrap_or(0);
             held.push(Held {
                 full_key: prefix.is_hashed().then(|| key.to_vec()),
                 place: Place { prefix, time: record.event_time, version },
@@ -130,10 +145,9 @@ impl WindowView {
             txn.put(Table::Windows, &prefix.version(*time, id, *version), &bytes)?;
             let stands = held.until == FOR_EVER;
             if let Some(row) = held.row {
-                fates[row] =
-                    EventFate { is_new: true, in_history: false, stands: stands || held.placed.version.retracted };
+                fates[row] = EventFate { stands: stands || held.placed.version.retracted, ..EventFate::NEW };
                 if stands {
-                    self.add_to_tiles(txn, writing, prefix, row)?;
+                    self.add_event(txn, writing, prefix, row)?;
                 }
             } else if held.was_until == Some(FOR_EVER) && !stands {
                 writing.dirty.insert((prefix.clone(), *time));
@@ -141,17 +155,18 @@ impl WindowView {
             if !prefix.is_nobody() {
                 // Before a version was known, and before another took its place, the answer was another one.
                 let until = if stands { Timestamp::MIN } else { held.until };
-                writing.know(txn, prefix, held.placed.known.max(until))?;
+                writing.know(txn, self, prefix, (held.placed.known.max(until), *time))?;
             }
         }
-        let now: Vec<Place> = held.into_iter().map(|held| held.place).collect();
+        let folded = folded.into_iter().map(|(place, _)| place);
+        let now: Vec<Place> = folded.chain(held.into_iter().map(|held| held.place)).collect();
         if now != places {
             put_places(txn, writing.view, id, &now)?;
         }
         Ok(())
     }
 
-    fn placed(&self, record: &RecordRef<'_>, key: Option<&[u8]>, retracted: bool) -> Placed {
+    pub(super) fn placed(&self, record: &RecordRef<'_>, key: Option<&[u8]>, retracted: bool) -> Placed {
         Placed {
             version: Version { created_time: record.created_time, sequence: record.sequence, retracted },
             content: content(key, (record.event_time != NO_TIME).then_some(record.event_time), record.row),
@@ -159,19 +174,31 @@ impl WindowView {
         }
     }
 
-    /// The versions of an event that are stored, and where its id says that they are: retention may have dropped some.
+    /// Where the id of an event says that its versions are (retention may have dropped some), those that are stored, and what is left of those behind the
+    /// horizon of their entity.
     fn versions(
         &self,
         txn: &WriteTransaction<'_, '_>,
-        view: ViewId,
+        writing: &mut Writing<'_>,
         id: &EventId,
-    ) -> Result<(Vec<Place>, Vec<Held>), Fault> {
-        let places = places(txn, view, id)?;
-        let mut held = Vec::with_capacity(places.len() + 1);
+    ) -> Result<Versions, Fault> {
+        let places = places(txn, writing.view, id)?;
+        let (mut held, mut folded) = (Vec::with_capacity(places.len() + 1), Vec::new());
         for place in &places {
+            let has_place = !place.prefix.is_nobody() && place.time != NO_TIME;
+            let is_folded = has_place && writing.is_folded(txn, self, &place.prefix, place.time)?;
+            if is_folded && let Some(left) = self.left_of(txn, &place.prefix, (place.time, id, place.version))? {
+                folded.push((place.clone(), left));
+                continue;
+            }
             let key = place.prefix.version(place.time, id, place.version);
             let Some(bytes) = txn.get(Table::Windows, &key)? else { continue };
-            let Event { stored, until } = self.decode_event(bytes)?;
+            let event = self.decode_event(bytes)?;
+            if is_folded && let Some(left) = self.folded(&place.prefix, &event)? {
+                folded.push((place.clone(), left));
+                continue;
+            }
+            let Event { stored, until } = event;
             let arrays = self.arrays(&[stored.record]).map_err(Fault::Error)?;
             let retracted = self.retractions(&arrays).first().copied().unwrap_or(false);
             let entity = place.prefix.entity_key().or(stored.full_key);
@@ -187,7 +214,7 @@ impl WindowView {
                 is_changed: false,
             });
         }
-        Ok((places, held))
+        Ok((places, held, folded))
     }
 
     /// The keys and values under a number of what is stored of a row, if it is there: all events that are equal to it, or the version that it is.
@@ -205,8 +232,9 @@ impl WindowView {
         };
         let Some(id) = id else {
             let prefix = Prefix::new(view, key, hash);
+            let identity = super::keys::identity(record);
             for equal in 0..=u16::MAX {
-                let key = prefix.event(record, equal);
+                let key = prefix.event(record.event_time, &super::Place { identity, equal });
                 let Some(bytes) = snapshot.get(Table::Windows, &key)? else { break };
                 found.push((key, bytes.to_vec()));
             }
@@ -237,10 +265,51 @@ impl WindowView {
             return Ok(0);
         }
         for place in &places {
-            txn.delete(Table::Windows, &place.prefix.version(place.time, id, place.version))?;
+            let key = place.prefix.version(place.time, id, place.version);
+            txn.delete(Table::Windows, &key)?;
+            if self.late.is_some() && !place.prefix.is_nobody() {
+                txn.delete(Table::Windows, &place.prefix.id_of(&key))?;
+            }
         }
         put_places(txn, view, id, &[])?;
         Ok(places.len())
+    }
+
+    /// Adds where versions of an event of a copy lie, under its key and with its value there, as far as they lie here too.
+    pub(crate) fn take_places(
+        &self,
+        txn: &mut WriteTransaction<'_, '_>,
+        view: ViewId,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), Fault> {
+        let Some(id) = key.last_chunk::<12>() else { return Ok(()) };
+        let known = places(txn, view, id)?;
+        let mut all = known.clone();
+        for place in read_places(Some(value))? {
+            let place = Place { prefix: place.prefix.under(view), ..place };
+            let version = place.prefix.version(place.time, id, place.version);
+            let left = (!place.prefix.is_nobody()).then(|| place.prefix.id_of(&version));
+            let is_here = txn.get(Table::Windows, &version)?.is_some()
+                || left.map_or(Ok(false), |left| Ok::<_, Fault>(txn.get(Table::Windows, &left)?.is_some()))?;
+            if is_here && !all.contains(&place) {
+                all.push(place);
+            }
+        }
+        if all != known { put_places(txn, view, id, &all) } else { Ok(()) }
+    }
+
+    /// Takes a version out of where an id says that its versions lie.
+    pub(super) fn remove_place(
+        &self,
+        txn: &mut WriteTransaction<'_, '_>,
+        view: ViewId,
+        id: &EventId,
+        (prefix, time, version): (&Prefix, Timestamp, u16),
+    ) -> Result<(), Fault> {
+        let mut places = places(txn, view, id)?;
+        places.retain(|place| (&place.prefix, place.time, place.version) != (prefix, time, version));
+        put_places(txn, view, id, &places)
     }
 }
 

@@ -135,7 +135,8 @@ pub(super) fn of_views(before: &BoundView, after: &BoundView) -> Differences {
 }
 
 fn of_aggregates(before: &Aggregates, after: &Aggregates, found: &mut Differences) {
-    let Aggregates { columns, filter, bounds, precision, zone, retention, every, features, functions } = after;
+    let Aggregates { columns, filter, bounds, precision, lateness, zone, retention, every, features, functions } =
+        after;
     // Their digests say what components are; the files lie in the registry.
     let of_functions = |functions: &[ComponentFunction]| -> Vec<ComponentFunction> {
         functions.iter().map(|one| ComponentFunction { component: PathBuf::new(), ..one.clone() }).collect()
@@ -150,6 +151,7 @@ fn of_aggregates(before: &Aggregates, after: &Aggregates, found: &mut Difference
     found.meaning(before.filter != *filter, "where");
     found.meaning(before.bounds != *bounds, "bounds");
     found.meaning(before.precision != *precision, "precision");
+    found.meaning(before.lateness != *lateness, "lateness");
     // Without calendar windows the hash leaves it out.
     found.meaning(before.zone != *zone, "timezone");
     found.documentation(before.retention != *retention, "retention");

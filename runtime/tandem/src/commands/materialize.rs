@@ -68,6 +68,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         (report.set_aside, "rows set aside, left out"),
         (report.set_aside_contract, "of them rows that break the contract of the source"),
         (report.set_aside_transform, "of them rows that the view's component fails on"),
+        (
+            report.too_late,
+            "events of files that are new to the store, further behind the newest event of their entity than the view's lateness, left out; hint: --rebuild counts them",
+        ),
     ] {
         if count > 0 {
             context.output.warning(format!("{what}: {}", grouped(count)));
@@ -131,6 +135,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
                 "set_aside": report.set_aside,
                 "set_aside_contract": report.set_aside_contract,
                 "set_aside_transform": report.set_aside_transform,
+                "too_late": report.too_late,
+                "folded": report.folded,
                 "partitions": report.partitions,
                 "files": report.files,
                 "files_before": report.files_before,

@@ -254,14 +254,14 @@ fn stats(context: &Context, store: &Store) -> Result<(), Error> {
     let logged: u64 = logs.iter().map(|log| log.rows).sum();
     context.output.data(
         || {
-            let columns = ["view", "generation", "rows", "bytes", "corrupt", "expired"].into_iter().chain(AGES);
+            let columns = ["view", "generation", "rows", "bytes", "corrupt", "expired", "folded", "ids"].into_iter().chain(AGES);
             let columns = columns.map(|name| Column { name: name.to_owned(), right: !["view", "generation"].contains(&name) });
             let columns: Vec<Column> = columns.collect();
             let row = |stats: &ViewStats| {
                 let id = ViewVersion::new(&stats.view.name, stats.view.version).to_string();
                 let generation = format!("{} {}", stats.generation.ordinal, stats.generation.state.as_str());
-                let sizes =
-                    [grouped(stats.entries), bytes(stats.bytes), grouped(stats.corrupt), grouped(stats.removed)];
+                let counts = [stats.corrupt, stats.removed, stats.folded, stats.ids].map(grouped);
+                let sizes = [grouped(stats.entries), bytes(stats.bytes)].into_iter().chain(counts);
                 [id, generation].into_iter().chain(sizes).chain(stats.ages.map(grouped)).collect()
             };
             let table = Table { split: columns.len(), columns, rows: views.iter().map(row).collect() };
@@ -288,6 +288,8 @@ fn stats(context: &Context, store: &Store) -> Result<(), Error> {
                     "bytes": stats.bytes,
                     "corrupt": stats.corrupt,
                     "expired": stats.removed,
+                    "folded": stats.folded,
+                    "ids": stats.ids,
                     "ages": AGES.iter().zip(stats.ages).map(|(age, rows)| (age.to_string(), json!(rows))).collect::<serde_json::Map<_, _>>(),
                 })
             };

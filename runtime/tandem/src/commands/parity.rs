@@ -194,12 +194,20 @@ fn windows_text(report: &windows::Report) -> String {
     }
     let [rows, compared, different] = [report.rows, report.compared(), report.different()].map(grouped);
     let _ = writeln!(text, "{rows} entities and instants, {compared} values compared, {different} not the same");
+    if report.behind_horizon > 0 {
+        let _ = writeln!(
+            text,
+            "{} of them not compared: the store has tiles alone there; ask for later instants with --at, or add --replay",
+            grouped(report.behind_horizon)
+        );
+    }
     text
 }
 
 fn windows_json(report: &windows::Report) -> Value {
     json!({
         "rows": report.rows,
+        "behind_horizon": report.behind_horizon,
         "compared": report.compared(),
         "different": report.different(),
         "features": report.features.iter().map(|one| json!({

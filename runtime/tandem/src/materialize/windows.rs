@@ -1,6 +1,7 @@
 //! The events of a view of aggregates into the online store.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -16,10 +17,10 @@ use tandem_core::time::{Duration, Timestamp};
 use tandem_core::types::{EVENT_ID, RETRACTED};
 use tandem_engine::Workers;
 use tandem_offline::{FileEntry, PublishedRows, RowColumns};
-use tandem_online::{Equals, LogRow, PutRow, Store, Target, ViewId, WindowView};
+use tandem_online::{Equals, EventsPut, LogRow, Place, PutRow, Store, Taken, Target, ViewId, WindowView};
 
 use super::rows::{Counts, EncodedRow, MadeBy, Present, RowBytes, Times};
-use super::{BATCH_ROWS, Report, Request, transaction, worker_error};
+use super::{BATCH_ROWS, Report, Request, named, take_files, transaction, worker_error};
 use crate::error::Error;
 
 /// When a file was written, in microseconds since the Unix epoch: since then its events are known, as far as they do not say themselves.
@@ -48,6 +49,13 @@ pub(super) async fn run(
         PublishedRows::open_events(Arc::clone(&events), &request.offline_root, request.range, BATCH_ROWS).await?;
     let (partitions, files) = (rows.partitions().len() as u64, rows.files().len() as u64);
     let mut report = Report { partitions, files, rows_all: rows.row_count(), ..Report::default() };
+    // Of what lies behind a horizon nothing is known but by the file that it is of.
+    let of_store = store.clone();
+    let taken = match windows.lateness() {
+        Some(_) => workers.run(move || of_store.taken(id)).await.map_err(worker_error)??,
+        None => Taken::default(),
+    };
+    let (mut waiting, mut not_taken) = (Vec::new(), HashSet::new());
     let (mut equals, mut held) = (Equals::default(), RowBytes::default());
     let mut coming = rows.try_next().await?;
     loop {
@@ -55,48 +63,96 @@ pub(super) async fn run(
         if is_end && held.rows.is_empty() {
             break;
         }
+        let file = coming.as_ref().map(|batch| {
+            let (path, state) = named(&batch.file);
+            (batch.file.path.clone(), batch.partition.is_pushed() || taken.has(&path, state))
+        });
         let (store, events, windows) = (store.clone(), Arc::clone(&events), Arc::clone(windows));
         let present = Present { now: request.now, max_future: request.max_future };
         let part = workers.run(move || {
-            let mut counts = Counts::default();
+            let (mut counts, before) = (Counts::default(), held.rows.len());
             if let Some(batch) = coming {
                 let (encoded, of_batch) = encode(&events, &batch.rows, modified(&batch.file), present)?;
                 held.append(encoded);
                 counts = of_batch;
             }
+            let of_file = held.rows.len() - before;
             // Events of small files go into the store together.
-            let (mut written, mut done) = (0, 0);
+            let (mut put, mut done) = (EventsPut::default(), 0);
             if is_end || held.rows.len() >= BATCH_ROWS {
                 let puts: Vec<PutRow<'_>> = held.puts(MadeBy::of(&events)).collect();
-                let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
+                let places: Vec<Place> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
                 while done < puts.len() {
                     let fits = transaction(&store, &puts[done..], |row| row.key.len() + row.record.row.len());
                     let these = done..done + fits;
-                    written += store.put_events(id, &windows, &puts[these.clone()], &places[these])?;
+                    let part = store.put_events(id, &windows, &puts[these.clone()], &places[these])?;
+                    put.written += part.written;
+                    put.behind_horizon.extend(part.behind_horizon.iter().map(|row| row + done));
                     done += fits;
                 }
                 held = RowBytes::default();
             }
-            Ok::<_, Error>((held, equals, counts, written as u64, (done - written) as u64))
+            Ok::<_, Error>((held, equals, counts, of_file, (put, done)))
         });
         let next = async { if is_end { Ok(None) } else { rows.try_next().await } };
         // The next events are read meanwhile.
         let (part, next) = tokio::join!(part, next);
-        let (rest, after, counts, written, kept) = part.map_err(worker_error)??;
+        let (rest, after, counts, of_file, (put, done)) = part.map_err(worker_error)??;
         (held, equals) = (rest, after);
+        if let Some((path, is_taken)) = file {
+            if counts.future > 0 {
+                not_taken.insert(path.clone());
+            }
+            waiting.push(Waiting { events: of_file, path, is_taken });
+        }
+        let too_late = too_late(&waiting, &put.behind_horizon, &mut not_taken);
+        if done > 0 {
+            waiting.clear();
+        }
         report.rows += counts.rows;
         report.null_keys += counts.null_keys;
         report.future += counts.future;
         report.set_aside += counts.set_aside;
-        report.written += written;
-        report.kept += kept;
+        report.written += put.written as u64;
+        report.kept += (done - put.written) as u64 - too_late;
+        report.too_late += too_late;
         progress(&report);
         coming = next?;
     }
     let (set_aside, broken) = rows.passed_over();
     (report.set_aside, report.set_aside_contract) = (report.set_aside + set_aside, broken);
     report.set_aside_transform = rows.failed();
+    if windows.lateness().is_some() {
+        take_files(store, id, workers, rows.files().to_vec(), &not_taken).await?;
+    }
+    if !id.is_building() {
+        let (store, windows, now) = (store.clone(), Arc::clone(windows), request.now);
+        report.folded = workers.run(move || store.fold(id.view(), &windows, now)).await.map_err(worker_error)??;
+    }
     Ok(report)
+}
+
+/// Events of a file that wait to be written.
+struct Waiting {
+    events: usize,
+    path: PathBuf,
+    /// Whether all of the file's events were in the store before, but for those that were too late.
+    is_taken: bool,
+}
+
+/// How many of the events behind a horizon, by their position among those that waited, are of files that are new to the store: nobody knows of them. Their files are not taken.
+fn too_late(waiting: &[Waiting], behind: &[usize], not_taken: &mut HashSet<PathBuf>) -> u64 {
+    let (mut first, mut count) = (0, 0);
+    for Waiting { events, path, is_taken } in waiting {
+        let of_file = first..first + events;
+        first = of_file.end;
+        let of_file = behind.iter().filter(|row| of_file.contains(row)).count();
+        if of_file > 0 && !is_taken {
+            not_taken.insert(path.clone());
+            count += of_file as u64;
+        }
+    }
+    count
 }
 
 /// Puts into a store what of the events had been published by an instant: of the offline history, and of the push log (`logged`), as the server had them then.
@@ -117,7 +173,7 @@ pub(crate) async fn replay(
     let mut put = 0;
     let put_all = move |puts: &[PutRow<'_>], equals: &mut Equals, store: &Store, windows: &WindowView| {
         let known: Vec<PutRow<'_>> = puts.iter().filter(|row| row.record.published_time <= at).copied().collect();
-        let places: Vec<u16> = known.iter().map(|put| equals.next(put.key, &put.record)).collect();
+        let places: Vec<Place> = known.iter().map(|put| equals.next(put.key, &put.record)).collect();
         let mut done = 0;
         while done < known.len() {
             let fits = transaction(store, &known[done..], |row| row.key.len() + row.record.row.len());

@@ -21,7 +21,7 @@ use tandem_core::types::DataType;
 use tandem_engine::Workers;
 use tandem_offline::training::{Labels, TrainingOptions, TrainingRequest, TrainingSet};
 use tandem_offline::{PublishedRows, RowColumns};
-use tandem_online::{Store, StoreOptions, ViewId};
+use tandem_online::{OnlineError, Store, StoreOptions, ViewId};
 
 use super::DIFFERENCES_SHOWN_MAX;
 use crate::error::Error;
@@ -55,6 +55,8 @@ pub struct Request {
 pub struct Report {
     /// Entities and instants.
     pub rows: u64,
+    /// Of them those that the store cannot answer, since it has tiles alone of a tiled view there, and that were not replayed either.
+    pub behind_horizon: u64,
     /// One for each feature, in the order of the view.
     pub features: Vec<FeatureReport>,
     /// The first differences.
@@ -139,10 +141,7 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
         for row in 0..rows {
             let of_row: Vec<ArrayRef> = labels.columns()[..keys].iter().map(|column| column.slice(row, 1)).collect();
             let at = Timestamp(instants.value(row));
-            let found = lookup(store, *id, &view, &of_row, At::replayed(at)).map_err(|error| match error {
-                LookupError::Online(error) => Error::Online(error),
-                LookupError::Key(error) => Error::Data(error.to_string()),
-            })?;
+            let found = lookup(store, *id, &view, &of_row, At::replayed(at));
             let failed = |error| match error {
                 LookupError::Online(error) => Error::Online(error),
                 LookupError::Key(error) => Error::Data(error.to_string()),
@@ -151,6 +150,15 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
                 .get(row / per_instant.max(1))
                 .map(|scratch| lookup(&scratch.store, scratch.id, &view, &of_row, At::replayed(at)).map_err(failed));
             let then = then.transpose()?;
+            // What tiles alone tell now was told by events then.
+            let found = match (found, &then) {
+                (Err(LookupError::Online(OnlineError::BehindHorizon { .. })), Some(then)) => then.clone(),
+                (Err(LookupError::Online(OnlineError::BehindHorizon { .. })), None) => {
+                    report.behind_horizon += 1;
+                    continue;
+                }
+                (found, _) => found.map_err(failed)?,
+            };
             let entity = || {
                 let keys = view.view.join_keys().zip(&of_row);
                 let keys = keys.map(|(key, value)| format!("{}={}", key.name, encode_value(value, key.data_type, 0)));

@@ -86,7 +86,7 @@ async fn one_view(server: Arc<Server>, view: &str, clock: Clock, body: Bytes) ->
             Ok(Some((body, found.corrupt)))
         })
         .await?
-        .map_err(|error: FeaturesError| Problem::internal("the online store cannot be read", &error))?;
+        .map_err(|error: FeaturesError| error.problem())?;
     let Some((body, corrupt)) = answered else {
         return Err(not_materialized(&view));
     };
@@ -120,6 +120,21 @@ pub(super) enum FeaturesError {
     Lookup(#[from] LookupError),
     #[error(transparent)]
     Json(#[from] tandem_core::json::JsonError),
+}
+
+impl FeaturesError {
+    /// What a client is told.
+    pub(super) fn problem(&self) -> Problem {
+        match self {
+            FeaturesError::Store(error) | FeaturesError::Lookup(LookupError::Online(error))
+                if matches!(error, OnlineError::BehindHorizon { .. }) =>
+            {
+                let problem = Problem::new(Kind::BehindHorizon, error.to_string());
+                if let Some(hint) = error.hint() { problem.hint(hint) } else { problem }
+            }
+            error => Problem::internal("the online store cannot be read", error),
+        }
+    }
 }
 
 /// The view's number in the store; asked for where it was not known at the start, because another process may have materialized it since.

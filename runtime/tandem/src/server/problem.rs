@@ -69,6 +69,8 @@ kinds! {
     InvalidValue, "invalid-value", UNPROCESSABLE_ENTITY, "A value is not of its declared type";
     /// A feature without which the answer is of no use.
     RequiredFeature, "required-feature", UNPROCESSABLE_ENTITY, "A required feature is not known";
+    /// An instant of the past, of which tiles alone are left.
+    BehindHorizon, "behind-horizon", UNPROCESSABLE_ENTITY, "The instant lies too far back for a tiled view";
     /// Rows at fault beyond the view's limit.
     TooManyFailures, "too-many-failures", UNPROCESSABLE_ENTITY, "Too many rows failed";
     /// No token, where one is needed.

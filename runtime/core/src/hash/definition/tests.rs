@@ -74,6 +74,7 @@ impl Case {
             filter: None,
             bounds: Bounds::StartIncluded,
             precision: Precision::Exact,
+            lateness: None,
             zone: crate::time::Zone::utc(),
             retention: None,
             every: None,

@@ -7,21 +7,21 @@ use super::*;
 
 /// A version of an event of one of two cards; without an id an event by itself.
 #[derive(Debug, Clone)]
-struct Row {
-    id: Option<u8>,
-    gone: bool,
-    card: u8,
-    time: i64,
-    created: Option<i64>,
-    sequence: Option<i64>,
-    amount: Option<f64>,
-    shop: Option<&'static str>,
+pub(super) struct Row {
+    pub(super) id: Option<u8>,
+    pub(super) gone: bool,
+    pub(super) card: u8,
+    pub(super) time: i64,
+    pub(super) created: Option<i64>,
+    pub(super) sequence: Option<i64>,
+    pub(super) amount: Option<f64>,
+    pub(super) shop: Option<&'static str>,
 }
 
 /// A row as it is drawn: id, whether it takes back, card, time, how late, sequence, amount, shop.
 type Drawn = (Option<u8>, bool, u8, i64, Option<i64>, Option<i64>, Option<f64>, Option<&'static str>);
 
-const CLOCKS: [fn() -> Timestamp; 4] =
+pub(super) const CLOCKS: [fn() -> Timestamp; 4] =
     [|| Timestamp(0), || Timestamp(30 * HOUR), || Timestamp(60 * HOUR), || Timestamp(90 * HOUR)];
 
 fn with_ids(known_by: &str, more: &str) -> BoundView {
@@ -30,7 +30,7 @@ fn with_ids(known_by: &str, more: &str) -> BoundView {
 }
 
 impl Row {
-    fn row(&self, windows: &WindowView) -> crate::writer::Row {
+    pub(super) fn row(&self, windows: &WindowView) -> crate::writer::Row {
         let columns: [ArrayRef; 4] = [
             Arc::new(Float64Array::from(vec![self.amount])),
             Arc::new(StringArray::from(vec![self.shop])),
@@ -81,7 +81,13 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
 
 /// The rows that count for a card at an instant: of those of an id that are known the greatest, if it is no retraction. Each has the time at which it was
 /// first published.
-fn counting<'a>(rows: &'a [(Row, i64)], windows: &WindowView, by_created: bool, card: u8, at: i64) -> Vec<&'a Row> {
+pub(super) fn counting<'a>(
+    rows: &'a [(Row, i64)],
+    windows: &WindowView,
+    by_created: bool,
+    card: u8,
+    at: i64,
+) -> Vec<&'a Row> {
     let known = |(row, published): &&(Row, i64)| row.known(by_created, *published) <= at;
     let rank = |row: &Row| {
         let stored = row.row(windows);
@@ -97,7 +103,7 @@ fn counting<'a>(rows: &'a [(Row, i64)], windows: &WindowView, by_created: bool, 
 }
 
 /// What a sweep over these rows gives at an instant.
-fn swept(windows: &WindowView, rows: &[&Row], at: i64) -> Vec<u8> {
+pub(super) fn swept(windows: &WindowView, rows: &[&Row], at: i64) -> Vec<u8> {
     let rows: Vec<crate::writer::Row> = rows.iter().map(|row| row.row(windows)).collect();
     let records: Vec<RecordRef<'_>> = rows.iter().map(|row| row.record.borrow()).collect();
     let events = windows.look(&records).unwrap();
@@ -162,7 +168,7 @@ proptest! {
         let id = register(&store, &view);
         for at in asked {
             let features = (&view.signature.outputs[..], view.digest);
-            let found = store.windows_of(id, &windows, features, &[[0_u8], [1]], Timestamp(at)).unwrap();
+            let found = store.windows_of(id, &windows, features, &[[0_u8], [1]], (Timestamp(at), false)).unwrap();
             for (card, lookup) in found.iter().enumerate() {
                 let Lookup::Found(record) = lookup else { panic!("{lookup:?}") };
                 let counting = counting(&published, &windows, by_created, card as u8, at);
@@ -217,6 +223,6 @@ fn what_no_window_reaches_is_dropped_with_its_ids() {
     assert_eq!(store.window_entries().unwrap(), 0);
 }
 
-fn same(a: &Row, b: &Row) -> bool {
+pub(super) fn same(a: &Row, b: &Row) -> bool {
     format!("{a:?}") == format!("{b:?}")
 }

@@ -14,7 +14,7 @@ fn word(outcome: Option<RowOutcome>) -> &'static str {
         Some(RowOutcome::Older) => "older",
         Some(RowOutcome::Unchanged) => "unchanged",
         Some(RowOutcome::Logged) => "logged",
-        None => "quarantined",
+        Some(RowOutcome::TooLate) | None => "quarantined",
     }
 }
 

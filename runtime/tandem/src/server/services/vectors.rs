@@ -90,6 +90,23 @@ impl Vectors {
         }
     }
 
+    /// Whether a value may stand in several rows: rows of one entity.
+    pub(in crate::server) fn are_spread(&self, column: usize) -> bool {
+        match self.service.plan.columns[column].from.step {
+            Step::Stored(step) => self.looked_up[step].places.is_some(),
+            Step::Computed(_) => false,
+        }
+    }
+
+    /// What the values of a stored feature are served as, by place; None for what is computed.
+    pub(in crate::server) fn statuses(&self, column: usize) -> Option<&[FeatureStatus]> {
+        let from = self.service.plan.columns[column].from;
+        match from.step {
+            Step::Stored(step) => Some(&self.looked_up[step].found.statuses[from.output]),
+            Step::Computed(_) => None,
+        }
+    }
+
     /// The position of a row's value among [`Vectors::values`].
     pub(in crate::server) fn place(&self, column: usize, row: usize) -> usize {
         match self.service.plan.columns[column].from.step {
@@ -244,7 +261,7 @@ async fn look_up(
     let (store, shared, columns, live) =
         (Arc::clone(store), Arc::clone(service), columns.to_vec(), server.live.clone());
     let looked_up = server.on_worker(move || look_up_blocking(&store, &shared, &columns, at, live.metrics())).await?;
-    match looked_up.map_err(|error| Problem::internal("the online store cannot be read", &error))? {
+    match looked_up.map_err(|error| error.problem())? {
         Ok(looked_up) => Ok(looked_up),
         Err(missing) => Err(not_materialized(&service.stored[missing])),
     }

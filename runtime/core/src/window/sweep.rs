@@ -8,10 +8,9 @@
 
 use arrow_array::ArrayRef;
 
-use super::plan::{Events, NotAnswered, Plan, TooLarge};
+use super::plan::{Events, NotAnswered, Out, Plan, TooLarge};
 use super::span::{Span, Window};
 use super::state::State;
-use crate::canonical::ColumnBuilder;
 use crate::time::Timestamp;
 
 /// Events between two kept suffixes, where states are small.
@@ -38,9 +37,8 @@ pub struct Counted {
 pub struct Sweep<'a> {
     plan: &'a Plan,
     events: &'a Events,
-    builders: Vec<ColumnBuilder>,
+    out: Out,
     scratch: Vec<Vec<State>>,
-    failed: Vec<(usize, String)>,
 }
 
 /// Events that leave in the order in which they enter.
@@ -74,7 +72,7 @@ impl<'a> Sweep<'a> {
     /// Room for the answers to `rows` questions.
     pub fn new(plan: &'a Plan, events: &'a Events, rows: usize) -> Self {
         let scratch = (0..plan.windows()).map(|window| plan.empty_of(window)).collect();
-        Sweep { plan, events, builders: plan.builders(rows), scratch, failed: Vec::new() }
+        Sweep { plan, events, out: plan.out(rows), scratch }
     }
 
     /// Appends the values of all features at each of `instants`, which ascend, for an entity with these events, in any order.
@@ -105,17 +103,19 @@ impl<'a> Sweep<'a> {
             }
             for window in 0..self.plan.windows() {
                 self.answer(window, *at, &mut queues, &others, &mut sessions)?;
-                if let Some(failed) = self.failed.pop() {
-                    return Err(self.plan.not_answered(failed));
-                }
             }
         }
-        Ok(())
+        // Components are asked for many values at once.
+        self.plan.ask(&mut self.out);
+        match self.out.failed.pop() {
+            Some(failed) => Err(self.plan.not_answered(failed)),
+            None => Ok(()),
+        }
     }
 
     /// The answers: one array for each feature, in their order.
     pub fn finish(self) -> Vec<ArrayRef> {
-        self.builders.into_iter().map(ColumnBuilder::finish).collect()
+        self.out.finish()
     }
 
     fn place(&self, event: Counted, queues: &mut Vec<Queue>, others: &mut Vec<Counted>) {
@@ -146,16 +146,16 @@ impl<'a> Sweep<'a> {
         others: &[Counted],
         sessions: &mut Sessions,
     ) -> Result<(), TooLarge> {
-        let Sweep { plan, events, builders, scratch, failed } = self;
+        let Sweep { plan, events, out, scratch } = self;
         let states = &mut scratch[window];
         let span = plan.spans().of(plan.window(window), at);
         if let Window::Session(_) = plan.window(window) {
             sessions.answer(plan, events, window, at, states);
-            return plan.finish(window, states, at, builders, failed);
+            return plan.finish(window, states, at, out);
         }
         let Some(span) = span else {
             plan.reset(window, states);
-            return plan.finish(window, states, at, builders, failed);
+            return plan.finish(window, states, at, out);
         };
         if let [queue] = queues
             && others.is_empty()
@@ -163,7 +163,7 @@ impl<'a> Sweep<'a> {
         {
             // Nothing has left: the one state is the answer.
             queue.grow(plan, events, window);
-            return plan.finish(window, &queue.stacks[window].back, at, builders, failed);
+            return plan.finish(window, &queue.stacks[window].back, at, out);
         }
         plan.reset(window, states);
         for queue in queues {
@@ -174,7 +174,7 @@ impl<'a> Sweep<'a> {
         for event in inside.filter(|event| event.from <= at && event.until.is_none_or(|until| until > at)) {
             plan.add_to(window, states, events, event.row);
         }
-        plan.finish(window, states, at, builders, failed)
+        plan.finish(window, states, at, out)
     }
 }
 

@@ -1,30 +1,39 @@
-//! The load generator on one processor, servers on another: neither takes the other's time, and what a server takes for an answer is its own.
+//! Servers on one processor, the load generator on another: neither takes the other's time, and what a server takes for an answer is its own.
 
 use std::process::Command;
 
 use crate::Failure;
 
-/// Processes are apart from this one until it is dropped.
+/// This process is on a processor of its own until it is dropped.
 pub(crate) struct Apart {
-    processes: Vec<u32>,
-    all: String,
+    all: Option<String>,
 }
 
-/// Keeps these processes on the first processor and this one on the second; None where there is only one.
-pub(crate) fn apart(processes: Vec<u32>) -> Result<Option<Apart>, Failure> {
+/// Starts servers by `start` on the first processor, where they find one processor and begin as many threads, and goes itself to the second. `processes`
+/// are those that ran before. With a single processor nothing is moved.
+pub(crate) fn apart<T>(processes: &[u32], start: impl FnOnce() -> Result<T, Failure>) -> Result<(Apart, T), Failure> {
     let count = std::thread::available_parallelism().map_or(1, usize::from);
-    if count < 2 {
-        return Ok(None);
+    let apart = Apart { all: (count > 1).then(|| format!("0-{}", count - 1)) };
+    if !apart.is_apart() {
+        return Ok((apart, start()?));
     }
-    let apart = Apart { processes, all: format!("0-{}", count - 1) };
-    for process in &apart.processes {
+    for process in processes {
         keep("0", *process)?;
     }
+    keep("0", std::process::id())?;
+    let started = start()?;
     keep("1", std::process::id())?;
-    Ok(Some(apart))
+    Ok((apart, started))
 }
 
-/// All threads of a process on some processors. `taskset` is of util-linux, as in [`crate::child`].
+impl Apart {
+    /// Whether there are two processors.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.all.is_some()
+    }
+}
+
+/// All threads of a process on some processors; what it starts inherits that. `taskset` is of util-linux, as in [`crate::child`].
 fn keep(processors: &str, process: u32) -> Result<(), Failure> {
     let output = Command::new("taskset").args(["-a", "-c", "-p", processors, &process.to_string()]).output()?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned().into()) }
@@ -32,8 +41,8 @@ fn keep(processors: &str, process: u32) -> Result<(), Failure> {
 
 impl Drop for Apart {
     fn drop(&mut self) {
-        for process in self.processes.iter().copied().chain([std::process::id()]) {
-            let _ = keep(&self.all, process); // it may have ended
+        if let Some(all) = &self.all {
+            let _ = keep(all, std::process::id()); // what is measured after is slower, and not wrong
         }
     }
 }

@@ -272,11 +272,6 @@ impl Served {
         Ok(Served { process, address })
     }
 
-    /// The process.
-    pub(crate) fn id(&self) -> u32 {
-        self.process.id()
-    }
-
     /// Processor time that it has taken so far, in seconds.
     pub(crate) fn cpu_seconds(&self) -> Result<f64, Failure> {
         cpu_seconds(&self.process.id().to_string())

@@ -89,8 +89,6 @@ trait Process {
     fn address(&self) -> SocketAddr;
     fn cpu_seconds(&self) -> Result<f64, Failure>;
     fn resident_bytes(&self) -> Result<u64, Failure>;
-    /// The numbers of its processes.
-    fn processes(&self) -> Vec<u32>;
 }
 
 impl Process for Served {
@@ -104,10 +102,6 @@ impl Process for Served {
 
     fn resident_bytes(&self) -> Result<u64, Failure> {
         Served::resident_bytes(self)
-    }
-
-    fn processes(&self) -> Vec<u32> {
-        vec![self.id()]
     }
 }
 
@@ -125,10 +119,6 @@ impl Process for WithRedis {
 
     fn resident_bytes(&self) -> Result<u64, Failure> {
         Ok(self.0.resident_bytes()? + resident_bytes(&self.1.id().to_string())?)
-    }
-
-    fn processes(&self) -> Vec<u32> {
-        vec![self.0.id(), self.1.id()]
     }
 }
 
@@ -173,10 +163,6 @@ impl Process for TandemServes {
     fn resident_bytes(&self) -> Result<u64, Failure> {
         resident_bytes(&self.process.id().to_string())
     }
-
-    fn processes(&self) -> Vec<u32> {
-        vec![self.process.id()]
-    }
 }
 
 impl Drop for TandemServes {
@@ -198,49 +184,52 @@ fn threads() -> usize {
 
 fn served_one(project: &Project, rounds: usize, span: Duration) -> Result<(), Failure> {
     let redis = redis::Redis::start(project.users, project.items)?;
-    let mut one: [Contender; 3] = [
-        Contender::new("Tandem", TandemServes::start(&project.root)?, |address| {
-            project.requests(REQUESTS, |ask| ask.profile(address))
-        }),
-        Contender::new("axum, echo", Served::start(Task::Echo, &project.root, threads())?, |address| {
-            project.requests(REQUESTS, |ask| post(address, "/v1/transforms/x", JSON, ask.answer().as_bytes()))
-        }),
-        Contender::new("axum and Redis", handler(project, &redis)?, |address| {
-            project.requests(REQUESTS, |ask| post(address, "/profile", JSON, ask.profile_body().as_bytes()))
-        }),
-    ];
+    let contenders = || -> Result<[Contender; 3], Failure> {
+        Ok([
+            Contender::new("Tandem", TandemServes::start(&project.root)?, |address| {
+                project.requests(REQUESTS, |ask| ask.profile(address))
+            }),
+            Contender::new("axum, echo", Served::start(Task::Echo, &project.root, threads())?, |address| {
+                project.requests(REQUESTS, |ask| post(address, "/v1/transforms/x", JSON, ask.answer().as_bytes()))
+            }),
+            Contender::new("axum and Redis", handler(project, &redis)?, |address| {
+                project.requests(REQUESTS, |ask| post(address, "/profile", JSON, ask.profile_body().as_bytes()))
+            }),
+        ])
+    };
     let mut text = format!(
         "\n### One user, {FEATURES} features\n\nJSON. The echo parses and writes again what Tandem answers: a body of the same size comes in as well. The handler over Redis answers values, statuses and event times, as Tandem does.\n\n"
     );
-    text += &closed(&mut one, &[1, 8, 64], rounds, span)?;
-    text += &at_rates(&mut one, 8, span, &[0.5])?;
-    drop(one);
+    text += &closed(&mut contenders()?, &[1, 8, 64], rounds, span)?;
+    text += &at_rates(&redis, contenders, 8, span, &[0.5])?;
     text += &overload(project, span)?;
     crate::print(&text)
 }
 
 fn served_many(project: &Project, rounds: usize, span: Duration) -> Result<(), Failure> {
     let redis = redis::Redis::start(project.users, project.items)?;
-    let mut many: [Contender; 4] = [
-        Contender::new("Tandem, JSON", TandemServes::start(&project.root)?, |address| {
-            project.requests(REQUESTS, |ask| ask.rank(address))
-        }),
-        Contender::new("Tandem, Arrow", TandemServes::start(&project.root)?, |address| {
-            project.requests(REQUESTS, |ask| ask.rank_to_arrow(address))
-        }),
-        Contender::new("axum and Redis, equal answer", handler(project, &redis)?, |address| {
-            project.requests(REQUESTS, |ask| post(address, "/rank", JSON, ask.rank_body().as_bytes()))
-        }),
-        Contender::new("axum and Redis, values alone", handler(project, &redis)?, |address| {
-            project.requests(REQUESTS, |ask| post(address, "/rank/values", JSON, ask.rank_body().as_bytes()))
-        }),
-    ];
+    let contenders = || -> Result<[Contender; 4], Failure> {
+        Ok([
+            Contender::new("Tandem, JSON", TandemServes::start(&project.root)?, |address| {
+                project.requests(REQUESTS, |ask| ask.rank(address))
+            }),
+            Contender::new("Tandem, Arrow", TandemServes::start(&project.root)?, |address| {
+                project.requests(REQUESTS, |ask| ask.rank_to_arrow(address))
+            }),
+            Contender::new("axum and Redis, equal answer", handler(project, &redis)?, |address| {
+                project.requests(REQUESTS, |ask| post(address, "/rank", JSON, ask.rank_body().as_bytes()))
+            }),
+            Contender::new("axum and Redis, values alone", handler(project, &redis)?, |address| {
+                project.requests(REQUESTS, |ask| post(address, "/rank/values", JSON, ask.rank_body().as_bytes()))
+            }),
+        ])
+    };
     let mut text = format!(
         "\n### One user and {ITEMS} items, {FEATURES} features each\n\nThe user's features stand in each of the {ITEMS} rows of an answer. Redis gets one MGET of {} keys.\n\n",
         ITEMS + 1
     );
-    text += &closed(&mut many, &[1, 8], rounds, span)?;
-    text += &at_rates(&mut many, 8, span, &[0.5])?;
+    text += &closed(&mut contenders()?, &[1, 8], rounds, span)?;
+    text += &at_rates(&redis, contenders, 8, span, &[0.5])?;
     crate::print(&text)
 }
 
@@ -312,13 +301,14 @@ fn closed(
 }
 
 /// At these shares of what the first contender answers at most.
-fn at_rates(
-    contenders: &mut [Contender],
+fn at_rates<const N: usize>(
+    redis: &redis::Redis,
+    contenders: impl FnOnce() -> Result<[Contender; N], Failure>,
     connections: usize,
     span: Duration,
     shares: &[f64],
 ) -> Result<String, Failure> {
-    let apart = apart(contenders.iter().flat_map(|contender| contender.process.processes()).collect())?;
+    let (apart, contenders) = apart(&[redis.id()], contenders)?;
     let first = &contenders[0];
     let most = ask_all(first.process.address(), &first.requests, connections, span)?;
     let most = most.latencies.len() as f64 / most.elapsed.as_secs_f64();
@@ -338,7 +328,7 @@ fn at_rates(
             ]);
         }
     }
-    let place = place(apart.is_some());
+    let place = place(apart.is_apart());
     Ok(format!(
         "\nAt a fixed rate{place}: latencies from when a request was due (a server that cannot keep up falls behind ever more):\n\n{}",
         table.render()
@@ -355,10 +345,9 @@ fn overload(project: &Project, span: Duration) -> Result<String, Failure> {
     let settings = project.root.join("tandem.toml");
     let before = std::fs::read_to_string(&settings)?;
     std::fs::write(&settings, format!("{before}[server]\nlate_millis_max = {LATE_MILLIS}\n"))?;
-    let tandem = TandemServes::start(&project.root);
+    let started = apart(&[], || TandemServes::start(&project.root));
     std::fs::write(&settings, before)?;
-    let tandem = tandem?;
-    let apart = apart(tandem.processes())?;
+    let (apart, tandem) = started?;
     let requests = project.requests(REQUESTS, |ask| ask.profile(tandem.address));
     let most = ask_all(tandem.address, &requests, 64, span)?;
     let most = most.latencies.len() as f64 / most.elapsed.as_secs_f64();
@@ -379,7 +368,7 @@ fn overload(project: &Project, span: Duration) -> Result<String, Failure> {
             number(latencies.quantile(0.99) / 1e3),
         ]);
     }
-    let place = place(apart.is_some());
+    let place = place(apart.is_apart());
     Ok(format!(
         "\nOverload{place}, with `late_millis_max = {LATE_MILLIS}` and 512 connections: so many requests a second, whatever is answered; a refused client does not ask again. Latencies are of what was answered with 200, from when it was sent.\n\n{}",
         table.render()

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::program::{tandem, tandem_registered, told};
+use crate::harness::program::{Serving, tandem, tandem_registered, told};
 
 const FEATURES: &str = r#"[[entity]]
 name = "user"
@@ -177,4 +177,122 @@ fn a_contract_that_sets_rows_aside_is_part_of_what_a_version_means() {
     rewrite(root, "max = 100", "max = 99");
     let (data, _) = registered(&["apply", "--by", "ada"], 4);
     assert!(data.contains("source.columns") && data.contains("raised@1"), "{data}");
+}
+
+/// Rows for a push: one that keeps what is promised, and one that breaks each promise.
+fn pushed() -> Vec<Value> {
+    let row = |user: i64, credit: Value, country: Value| json!({"user_id": user, "at": "2026-01-03T00:00:00Z", "credit": credit, "country": country});
+    let mut without = row(7, json!(4), Value::Null);
+    without.as_object_mut().expect("an object").remove("country");
+    vec![
+        row(1, json!(1), json!("AT")),
+        row(2, json!(-1), json!("DE")),
+        row(3, Value::Null, json!("DE")),
+        row(4, json!(2), json!("FR")),
+        row(5, json!("much"), json!("DE")),
+        // No view reads the country, so a push may leave it out.
+        row(6, json!(3), Value::Null),
+        without,
+    ]
+}
+
+const BROKEN: [(u64, &str); 4] = [
+    (1, "column `credit`: -1 lies outside 0..="),
+    (2, "column `credit`: null, and it is promised to have a value"),
+    (3, "column `country`: \"FR\" is none of [\"AT\", \"DE\"]"),
+    (4, "float64 expected, found \"much\""),
+];
+
+fn post(server: &Serving, route: &str, body: &Value) -> (u16, Option<String>, Value) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let request = agent.post(format!("{}{route}", server.url())).header("content-type", "application/json");
+    let mut response = request.send(body.to_string()).expect("an answer");
+    let aside = response.headers().get("tandem-quarantined").map(|value| value.to_str().expect("a number").to_owned());
+    let text = response.body_mut().read_to_string().expect("text");
+    (response.status().as_u16(), aside, serde_json::from_str(&text).unwrap_or_default())
+}
+
+/// Users and credits that are served.
+fn served(server: &Serving) -> Vec<(i64, f64)> {
+    let users: Vec<i64> = (1..=7).collect();
+    let asked = json!({"features": ["account:credit"], "columns": {"user_id": users}});
+    let (status, _, answer) = post(server, "/v1/features", &asked);
+    assert_eq!(status, 200, "{answer}");
+    let values = answer["columns"]["credit"]["values"].as_array().expect("values");
+    users.into_iter().zip(values).filter_map(|(user, value)| Some((user, value.as_f64()?))).collect()
+}
+
+/// Rows of a log of refusals by their reasons, of those for breaking the contract with what each says.
+fn assert_broken(told: &Value) {
+    let told = told.as_array().expect("rows");
+    assert_eq!(told.len(), BROKEN.len(), "{told:?}");
+    for (one, (row, message)) in told.iter().zip(BROKEN) {
+        assert_eq!((&one["row"], &one["reason"]), (&json!(row), &json!("contract")), "{one}");
+        let said = one["message"].as_str().expect("a message");
+        assert!(said.starts_with("the contract of source `accounts`: ") && said.contains(message), "{said}");
+    }
+}
+
+fn counted(server: &Serving, outcome: &str) -> Option<String> {
+    let metrics = ureq::get(format!("{}/metrics", server.url())).call().expect("an answer");
+    let metrics = metrics.into_body().read_to_string().expect("text");
+    let series = format!("tandem_push_rows_total{{view=\"account\",version=\"1\",outcome=\"{outcome}\"}} ");
+    metrics.lines().find_map(|line| line.strip_prefix(&series)).map(str::to_owned)
+}
+
+fn lines(rows: &[Value]) -> String {
+    rows.iter().map(|row| format!("{row}\n")).collect()
+}
+
+#[test]
+fn what_breaks_a_contract_is_not_pushed() {
+    let project = project();
+    let root = project.path();
+    let server = Serving::start(root, &[]);
+    // The source says that it stops, whatever the request says.
+    for on_error in ["fail", "quarantine"] {
+        let (status, _, answer) = post(&server, "/v1/push/account", &json!({"rows": pushed(), "on_error": on_error}));
+        assert_eq!((status, &answer["rows"]), (422, &json!(4)), "{answer}");
+        assert_broken(&answer["failed_rows"]);
+        assert!(answer["hint"].as_str().is_some_and(|hint| hint.contains("on_violation")), "{answer}");
+    }
+    let frame = |rows: &[Value]| -> Value {
+        let column = |name: &str| rows.iter().map(|row| row[name].clone()).collect::<Value>();
+        let names = ["user_id", "at", "credit", "country"];
+        names.map(|name| (name.to_owned(), column(name))).into_iter().collect::<serde_json::Map<_, _>>().into()
+    };
+    let feast = |rows: &[Value]| json!({"push_source_name": "accounts", "df": frame(rows), "to": "online"});
+    assert_eq!(post(&server, "/push", &feast(&pushed())).0, 422);
+    assert_eq!(served(&server), [], "nothing of them is stored");
+    assert_eq!(counted(&server, "contract"), Some("12".to_owned()));
+    fs::write(root.join("rows.jsonl"), lines(&pushed())).expect("a file");
+    for through in [&["--server", server.url()][..], &[]] {
+        let (_, notes) = run(root, &[&["ingest", "account", "rows.jsonl"], through].concat(), 3);
+        let expected = format!("line 2: the contract of source `accounts`: {} (4 of the rows", BROKEN[0].1);
+        assert!(notes.contains(&expected) && notes.contains("hint: "), "{notes}");
+    }
+    assert_eq!(served(&server), []);
+    drop(server);
+
+    rewrite(root, "on_violation = \"fail\"", "on_violation = \"quarantine\"");
+    fs::remove_dir_all(root.join("data/online")).expect("a store");
+    let server = Serving::start(root, &[]);
+    let (status, _, answer) = post(&server, "/v1/push/account", &json!({"rows": pushed(), "on_error": "fail"}));
+    assert_eq!((status, &answer["rows"], &answer["accepted"]), (200, &json!(7), &json!(3)), "{answer}");
+    assert_broken(&answer["quarantined"]);
+    let kept = [(1, 1.0), (6, 3.0), (7, 4.0)];
+    assert_eq!(served(&server), kept);
+    assert_eq!(
+        (counted(&server, "contract"), counted(&server, "refused")),
+        (Some("4".to_owned()), Some("0".to_owned()))
+    );
+    let (status, aside, _) = post(&server, "/push", &feast(&pushed()));
+    assert_eq!((status, aside.as_deref()), (200, Some("4")));
+    let (report, _) = run(root, &["ingest", "account", "rows.jsonl", "--json", "--server", server.url()], 3);
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    let numbers = ["rows", "accepted", "unchanged", "rejected"].map(|name| report[name].clone());
+    assert_eq!(numbers, [7, 3, 3, 4].map(|number| json!(number)), "{report}");
+    let aside = fs::read_to_string(root.join("rows.jsonl.rejected.jsonl")).expect("what was refused");
+    assert_eq!(aside.lines().filter(|line| line.contains("\"reason\":\"contract\"")).count(), 4, "{aside}");
+    assert_eq!(served(&server), kept);
 }

@@ -178,6 +178,44 @@ fn a_client_needs_a_token_of_the_right_role() {
 }
 
 #[test]
+fn parity_and_ingest_show_their_tokens() {
+    let project = Checkouts::new();
+    let root = project.root();
+    fs::write(root.join("tandem.toml"), "[project]\nname = \"checkouts\"\n[server]\ntokens = \"tokens\"\n")
+        .expect("a file");
+    let (reader, writer, admin) = (token(root, "a", "read"), token(root, "b", "write"), token(root, "c", "admin"));
+    let serving = Serving::start(root, &[]);
+    let command = |arguments: &[&str], options: &[&str]| tandem(root, &[arguments, options].concat());
+    let parity = |options: &[&str]| command(&["parity", "usual", "--url", serving.url()], options);
+    // None, one that was never given, and one that may not ask for the past.
+    for (options, said) in [
+        (&[][..], "401"),
+        (&["--token", "tandem_x"], "401"),
+        (&["--token", reader.as_str()], "403"),
+        (&["--token", writer.as_str()], "403"),
+    ] {
+        let (data, notes) = told(parity(options), 1);
+        assert!(data.is_empty() && notes.contains(said) && notes.contains("hint: "), "{options:?}: {notes}");
+    }
+    let agrees = |data: &str| assert!(data.contains(" values compared, 0 different\n"), "{data}");
+    agrees(&told(parity(&["--token", &admin]), 0).0);
+    agrees(&told(parity(&["--token", &admin, "--format", "arrow"]), 0).0);
+    let mut by_environment = parity(&[]);
+    by_environment.env("TANDEM_TOKEN", &admin);
+    agrees(&told(by_environment, 0).0);
+
+    let row = json!({"user_id": 77, "at": "2026-01-05T00:00:00Z", "amount": 12.5, "country": "DE"});
+    fs::write(root.join("rows.jsonl"), format!("{row}\n")).expect("a file");
+    let ingest = |options: &[&str]| command(&["ingest", "usual", "rows.jsonl", "--server", serving.url()], options);
+    for (options, said) in [(&[][..], "401"), (&["--token", reader.as_str()], "403")] {
+        let (_, notes) = told(ingest(options), 1);
+        assert!(notes.contains(said) && notes.contains("hint: "), "{options:?}: {notes}");
+    }
+    let (data, _) = told(ingest(&["--token", &writer]), 0);
+    assert!(data.starts_with("1 rows read, 1 accepted (1 written"), "{data}");
+}
+
+#[test]
 fn without_tokens_this_machine_alone_may_connect() {
     let project = project("tokens = \"tokens\"");
     token(project.path(), "a", "read");

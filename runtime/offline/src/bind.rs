@@ -11,13 +11,11 @@ use arrow_array::{
     UInt32Array, new_null_array,
 };
 use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
-use arrow_select::concat::concat;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::nullif::nullif;
 use arrow_select::take::take;
 use datafusion::error::DataFusionError;
 use tandem_core::canonical::{CanonicalError, RowEncoder, decode_rows};
-use tandem_core::contract::violations;
 use tandem_core::model::{BoundView, ColumnContract, InputSource, OnError, Source, ViewSource};
 use tandem_core::time::{Timestamp, Zone};
 use tandem_core::types::{DataType, EVENT_ID, HISTORY_COLUMNS, RETRACTED, TIME_COLUMNS, is_of_source};
@@ -29,6 +27,7 @@ use crate::direct::aligned_schema;
 use crate::error::OfflineError;
 use crate::footers::CheckedPartition;
 use crate::inputs::InputBatch;
+use crate::promised::{broken_rows, convert_values};
 use crate::report::RowCounts;
 use crate::rerun::standing;
 
@@ -437,9 +436,8 @@ impl Binding {
         let mut rejects = Rejects::new();
         for (from, column) in &self.promised {
             let ColumnSource::Scan(position, name) = from else { continue };
-            let to = |array: &ArrayRef| to_declared(array, name, column.data_type, self.source.timezone.as_deref());
-            let converted = convert_values(batch.column(*position), name, column.data_type, &to);
-            let (values, lossy) = converted.map_err(|source| {
+            let broken = broken_rows(column, name, batch.column(*position), self.source.timezone.as_deref());
+            let broken = broken.map_err(|source| {
                 let (file, _) = self.checked.locate(first_row);
                 OfflineError::ContractType {
                     source_name: self.source.name.clone(),
@@ -447,18 +445,8 @@ impl Binding {
                     source: Box::new(source),
                 }
             })?;
-            let lossy: BTreeMap<usize, Reject> = lossy
-                .into_iter()
-                .map(|(row, value, reason)| (row, Reject::Contract(format!("column `{name}`: {value} {reason}"))))
-                .collect();
-            for (row, why) in violations(column, &values) {
-                // What does not convert is null in `values`, and told by what it is.
-                if !lossy.contains_key(&row) {
-                    rejects.entry(row).or_insert(Reject::Contract(why));
-                }
-            }
-            for (row, reject) in lossy {
-                rejects.entry(row).or_insert(reject);
+            for (row, why) in broken {
+                rejects.entry(row).or_insert(Reject::Contract(why));
             }
         }
         Ok(rejects)
@@ -626,34 +614,6 @@ impl Binding {
             null_keys: null_keys as u64,
         }
     }
-}
-
-/// A value that does not convert: its row, what it is, and why it is refused.
-type Lossy = (usize, String, String);
-
-/// The column in its declared type, null where a value does not convert; and those, ascending.
-fn convert_values(
-    array: &ArrayRef,
-    name: &str,
-    to: DataType,
-    convert: &dyn Fn(&ArrayRef) -> Result<ArrayRef, ConvertError>,
-) -> Result<(ArrayRef, Vec<Lossy>), ConvertError> {
-    match convert(array) {
-        Ok(converted) => return Ok((converted, Vec::new())),
-        Err(ConvertError::Value { row: _, value, reason, .. }) if array.len() == 1 => {
-            return Ok((new_null_array(&to.to_arrow(), 1), vec![(0, value, reason)]));
-        }
-        Err(ConvertError::Value { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    // Halves, so that many wrong values cost little more than one.
-    let middle = array.len() / 2;
-    let (first, mut lossy) = convert_values(&array.slice(0, middle), name, to, convert)?;
-    let (second, behind) = convert_values(&array.slice(middle, array.len() - middle), name, to, convert)?;
-    lossy.extend(behind.into_iter().map(|(row, value, reason)| (middle + row, value, reason)));
-    let whole = concat(&[&first, &second]);
-    let whole = whole.map_err(|error| ConvertError::Arrow { column: name.to_owned(), reason: error.to_string() })?;
-    Ok((whole, lossy))
 }
 
 /// Rows that take their event back: they have no values, so nothing that is wrong with those matters.

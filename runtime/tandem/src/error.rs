@@ -252,6 +252,18 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// A row that breaks the contract of its source, which says that this stops whoever takes its rows.
+    #[error("{what}: {message} ({broken} of the rows that were sent with it do)")]
+    ContractRow {
+        /// Which one: "line 7".
+        what: String,
+        /// Its position among the rows that were sent together.
+        row: usize,
+        /// What is broken.
+        message: String,
+        /// Rows that were sent together and break it.
+        broken: u64,
+    },
     /// Rows that were refused while the others were taken.
     #[error("rows that were refused: {rows}; they are in {}, the others were taken", .file.display())]
     RowsRejected {
@@ -463,6 +475,9 @@ impl Error {
             Error::Spill { .. } => Some("TMPDIR names the folder for it; what was written of the view stays, and the next run goes on".to_owned()),
             Error::Http { hint, .. } => hint.clone(),
             Error::Ingest { hint, .. } => Some(hint.clone()),
+            Error::ContractRow { .. } => Some(
+                "rows before the batch are taken, and none of it; correct the row, or say `on_violation = \"quarantine\"` at the source to have such rows set aside".to_owned(),
+            ),
             Error::RowsRejected { .. } => Some("each line there has the row's line and why; correct the rows and ingest them".to_owned()),
             Error::NoTransform { view, .. } => Some(format!(
                 "training sets and `tandem materialize {view}` read its source's files themselves"
@@ -536,6 +551,7 @@ impl Error {
             | Error::Registry(RegistryError::NoSuchRegistration { .. }) => 2,
             Error::Parity { .. }
             | Error::RowsRejected { .. }
+            | Error::ContractRow { .. }
             | Error::Denied { .. }
             | Error::NotReproduced { .. }
             | Error::ChecksFailed { .. }

@@ -248,7 +248,7 @@ impl Ingest<'_> {
         let count = rows.len();
         let bytes = json!({ "on_error": "quarantine", "rows": rows }).to_string().into_bytes();
         let sent =
-            self.sink.send(&Body { bytes, is_arrow: false, rows: count }).map_err(|error| self.at(&error, &lines))?;
+            self.sink.send(&Body { bytes, is_arrow: false, rows: count }).map_err(|error| self.at(error, &lines))?;
         self.count(count, &sent);
         for (row, reason, message) in sent.refused {
             let Some((number, text)) = lines.get(row) else { continue };
@@ -267,7 +267,10 @@ impl Ingest<'_> {
     }
 
     /// An error with the lines that it is about: what lies before them is taken.
-    fn at(&self, error: &Error, lines: &[(u64, String)]) -> Error {
+    fn at(&self, error: Error, lines: &[(u64, String)]) -> Error {
+        if let Error::ContractRow { row, message, broken, .. } = error {
+            return Error::ContractRow { what: format!("line {}", line_of(row, lines)), row, message, broken };
+        }
         let (first, last) = (lines.first().map_or(0, |line| line.0), lines.last().map_or(0, |line| line.0));
         let hint = "rows before them are taken; run the same again once this is mended: rows that are there already change nothing";
         Error::Ingest {
@@ -293,7 +296,7 @@ impl Ingest<'_> {
             let bytes = sink::arrow(&batch)?;
             let sent = self.sink.send(&Body { bytes, is_arrow: true, rows: count }).map_err(|error| {
                 let rows = [(first, String::new()), (first + count as u64 - 1, String::new())];
-                self.at(&error, &rows)
+                self.at(error, &rows)
             })?;
             self.count(count, &sent);
             for (row, reason, message) in sent.refused {
@@ -303,5 +306,13 @@ impl Ingest<'_> {
             progress(&self.report);
         }
         self.rejected.sync().map(drop)
+    }
+}
+
+/// The line of a row of a batch; of Parquet, of whose batches the first and the last are named, its row.
+fn line_of(row: usize, lines: &[(u64, String)]) -> u64 {
+    match lines {
+        [(first, text), ..] if text.is_empty() => first + row as u64,
+        lines => lines.get(row).map_or(0, |line| line.0),
     }
 }

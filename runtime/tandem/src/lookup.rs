@@ -140,15 +140,23 @@ impl Distinct {
         let join_keys: Vec<JoinKey> = ask.view.view.join_keys().cloned().collect();
         let encoder = KeyEncoder::new(&join_keys, &ask.keys)?;
         let rows = encoder.rows();
-        let encoded = (0..rows).map(|row| encoder.encode(row));
         if rows <= 1 {
-            return Ok(Distinct { keys: encoded.collect(), places: None });
+            return Ok(Distinct { keys: (0..rows).map(|row| encoder.encode(row)).collect(), places: None });
         }
-        let mut known: HashMap<Option<EntityKey>, u32> = HashMap::with_capacity(rows);
-        let mut places = Vec::with_capacity(rows);
-        for key in encoded {
+        let mut known: HashMap<Option<EntityKey>, u32> = HashMap::new();
+        let mut places: Vec<u32> = Vec::with_capacity(rows);
+        let (mut key, mut before): (Vec<u8>, Option<Vec<u8>>) = (Vec::new(), None);
+        for row in 0..rows {
+            key.clear();
+            let is_key = encoder.encode_into(row, &mut key);
+            // Often all rows are of one entity.
+            if let Some(place) = places.last().copied().filter(|_| is_key && before.as_ref() == Some(&key)) {
+                places.push(place);
+                continue;
+            }
             let next = known.len() as u32;
-            places.push(*known.entry(key).or_insert(next));
+            before = is_key.then(|| key.clone());
+            places.push(*known.entry(before.clone().map(EntityKey)).or_insert(next));
         }
         let mut keys = vec![None; known.len()];
         known.into_iter().for_each(|(key, place)| keys[place as usize] = key);
@@ -308,22 +316,23 @@ fn serve_removed(view: &BoundView, record: Record, at: At) -> Served {
 
 /// One column for each output. A row whose bytes are malformed under a right checksum is a defect of whoever wrote it; it becomes corrupt.
 fn columns(outputs: &[Field], rows: &mut [Served], corrupt: &mut Vec<(usize, String)>) -> Vec<ArrayRef> {
-    let bytes = |served: &Served| match (served.status, &served.record) {
-        (status, Some(record)) if status.gives_values() => Some(record.row.clone()),
-        _ => None,
-    };
+    fn bytes(served: &Served) -> Option<&[u8]> {
+        match (served.status, &served.record) {
+            (status, Some(record)) if status.gives_values() => Some(&record.row),
+            _ => None,
+        }
+    }
     loop {
-        let encoded: Vec<Option<Vec<u8>>> = rows.iter().map(bytes).collect();
-        if let Ok(columns) = decode_rows(outputs, encoded.iter().map(Option::as_deref)) {
+        if let Ok(columns) = decode_rows(outputs, rows.iter().map(bytes)) {
             return columns;
         }
         // Each row is looked at alone; at least one goes, so this ends.
-        for (row, encoded) in encoded.iter().enumerate() {
-            if let Some(encoded) = encoded
-                && let Err(error) = decode_rows(outputs, [Some(&encoded[..])].into_iter())
+        for (row, served) in rows.iter_mut().enumerate() {
+            if let Some(encoded) = bytes(served)
+                && let Err(error) = decode_rows(outputs, [Some(encoded)].into_iter())
             {
                 corrupt.push((row, error.to_string()));
-                rows[row] = Served { status: Status::Corrupt, record: None };
+                *served = Served { status: Status::Corrupt, record: None };
             }
         }
     }

@@ -64,6 +64,8 @@ impl From<WorkerPanic> for PushError {
 pub enum Reason {
     /// A value is not of its type.
     InvalidValue,
+    /// It breaks the contract of the view's source.
+    Contract,
     /// The event time is null.
     NullEventTime,
     /// A key is null or NaN.
@@ -82,8 +84,9 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 9] = [
         Reason::InvalidValue,
+        Reason::Contract,
         Reason::NullEventTime,
         Reason::NullKey,
         Reason::Future,
@@ -97,6 +100,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::InvalidValue => "invalid_value",
+            Reason::Contract => "contract",
             Reason::NullEventTime => "null_event_time",
             Reason::NullKey => "null_key",
             Reason::Future => "future",
@@ -140,7 +144,7 @@ pub struct Push<'a> {
     pub on_demand: Option<&'a OnDemand>,
     /// Where the rows go.
     pub to: PushTo,
-    /// Whether a row that is refused fails the push; rows of the future never do.
+    /// Whether a row that is refused fails the push. Rows of the future never do; of rows that break its contract the source says it.
     pub on_error: OnError,
 }
 
@@ -160,6 +164,11 @@ pub struct Pushed {
 }
 
 impl Pushed {
+    /// Rows that were set aside since they break the contract of the source.
+    pub fn broken(&self) -> usize {
+        self.refused.values().filter(|refused| refused.reason == Reason::Contract).count()
+    }
+
     /// Rows with this outcome.
     pub fn count(&self, outcome: RowOutcome) -> usize {
         self.outcomes.iter().filter(|found| **found == Some(outcome)).count()
@@ -217,9 +226,13 @@ impl Pusher {
         let (plan, now, max_future) = (Arc::clone(push.plan), (self.clock)(), self.max_future);
         let bind = move || plan.bind(given, now, max_future);
         let mut bound = if rows <= INLINE_ROWS_MAX { bind()? } else { self.workers.run(bind).await?? };
-        let is_fault = |refused: &Refused| refused.reason != Reason::Future;
-        let stops =
-            |refused: &BTreeMap<usize, Refused>| push.on_error == OnError::Fail && refused.values().any(is_fault);
+        let on_violation = push.plan.on_violation();
+        let is_fault = |refused: &Refused| match refused.reason {
+            Reason::Future => false,
+            Reason::Contract => on_violation == OnError::Fail,
+            _ => push.on_error == OnError::Fail,
+        };
+        let stops = |refused: &BTreeMap<usize, Refused>| refused.values().any(is_fault);
         if stops(&bound.refused) {
             bound.refused.retain(|_, refused| is_fault(refused));
             return Err(PushError::Refused(bound.refused));

@@ -182,7 +182,11 @@ pub async fn serve_behind(
         tokio::time::sleep(Duration::from_secs(draining.settings.shutdown_notice_seconds)).await;
     };
     let watched = Arc::clone(&server);
-    let watch = tokio::spawn(async move { watched.lateness.watch().await });
+    let watch = tokio::spawn(async move {
+        if let Err(error) = watched.lateness.watch().await {
+            tracing::error!(%error, "how late requests are cannot be measured; none is refused for it");
+        }
+    });
     connections::serve(listener, routes(server), limits, tls, shutdown).await;
     watch.abort();
     Ok(())

@@ -1,5 +1,6 @@
 //! Where rows go: into the online store of this project, or to a server.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use tandem_online::{PushTo, RowOutcome, ViewId};
 
 use crate::client::{Client, UNTRUSTED, is_untrusted, plain};
 use crate::error::Error;
-use crate::push::{Push, PushPlan, Pusher};
+use crate::push::{Push, PushError, PushPlan, Pusher, Reason, Refused};
 use crate::server::pushed_rows;
 
 /// The first pause before a server is asked again; each further one is twice as long.
@@ -84,7 +85,10 @@ impl Sink for Local {
             on_error: OnError::Quarantine,
         };
         let pushed = self.runtime.block_on(self.pusher.push(push, given));
-        let pushed = pushed.map_err(|error| Error::Data(error.to_string()))?;
+        let pushed = pushed.map_err(|error| match error {
+            PushError::Refused(refused) => broken(&refused),
+            error => Error::Data(error.to_string()),
+        })?;
         let count = |outcome| pushed.count(outcome) as u64;
         let refused = pushed.refused.iter();
         Ok(Sent {
@@ -95,6 +99,21 @@ impl Sink for Local {
             refused: refused.map(|(row, one)| (*row, one.reason.as_str().to_owned(), one.message.clone())).collect(),
         })
     }
+}
+
+/// Rows that refuse a push in which others would be set aside: they break a contract that says so.
+fn broken(refused: &BTreeMap<usize, Refused>) -> Error {
+    let (row, message) = refused.iter().next().map_or((0, String::new()), |(row, one)| (*row, one.message.clone()));
+    Error::ContractRow { what: format!("row {row}"), row, message, broken: refused.len() as u64 }
+}
+
+/// The same, as a server tells it; None for every other problem.
+fn told_broken(answer: &Value) -> Option<Error> {
+    let first = answer["failed_rows"].get(0).filter(|first| first["reason"] == Reason::Contract.as_str())?;
+    let row = first["row"].as_u64()? as usize;
+    let message = first["message"].as_str().unwrap_or_default().to_owned();
+    let broken = answer["rows"].as_u64().unwrap_or(1);
+    Some(Error::ContractRow { what: format!("row {row}"), row, message, broken })
 }
 
 /// A running server.
@@ -136,6 +155,9 @@ impl Remote {
         let detail = answer["detail"].as_str().unwrap_or("the answer is not Tandem's");
         if matches!(status, 408 | 429 | 500 | 502..=504) {
             return Ok(Err(format!("{status}: {detail}")));
+        }
+        if let Some(error) = told_broken(&answer) {
+            return Err(error);
         }
         let hint = answer["hint"].as_str().map(str::to_owned);
         Err(Error::Http { url: url.to_owned(), reason: format!("{status}: {detail}"), hint })

@@ -18,17 +18,23 @@ const CHUNK_BYTES: usize = 1 << 20;
 const FILE_BUFFER_BYTES: usize = 256 << 10;
 
 /// What an entity takes beside its key and its row: its slot, and its place in the table.
-const SLOT_BYTES: usize = size_of::<Slot>() + size_of::<u32>() + 8;
+const SLOT_BYTES: usize = size_of::<Slot>() + 2 * size_of::<Entry>();
 
 /// The newest rows so far.
 pub(super) struct Newest {
     bytes_max: usize,
     hasher: RandomState,
-    /// Positions of slots, by the hash of their keys.
-    table: HashTable<u32>,
+    /// Slots, by the hash of their keys.
+    table: HashTable<Entry>,
     slots: Vec<Slot>,
     bytes: Chunks,
     runs: Vec<Run>,
+}
+
+/// A slot's place in the table.
+struct Entry {
+    hash: u64,
+    slot: u32,
 }
 
 struct Slot {
@@ -122,9 +128,9 @@ impl Newest {
     ) -> io::Result<()> {
         let (slots, bytes) = (&mut self.slots, &mut self.bytes);
         let hash = self.hasher.hash_one(key);
-        let is_it = |slot: &u32| bytes.get(slots[*slot as usize].key) == key;
-        if let Some(slot) = self.table.find(hash, is_it) {
-            let slot = &mut slots[*slot as usize];
+        let is_it = |entry: &Entry| entry.hash == hash && bytes.get(slots[entry.slot as usize].key) == key;
+        if let Some(entry) = self.table.find(hash, is_it) {
+            let slot = &mut slots[entry.slot as usize];
             match times.order().cmp(&slot.times.order()) {
                 Ordering::Less => return Ok(()),
                 Ordering::Equal => {
@@ -139,10 +145,9 @@ impl Newest {
             slot.row = bytes.replace(slot.row, buffer);
         } else {
             encode(buffer);
-            let number = slots.len() as u32;
+            let entry = Entry { hash, slot: slots.len() as u32 };
             slots.push(Slot { times, key: bytes.add(key), row: bytes.add(buffer) });
-            let hash_of = |slot: &u32| self.hasher.hash_one(bytes.get(slots[*slot as usize].key));
-            self.table.insert_unique(hash, number, hash_of);
+            self.table.insert_unique(hash, entry, |entry| entry.hash);
         }
         if self.bytes.capacity + self.slots.len() * SLOT_BYTES > self.bytes_max {
             self.spill()?;

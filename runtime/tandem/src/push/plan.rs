@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, new_empty_array};
 use arrow_select::filter::{filter, filter_record_batch};
 use tandem_core::canonical::{RowEncoder, schema_fingerprint};
 use tandem_core::key::KeyEncoder;
-use tandem_core::model::{BoundView, InputSource, JoinKey, Source};
+use tandem_core::model::{BoundView, ColumnContract, InputSource, JoinKey, OnError, Source};
 use tandem_core::status::{is_never_valid, too_far_in_future};
 use tandem_core::time::{Day, Duration, Timestamp, Zone};
 use tandem_core::types::{CREATED_TIME, DataType, EVENT_ID, EVENT_TIME, Field, RETRACTED, SEQUENCE, VALID_TO};
-use tandem_offline::source_columns;
+use tandem_offline::{broken_rows, source_columns};
 use tandem_online::{Record, Row, StoreOptions, WindowView};
 
 use super::{PushError, Reason, Refused};
@@ -37,6 +37,8 @@ pub struct PushPlan {
     required: Vec<bool>,
     event_id: Option<usize>,
     retracted: Option<usize>,
+    /// What the source's contract promises of columns.
+    promised: Vec<(usize, ColumnContract)>,
     /// Of a view of aggregates, how the events are kept; what is pushed is events, as the view of columns that they are.
     windows: Option<Arc<WindowView>>,
 }
@@ -54,8 +56,8 @@ enum Input {
 pub struct Given {
     /// The columns; a value that was refused is null.
     pub columns: Vec<ArrayRef>,
-    /// Rows of which a value was refused, and why.
-    pub refused: BTreeMap<usize, String>,
+    /// Rows of which a value was refused: the column, and why.
+    pub refused: BTreeMap<usize, (usize, String)>,
     /// How many rows.
     pub rows: usize,
 }
@@ -118,6 +120,27 @@ impl PushPlan {
                 }
             }
         }
+        let mut promised = Vec::new();
+        // The partition lies in the names of folders, and follows from the event time.
+        for contract in source.contract.columns.iter().filter(|column| Some(&column.name) != source.partition.as_ref())
+        {
+            let (name, data_type) = (&contract.name, contract.data_type);
+            let Some(column) = columns.iter().position(|column| column.name == *name) else {
+                // The view does not read it: it may be left out.
+                let doc = "column of the source's contract".to_owned();
+                columns.push(Field { doc, ..Field::new(name.clone(), data_type, true) });
+                promised.push((columns.len() - 1, ColumnContract { nullable: true, ..contract.clone() }));
+                continue;
+            };
+            let read = columns[column].data_type;
+            let none = new_empty_array(&read.to_arrow());
+            if broken_rows(contract, name, &none, source.timezone.as_deref()).is_err() {
+                let reason =
+                    format!("its column `{name}` is read as {read}, and the contract of its source says {data_type}");
+                return refuse(&reason, "promise the type as which the view reads the column");
+            }
+            promised.push((column, contract.clone()));
+        }
         let find = |name: &str| columns.iter().position(|column| column.name == name);
         let place = |name: &str| find(name).ok_or_else(|| PushError::Defect(format!("no column `{name}`")));
         let optional = |name: &Option<String>| name.as_deref().and_then(find);
@@ -178,6 +201,7 @@ impl PushPlan {
         Ok(PushPlan {
             event_id,
             retracted,
+            promised,
             view: Arc::clone(view),
             source: Arc::clone(source),
             zone,
@@ -234,6 +258,11 @@ impl PushPlan {
         self.created_time
     }
 
+    /// What becomes of a push with a row that breaks the contract of the source.
+    pub fn on_violation(&self) -> OnError {
+        self.source.contract.on_violation
+    }
+
     /// The zone in which timestamps without one are read, if the source says one.
     pub fn timezone(&self) -> Option<&str> {
         self.source.timezone.as_deref()
@@ -242,8 +271,7 @@ impl PushPlan {
     /// Which rows may be stored, by what they hold themselves, and what the transform takes of them.
     pub(super) fn bind(&self, given: Given, now: Timestamp, max_future: Duration) -> Result<Rows, PushError> {
         let Given { columns, refused, rows } = given;
-        let as_refused = |(row, message)| (row, Refused { reason: Reason::InvalidValue, message });
-        let mut refused: BTreeMap<usize, Refused> = refused.into_iter().map(as_refused).collect();
+        let mut refused = self.refused(&columns, refused)?;
         let mut refuse = |row, reason, message: &str| {
             refused.entry(row).or_insert_with(|| Refused { reason, message: message.to_owned() });
         };
@@ -314,6 +342,38 @@ impl PushPlan {
         let mask: BooleanArray = (0..rows).map(|row| Some(!refused.contains_key(&row))).collect();
         let columns = columns.iter().map(|column| filter(column, &mask)).collect::<Result<_, _>>().map_err(arrow)?;
         Ok(Rows { kept, refused, columns, inputs: filter_record_batch(&inputs, &mask).map_err(arrow)? })
+    }
+
+    /// Rows with a value that was refused, or that breaks the contract of the source: that comes first, whatever else is wrong with a row.
+    fn refused(
+        &self,
+        columns: &[ArrayRef],
+        given: BTreeMap<usize, (usize, String)>,
+    ) -> Result<BTreeMap<usize, Refused>, PushError> {
+        let retracted = self.retracted.and_then(|column| columns[column].as_boolean_opt());
+        // What takes an event back has no values.
+        let is_held = |row: usize| retracted.is_none_or(|column| column.is_null(row) || !column.value(row));
+        let contract = |why: &str| format!("the contract of source `{}`: {why}", self.source.name);
+        let is_promised = |column: &usize| self.promised.iter().any(|(promised, _)| promised == column);
+        let mut refused = BTreeMap::new();
+        for (row, (column, message)) in given {
+            let one = match is_promised(&column) && is_held(row) {
+                true => Refused { reason: Reason::Contract, message: contract(&message) },
+                false => Refused { reason: Reason::InvalidValue, message },
+            };
+            refused.insert(row, one);
+        }
+        for (column, promised) in &self.promised {
+            let broken = broken_rows(promised, &promised.name, &columns[*column], self.timezone());
+            for (row, why) in broken.map_err(|error| PushError::Defect(error.to_string()))? {
+                // What was refused is null here, and told by what it was.
+                let is_told = refused.get(&row).is_some_and(|one: &Refused| one.reason == Reason::Contract);
+                if is_held(row) && !is_told {
+                    refused.insert(row, Refused { reason: Reason::Contract, message: contract(&why) });
+                }
+            }
+        }
+        Ok(refused)
     }
 
     fn has_days(&self) -> bool {

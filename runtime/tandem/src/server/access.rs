@@ -80,7 +80,8 @@ impl Access {
             let roles: Vec<&str> = token.roles.iter().map(|role| role.as_str()).collect();
             let (name, has) = (&token.name, roles.join(", "));
             let detail = format!("{method} {route} needs the role {needed}; token `{name}` has {has}");
-            return Err(Problem::new(Kind::Forbidden, detail).with(ROLE, needed.as_str()).with(TOKEN, name.as_str()));
+            let problem = Problem::new(Kind::Forbidden, detail).with(ROLE, needed.as_str()).with(TOKEN, name.as_str());
+            return Err(problem.hint(format!("`tandem token new --role {needed}` makes one that may")));
         }
         Ok(Caller { name: Some(token.name.clone()), is_admin: token.allows(Role::Admin) })
     }

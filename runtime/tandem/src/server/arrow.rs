@@ -22,6 +22,9 @@ use super::body::Bounds;
 use super::names;
 use super::problem::{Kind, Problem};
 
+/// What a field of a stream takes beside its values, roughly.
+const STREAM_BYTES: usize = 512;
+
 /// What a stream may have.
 pub(super) struct Taken<'a> {
     /// The columns, by name, with the types that they are converted to.
@@ -81,7 +84,8 @@ pub(super) fn batches(
 
 /// A batch as a stream.
 pub(super) fn write(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
-    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
+    let out = Vec::with_capacity(batch.get_array_memory_size() + STREAM_BYTES * (1 + batch.num_columns()));
+    let mut writer = StreamWriter::try_new(out, &batch.schema())?;
     writer.write(batch)?;
     writer.into_inner()
 }

@@ -30,7 +30,7 @@ use tandem_online::RowOutcome;
 
 use crate::feature_log::Fate;
 use crate::lookup::Found;
-use crate::push::{PushError, Pushed};
+use crate::push::{PushError, Pushed, Reason};
 use families::{Families, LogLabels, RequestLabels, RouteLabels, ServiceLabels, ServiceStatusLabels, ViewLabels};
 use histogram::Histogram;
 
@@ -76,15 +76,25 @@ pub(super) struct ViewMetrics {
     computed: Option<ComputedMetrics>,
 }
 
-/// What became of a pushed row; the names of [`Pushed`]'s outcomes, and `refused` for what was set aside or refused the push.
-const PUSH_OUTCOMES: [(&str, Option<RowOutcome>); 6] = [
-    ("written", Some(RowOutcome::Written)),
-    ("older", Some(RowOutcome::Older)),
-    ("unchanged", Some(RowOutcome::Unchanged)),
-    ("logged", Some(RowOutcome::Logged)),
-    ("too_late", Some(RowOutcome::TooLate)),
-    ("refused", None),
+/// What became of a pushed row; the names of [`Pushed`]'s outcomes, and what was set aside or refused the push: for breaking the source's contract, and for all else.
+const PUSH_OUTCOMES: [(&str, Became); 7] = [
+    ("written", Became::Taken(RowOutcome::Written)),
+    ("older", Became::Taken(RowOutcome::Older)),
+    ("unchanged", Became::Taken(RowOutcome::Unchanged)),
+    ("logged", Became::Taken(RowOutcome::Logged)),
+    ("too_late", Became::Taken(RowOutcome::TooLate)),
+    ("contract", Became::Broken),
+    ("refused", Became::Refused),
 ];
+
+#[derive(Debug, Clone, Copy)]
+enum Became {
+    Taken(RowOutcome),
+    /// It breaks the contract of the source.
+    Broken,
+    /// It cannot be stored for another reason.
+    Refused,
+}
 
 /// What a view has, and so which series.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -351,11 +361,21 @@ impl ViewMetrics {
     pub(super) fn pushed(&self, pushed: &Result<Pushed, PushError>) {
         let Some(stored) = &self.stored else { return };
         for ((_, outcome), counter) in PUSH_OUTCOMES.iter().zip(&stored.pushed) {
+            let refused = match pushed {
+                Ok(Pushed { refused, .. }) | Err(PushError::Refused(refused)) => Some(refused),
+                Err(_) => None,
+            };
+            let refused = |is_broken: bool| {
+                let of = refused.into_iter().flat_map(BTreeMap::values);
+                // Events that come too late have an outcome of their own.
+                let of = of.filter(|one| one.reason != Reason::TooLate);
+                of.filter(|one| (one.reason == Reason::Contract) == is_broken).count()
+            };
             let rows = match (pushed, outcome) {
-                (Ok(pushed), Some(outcome)) => pushed.count(*outcome),
-                (Ok(pushed), None) => pushed.refused.len() - pushed.count(RowOutcome::TooLate),
-                (Err(PushError::Refused(refused)), None) => refused.len(),
-                (Err(_), _) => 0,
+                (Ok(pushed), Became::Taken(outcome)) => pushed.count(*outcome),
+                (Err(_), Became::Taken(_)) => 0,
+                (_, Became::Broken) => refused(true),
+                (_, Became::Refused) => refused(false),
             };
             counter.inc_by(rows as u64);
         }

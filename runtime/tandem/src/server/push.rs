@@ -27,7 +27,7 @@ use super::problem::{FAILURES_SHOWN_MAX, Kind, Problem};
 use super::state::{Server, View};
 use super::transforms::engine_problem;
 use crate::materialize::store_view;
-use crate::push::{Given, Push, PushError, PushPlan, Pushed, Pusher, Refused};
+use crate::push::{Given, Push, PushError, PushPlan, Pushed, Pusher, Reason, Refused};
 
 pub(super) use feast::{push as feast_push, write_to_online_store as feast_write};
 
@@ -226,10 +226,13 @@ fn refused_rows(refused: &BTreeMap<usize, Refused>) -> Problem {
         }
         None => "a row cannot be stored".to_owned(),
     };
-    Problem::new(Kind::RowsRefused, detail)
-        .with("rows", refused.len())
-        .with("failed_rows", shown)
-        .hint("nothing was stored: correct the rows, or send `\"on_error\": \"quarantine\"` to have the others stored")
+    let hint = match refused.values().any(|one| one.reason == Reason::Contract) {
+        true => "nothing was stored: correct the rows; the contract of the source says `on_violation = \"fail\"`",
+        false => {
+            "nothing was stored: correct the rows, or send `\"on_error\": \"quarantine\"` to have the others stored"
+        }
+    };
+    Problem::new(Kind::RowsRefused, detail).with("rows", refused.len()).with("failed_rows", shown).hint(hint)
 }
 
 fn refused_row(row: usize, refused: &Refused) -> Value {

@@ -142,11 +142,13 @@ fn pushed_rows_are_counted_by_what_became_of_them() {
     };
     views[0].pushed(&Ok(pushed));
     views[0].pushed(&Err(PushError::Refused(BTreeMap::from([(0, refused()), (7, refused())]))));
+    let broken = crate::push::Refused { reason: crate::push::Reason::Contract, ..refused() };
+    views[0].pushed(&Err(PushError::Refused(BTreeMap::from([(3, broken)]))));
     let text = text(&metrics);
     let rows = |outcome: &str| {
         value(&text, &format!(r#"tandem_push_rows_total{{view="risk",version="2",outcome="{outcome}"}}"#)).unwrap()
     };
-    assert_eq!(PUSH_OUTCOMES.map(|(outcome, _)| rows(outcome)), [2.0, 1.0, 0.0, 0.0, 0.0, 3.0]);
+    assert_eq!(PUSH_OUTCOMES.map(|(outcome, _)| rows(outcome)), [2.0, 1.0, 0.0, 0.0, 0.0, 1.0, 3.0]);
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(super) fn decode(body: &[u8], plan: &PushPlan, bounds: Bounds) -> Result<Giv
                     true => to_event_id(array, &field.name, field.data_type),
                     false => to_declared(array, &field.name, field.data_type, plan.timezone()),
                 };
-                column(field, place, &batches, &to, &mut refused)
+                column((index, field), place, &batches, &to, &mut refused)
             }
         });
         let columns = columns.collect::<Result<_, _>>()?;
@@ -59,16 +59,16 @@ fn places(schema: &Schema, plan: &PushPlan) -> Result<Vec<Option<usize>>, Proble
 
 /// The column at `place`, in the field's type, with null for each value that is refused.
 fn column(
-    field: &Field,
+    (index, field): (usize, &Field),
     place: usize,
     batches: &[RecordBatch],
     to: &dyn Fn(&ArrayRef) -> Result<ArrayRef, ConvertError>,
-    refused: &mut BTreeMap<usize, String>,
+    refused: &mut BTreeMap<usize, (usize, String)>,
 ) -> Result<ArrayRef, Problem> {
     let mut first = 0;
     let mut parts: Vec<ArrayRef> = Vec::with_capacity(batches.len());
     for batch in batches {
-        parts.push(convert(batch.column(place), first, to, refused)?);
+        parts.push(convert(batch.column(place), (index, first), to, refused)?);
         first += batch.num_rows();
     }
     match parts.len() {
@@ -83,16 +83,16 @@ fn column(
 
 fn convert(
     array: &ArrayRef,
-    first: usize,
+    (index, first): (usize, usize),
     to: &dyn Fn(&ArrayRef) -> Result<ArrayRef, ConvertError>,
-    refused: &mut BTreeMap<usize, String>,
+    refused: &mut BTreeMap<usize, (usize, String)>,
 ) -> Result<ArrayRef, Problem> {
     let without = |array: &ArrayRef, rows: &dyn Fn(usize) -> bool| {
         let mask: BooleanArray = (0..array.len()).map(|row| Some(rows(row))).collect();
         nullif(array, &mask).map_err(|error| malformed(&error.to_string()))
     };
     let mut refuse = |row: usize, error: &ConvertError| {
-        refused.entry(first + row).or_insert_with(|| refused_column(error, first).detail);
+        refused.entry(first + row).or_insert_with(|| (index, refused_column(error, first).detail));
     };
     let mut array = array.clone();
     for _ in 0..RETRIES {

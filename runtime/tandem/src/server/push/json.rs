@@ -71,7 +71,7 @@ pub(super) fn given(plan: &PushPlan, cells: &Cells, value: &Rewrite<'_>) -> Resu
                     given => value(field, given),
                 })
             });
-            decode_values(field, cells.collect(), &mut refused)
+            decode_values(plan, index, cells.collect(), &mut refused)
         }
     });
     let columns = arrays.collect::<Result<_, _>>()?;
@@ -80,13 +80,15 @@ pub(super) fn given(plan: &PushPlan, cells: &Cells, value: &Rewrite<'_>) -> Resu
 
 /// A column, with null for each value that is refused; why goes into `refused`.
 fn decode_values(
-    field: &Field,
+    plan: &PushPlan,
+    index: usize,
     mut cells: Vec<Option<Cow<'_, Value>>>,
-    refused: &mut BTreeMap<usize, String>,
+    refused: &mut BTreeMap<usize, (usize, String)>,
 ) -> Result<ArrayRef, Problem> {
+    let field = &plan.columns()[index];
     let mut refuse = |row: usize, error: &JsonError, cells: &mut Vec<Option<Cow<'_, Value>>>| {
         cells[row] = None;
-        refused.entry(row).or_insert_with(|| value_problem(error).detail);
+        refused.entry(row).or_insert_with(|| (index, value_problem(error).detail));
     };
     for _ in 0..RETRIES {
         match decode_column(field, cells.iter().map(Option::as_deref)) {

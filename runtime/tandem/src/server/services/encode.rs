@@ -1,12 +1,14 @@
 //! The answer of a feature service: values, statuses and event times by feature, in the order of the service.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{Array as _, ArrayRef, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray};
 use arrow_schema::{ArrowError, DataType as ArrowType, Field as ArrowField, Schema, TimeUnit};
 use tandem_core::feature_plan::Step;
 use tandem_core::json::{ColumnWriter, JsonError};
+use tandem_core::status::FeatureStatus;
 
 use super::texts::{EventTimes, Texts};
 use super::vectors::Vectors;
@@ -37,8 +39,15 @@ struct Written<'a> {
 struct Column {
     /// `"name":`, which needs no escapes: names are identifiers.
     key: String,
-    /// By place.
-    values: Texts,
+    values: Values,
+}
+
+/// A feature's values, by place.
+enum Values {
+    /// Each stands in one row.
+    Once(ColumnWriter),
+    /// Some stand in several.
+    Texts(Texts),
 }
 
 impl<'a> Written<'a> {
@@ -46,7 +55,10 @@ impl<'a> Written<'a> {
         let columns = vectors.service.plan.columns.iter().enumerate().map(|(index, column)| {
             let values = vectors.values(index);
             let writer = ColumnWriter::new(values, column.data_type)?;
-            let values = Texts::new(values.len(), |place, out| writer.write(place, out));
+            let values = match vectors.are_spread(index) {
+                true => Values::Texts(Texts::new(values.len(), |place, out| writer.write(place, out))),
+                false => Values::Once(writer),
+            };
             Ok(Column { key: format!("\"{}\":", column.name), values })
         });
         let event_times = EventTimes::new(vectors, b"null", |time, out| write_timestamp(Some(time), out));
@@ -63,7 +75,35 @@ impl<'a> Written<'a> {
     }
 
     fn value(&self, index: usize, row: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.columns[index].values.get(self.vectors.place(index, row)));
+        let place = self.vectors.place(index, row);
+        match &self.columns[index].values {
+            Values::Once(writer) => writer.write(place, out),
+            Values::Texts(texts) => out.extend_from_slice(texts.get(place)),
+        }
+    }
+
+    /// The values of all rows.
+    fn values(&self, index: usize, out: &mut Vec<u8>) {
+        match &self.columns[index].values {
+            Values::Texts(texts) if texts.len() == 1 => write_repeated(texts.get(0), self.vectors.rows, out),
+            _ => write_list(self.vectors.rows, out, |row, out| self.value(index, row, out)),
+        }
+    }
+
+    /// The statuses of all rows.
+    fn statuses(&self, index: usize, out: &mut Vec<u8>) {
+        let all = match self.vectors.statuses(index) {
+            Some([first, others @ ..]) if others.iter().all(|other| other.status == first.status) => Some(first.status),
+            _ => None,
+        };
+        match all {
+            Some(status) => {
+                let mut word = Vec::new();
+                write_word(status.as_str(), &mut word);
+                write_repeated(&word, self.vectors.rows, out);
+            }
+            None => write_list(self.vectors.rows, out, |row, out| self.status(index, row, out)),
+        }
     }
 
     fn status(&self, index: usize, row: usize, out: &mut Vec<u8>) {
@@ -143,14 +183,16 @@ fn write_rows(written: &Written<'_>, out: &mut Vec<u8>) {
 
 fn write_columns(written: &Written<'_>, out: &mut Vec<u8>) {
     let vectors = written.vectors;
+    // Where the event times of each stored step stand: they are those of all of its features.
+    let mut times: Vec<Option<Range<usize>>> = vec![None; vectors.service.plan.stored.len()];
     out.extend_from_slice(b"\"columns\":{");
     for (index, Column { key, .. }) in written.columns.iter().enumerate() {
         separate(index, out);
         out.extend_from_slice(key.as_bytes());
         out.extend_from_slice(b"{\"values\":");
-        write_list(vectors.rows, out, |row, out| written.value(index, row, out));
+        written.values(index, out);
         out.extend_from_slice(b",\"statuses\":");
-        write_list(vectors.rows, out, |row, out| written.status(index, row, out));
+        written.statuses(index, out);
         if has_defaults(vectors) {
             out.extend_from_slice(b",\"reasons\":");
             write_list(vectors.rows, out, |row, out| match vectors.status(index, row).reason {
@@ -159,10 +201,39 @@ fn write_columns(written: &Written<'_>, out: &mut Vec<u8>) {
             });
         }
         out.extend_from_slice(b",\"event_times\":");
-        write_list(vectors.rows, out, |row, out| written.event_time(index, row, out));
+        let start = out.len();
+        match vectors.service.plan.columns[index].from.step {
+            Step::Stored(step) => match &times[step] {
+                Some(written) => out.extend_from_within(written.clone()),
+                None => {
+                    write_list(vectors.rows, out, |row, out| written.event_time(index, row, out));
+                    times[step] = Some(start..out.len());
+                }
+            },
+            Step::Computed(_) => write_repeated(b"null", vectors.rows, out),
+        }
         out.push(b'}');
     }
     out.push(b'}');
+}
+
+/// A list of one text, so many times.
+fn write_repeated(text: &[u8], times: usize, out: &mut Vec<u8>) {
+    out.push(b'[');
+    let start = out.len();
+    let end = start + (text.len() + 1) * times;
+    if times > 0 {
+        out.extend_from_slice(text);
+        out.push(b',');
+    }
+    // Twice as much each time.
+    while out.len() < end {
+        out.extend_from_within(start..start + (out.len() - start).min(end - out.len()));
+    }
+    if times > 0 {
+        out.pop();
+    }
+    out.push(b']');
 }
 
 /// A word that needs no escapes.
@@ -200,6 +271,9 @@ pub(in crate::server) fn arrow(vectors: &Vectors) -> Result<Vec<u8>, ArrowError>
     let mut fields: Vec<ArrowField> = Vec::new();
     let mut columns: Vec<ArrayRef> = Vec::new();
     let instant = ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    // What is the same for several features is made once: statuses of the feature before, event times of a stored step.
+    let mut before: Option<(&[FeatureStatus], Step, ArrayRef)> = None;
+    let mut times: Vec<Option<ArrayRef>> = vec![None; plan.stored.len()];
     for (index, column) in plan.columns.iter().enumerate() {
         let bound = plan.view(column.from.step);
         let of = HashMap::from([
@@ -210,12 +284,25 @@ pub(in crate::server) fn arrow(vectors: &Vectors) -> Result<Vec<u8>, ArrowError>
         fields.push(ArrowField::new(&column.name, column.data_type.to_arrow(), true).with_metadata(of));
         columns.push(Arc::clone(&vectors.columns[index]));
         fields.push(ArrowField::new(format!("{}__status", column.name), ArrowType::Utf8, false));
-        let statuses = (0..rows).map(|row| Some(vectors.status(index, row).status.as_str()));
-        columns.push(Arc::new(statuses.collect::<StringArray>()));
-        if matches!(column.from.step, Step::Stored(_)) {
+        let of_places = vectors.statuses(index);
+        let statuses = match &before {
+            Some((statuses, step, array)) if *step == column.from.step && of_places == Some(*statuses) => {
+                Arc::clone(array)
+            }
+            _ => {
+                let statuses = (0..rows).map(|row| vectors.status(index, row).status.as_str());
+                Arc::new(StringArray::from_iter_values(statuses))
+            }
+        };
+        before = of_places.map(|of_places| (of_places, column.from.step, Arc::clone(&statuses)));
+        columns.push(statuses);
+        if let Step::Stored(step) = column.from.step {
             fields.push(ArrowField::new(format!("{}__event_time", column.name), instant.clone(), true));
-            let times = (0..rows).map(|row| vectors.event_time(index, row).map(|time| time.0));
-            columns.push(Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC")));
+            let times = times[step].get_or_insert_with(|| {
+                let times = (0..rows).map(|row| vectors.event_time(index, row).map(|time| time.0));
+                Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+            });
+            columns.push(Arc::clone(times));
         }
     }
     fields.push(ArrowField::new(ERROR_COLUMN, ArrowType::Utf8, true));
@@ -226,4 +313,22 @@ pub(in crate::server) fn arrow(vectors: &Vectors) -> Result<Vec<u8>, ArrowError>
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
     arrow::write(&RecordBatch::try_new_with_options(schema, columns, &options)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_repeated_as_often_as_is_said() {
+        for times in 0..70 {
+            for text in [&b"null"[..], b"\"PRESENT\"", b"1", b""] {
+                let mut out = b"before".to_vec();
+                write_repeated(text, times, &mut out);
+                let mut expected = b"before".to_vec();
+                write_list(times, &mut expected, |_, out| out.extend_from_slice(text));
+                assert_eq!(String::from_utf8(out), String::from_utf8(expected), "{times}");
+            }
+        }
+    }
 }

@@ -22,6 +22,11 @@ impl Texts {
         Texts { bytes, ends }
     }
 
+    /// How many there are.
+    pub(in crate::server) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// # Panics
     ///
     /// If there are not so many.

@@ -90,6 +90,23 @@ impl Vectors {
         }
     }
 
+    /// Whether a value may stand in several rows: rows of one entity.
+    pub(in crate::server) fn are_spread(&self, column: usize) -> bool {
+        match self.service.plan.columns[column].from.step {
+            Step::Stored(step) => self.looked_up[step].places.is_some(),
+            Step::Computed(_) => false,
+        }
+    }
+
+    /// What the values of a stored feature are served as, by place; None for what is computed.
+    pub(in crate::server) fn statuses(&self, column: usize) -> Option<&[FeatureStatus]> {
+        let from = self.service.plan.columns[column].from;
+        match from.step {
+            Step::Stored(step) => Some(&self.looked_up[step].found.statuses[from.output]),
+            Step::Computed(_) => None,
+        }
+    }
+
     /// The position of a row's value among [`Vectors::values`].
     pub(in crate::server) fn place(&self, column: usize, row: usize) -> usize {
         match self.service.plan.columns[column].from.step {

@@ -47,5 +47,5 @@ pub use store::{EventsPut, Lookup, PushReport, PushTo, PutReport, PutRow, RowOut
 pub use taken::{Taken, TakenFile};
 pub use ticket::Ticket;
 pub use view::{View, ViewId, ViewIdentity};
-pub use windows::{DROPPED_MAX, Equals, FOLDED_MAX, WindowView};
+pub use windows::{DROPPED_MAX, Equals, FOLDED_MAX, Place, WindowView};
 pub use writer::{Row, Writer};

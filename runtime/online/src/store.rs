@@ -26,7 +26,7 @@ use crate::key::{KeyHash, RecordKey};
 use crate::options::StoreOptions;
 use crate::record::{Corruption, Record, RecordRef, Stored};
 use crate::view::{View, ViewId, ViewIdentity, entry_key};
-use crate::windows::{How, WindowView};
+use crate::windows::{How, Place, WindowView};
 
 pub use carry::RestoredView;
 pub use copy::{AGE_BOUNDS_SECONDS, CopyReport, ViewStats};
@@ -292,8 +292,8 @@ impl Store {
         Some(windows)
     }
 
-    /// Writes, in one transaction, the events of a view of aggregates that are not there yet, as they are in the offline history. `equals` is of each which of
-    /// the equal ones it is. When it returns, they are on disk. Nothing is folded: [`Store::fold`] does it once all of the history is there.
+    /// Writes, in one transaction, the events of a view of aggregates that are not there yet, as they are in the offline history. `equals` is of each where it
+    /// stands among those that are equal to it. When it returns, they are on disk. Nothing is folded: [`Store::fold`] does it once all of the history is there.
     ///
     /// # Errors
     /// Nothing of the batch is written.
@@ -302,7 +302,7 @@ impl Store {
         target: impl Into<Target>,
         windows: &WindowView,
         rows: &[PutRow<'_>],
-        equals: &[u16],
+        equals: &[Place],
     ) -> Result<EventsPut, OnlineError> {
         self.put_events_at(target, windows, rows, equals, now())
     }
@@ -316,7 +316,7 @@ impl Store {
         target: impl Into<Target>,
         windows: &WindowView,
         rows: &[PutRow<'_>],
-        equals: &[u16],
+        equals: &[Place],
         at: Timestamp,
     ) -> Result<EventsPut, OnlineError> {
         self.check_batch(rows)?;

@@ -161,22 +161,36 @@ impl WindowView {
     }
 }
 
+/// What tells an event from others of its entity and time, and which of those that are equal to it it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    identity: [u8; 12],
+    equal: u16,
+}
+
+impl Place {
+    pub(crate) fn of(record: &RecordRef<'_>, equal: u16) -> Place {
+        Place { identity: keys::identity(record), equal }
+    }
+}
+
 /// Which of several equal events each is: those that come together count each, and what comes again counts once.
 #[derive(Debug, Default)]
 pub struct Equals(HashMap<[u8; 16], u16>);
 
 impl Equals {
     /// The next one of the events that are equal to this one.
-    pub fn next(&mut self, key: &[u8], record: &RecordRef<'_>) -> u16 {
+    pub fn next(&mut self, key: &[u8], record: &RecordRef<'_>) -> Place {
         let mut bytes = Vec::with_capacity(20 + key.len());
-        bytes.extend(keys::identity(record));
+        let identity = keys::identity(record);
+        bytes.extend(identity);
         bytes.extend(record.event_time.0.to_le_bytes());
         bytes.extend(key);
         let Digest(digest) = Digest::of(&bytes);
         let count = self.0.entry(digest[..16].try_into().expect("a digest is longer")).or_default();
         let equal = *count;
         *count = count.saturating_add(1);
-        equal
+        Place { identity, equal }
     }
 }
 

@@ -3,6 +3,7 @@
 mod attacks;
 mod cache;
 mod hostile;
+mod hostile_aggregates;
 mod on_demand;
 mod refused;
 mod values;

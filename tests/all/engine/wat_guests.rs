@@ -26,17 +26,23 @@ pub(crate) fn component(describe_gives: &str, data: &str, more: &str) -> Vec<u8>
 
 /// A component of the contract's world around a core module in text.
 pub(super) fn encode(module: &str) -> Vec<u8> {
+    encode_as(Guest::Misbehaving, module)
+}
+
+/// A component of the world of a guest.
+pub(super) fn encode_as(world_of: Guest, module: &str) -> Vec<u8> {
     let mut module = wat::parse_str(module).unwrap_or_else(|error| panic!("{error}\n{module}"));
-    module.extend(component_type());
+    module.extend(component_type(world_of));
     let mut encoder = ComponentEncoder::default();
     let encoder = encoder.validate(true).module(&module).expect("a module of the world");
     encoder.encode().expect("a component")
 }
 
 /// The custom sections by which a core module says its world, taken from a guest that cargo built.
-fn component_type() -> Vec<u8> {
-    Guest::Misbehaving.path();
-    let module = guests_target().join("wasm32-unknown-unknown/release/misbehaving_guest.wasm");
+fn component_type(of: Guest) -> Vec<u8> {
+    of.path();
+    let module = format!("wasm32-unknown-unknown/release/{}_guest.wasm", of.folder());
+    let module = guests_target().join(module);
     let module = fs::read(module).expect("cargo left the core module there");
     let mut sections = Vec::new();
     let mut at = 8;

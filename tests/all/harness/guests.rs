@@ -36,7 +36,7 @@ impl Guest {
         Guest::Surges,
     ];
 
-    fn folder(self) -> &'static str {
+    pub(crate) fn folder(self) -> &'static str {
         match self {
             Guest::EveryType => "every_type",
             Guest::Columnar => "columnar",

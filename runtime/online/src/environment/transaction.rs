@@ -76,6 +76,15 @@ impl<'a, 'env> WriteTransaction<'a, 'env> {
         put.map_err(|error| self.environment.fault("put", error))
     }
 
+    /// Sets the value of a key that is not there; gives whether it was not.
+    pub(crate) fn put_new(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<bool, Fault> {
+        match self.txn.put(self.table(table), &key, &value, WriteFlags::NO_OVERWRITE) {
+            Ok(()) => Ok(true),
+            Err(lmdb::Error::KeyExist) => Ok(false),
+            Err(error) => Err(self.environment.fault("put", error)),
+        }
+    }
+
     /// Removes a key; gives whether it was there.
     pub(crate) fn delete(&mut self, table: Table, key: &[u8]) -> Result<bool, Fault> {
         match self.txn.del(self.table(table), &key, None) {

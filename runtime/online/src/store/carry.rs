@@ -9,7 +9,7 @@ use crate::generation::{Numbers, Target};
 use crate::key::{RecordKey, entity_key};
 use crate::record::{RecordRef, Stored};
 use crate::view::{View, ViewId};
-use crate::windows::{How, WindowView, parse_event};
+use crate::windows::{How, Place, WindowView, parse_event};
 
 /// Keys that are looked at in one read transaction, and written in one.
 const PIECE_KEYS: usize = 16_384;
@@ -182,7 +182,7 @@ impl Store {
     ) -> Result<(PutReport, u64), OnlineError> {
         let mut left_out = 0;
         // By whether they are in the offline history.
-        let mut rows: [(Vec<PutRow<'_>>, Vec<u16>); 2] = Default::default();
+        let mut rows: [(Vec<PutRow<'_>>, Vec<Place>); 2] = Default::default();
         for (key, value) in entries {
             let event = parse_event(key).zip(Stored::decode(value).ok());
             let event = event.and_then(|((key, is_hashed, equal), stored)| {
@@ -192,8 +192,8 @@ impl Store {
             match event {
                 Some((row, equal, in_history)) => {
                     let (rows, equals) = &mut rows[usize::from(in_history)];
+                    equals.push(Place::of(&row.record, equal));
                     rows.push(row);
-                    equals.push(equal);
                 }
                 None => left_out += 1,
             }

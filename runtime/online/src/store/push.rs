@@ -15,7 +15,7 @@ use crate::key::{RecordKey, log_key};
 use crate::log::LogState;
 use crate::record::Stored;
 use crate::view::ViewId;
-use crate::windows::{Equals, EventFate, How, WindowView};
+use crate::windows::{Equals, EventFate, How, Place, WindowView};
 
 /// Where pushed rows go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,14 +202,14 @@ impl Store {
         txn: &mut WriteTransaction<'_, '_>,
         (view, numbers): (ViewId, Numbers),
         windows: &WindowView,
-        (rows, equals): (&[PutRow<'_>], &[u16]),
+        (rows, equals): (&[PutRow<'_>], &[Place]),
         how: How,
     ) -> Result<Vec<EventFate>, Fault> {
         let fates = windows.put_in(txn, numbers.first, rows, equals, how)?;
         let Some(second) = numbers.second else { return Ok(fates) };
         let is_taken = |index: &usize| !fates[*index].is_late;
         let taken: Vec<usize> = (0..rows.len()).filter(is_taken).collect();
-        let (rows, equals): (Vec<PutRow<'_>>, Vec<u16>) = taken.iter().map(|row| (rows[*row], equals[*row])).unzip();
+        let (rows, equals): (Vec<PutRow<'_>>, Vec<Place>) = taken.iter().map(|row| (rows[*row], equals[*row])).unzip();
         // A generation that is not served is not folded: another one may have had to be told from its events.
         let put = windows.put_in(txn, second, &rows, &equals, How { folds: false, ..how }).and_then(|in_second| {
             let is_refused = taken.iter().zip(&in_second).any(|(row, fate)| fates[*row].is_new && fate.is_late);
@@ -237,7 +237,7 @@ impl Store {
             return Ok((PutReport { kept: rows.len(), ..PutReport::default() }, fates));
         }
         let mut equals = Equals::default();
-        let places: Vec<u16> = rows.iter().map(|row| equals.next(row.key, &row.record)).collect();
+        let places: Vec<Place> = rows.iter().map(|row| equals.next(row.key, &row.record)).collect();
         let how = How { hash: self.inner.hash, history: to.offline, now, folds: true };
         let fates = self.put_events_in(txn, (view, numbers), windows, (rows, &places), how)?;
         let written = fates.iter().filter(|fate| fate.is_new).count();

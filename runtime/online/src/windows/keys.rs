@@ -21,6 +21,7 @@ use crate::environment::KEY_BYTES_MAX;
 use crate::key::KeyHash;
 use crate::record::RecordRef;
 use crate::view::ViewId;
+use crate::windows::Place;
 
 const OF_ID: u8 = 2;
 const OF_NOBODY: u8 = 3;
@@ -127,11 +128,11 @@ impl Prefix {
         key
     }
 
-    /// The key of an event; `equal` is which of several that are equal it is.
-    pub(crate) fn event(&self, record: &RecordRef<'_>, equal: u16) -> Vec<u8> {
-        let mut key = self.events(record.event_time);
-        key.extend(identity(record));
-        key.extend(equal.to_be_bytes());
+    /// The key of an event.
+    pub(crate) fn event(&self, time: Timestamp, place: &Place) -> Vec<u8> {
+        let mut key = self.events(time);
+        key.extend(place.identity);
+        key.extend(place.equal.to_be_bytes());
         key
     }
 
@@ -312,7 +313,7 @@ mod tests {
         };
         let long = vec![7; KEY_BYTES_MAX];
         for key in [&b""[..], b"ab", &long] {
-            let event = prefix(key).event(&record, 258);
+            let event = prefix(key).event(record.event_time, &Place::of(&record, 258));
             let hash = Digest::of(key).0;
             let expected = if key.len() > 100 { (&hash[..], true, 258) } else { (key, false, 258) };
             assert_eq!(parse_event(&event), Some(expected));

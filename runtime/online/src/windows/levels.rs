@@ -54,7 +54,6 @@ impl Levels {
     }
 
     /// How many there are.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.widths.len()
     }

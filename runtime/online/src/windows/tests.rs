@@ -198,6 +198,57 @@ proptest! {
     }
 }
 
+/// All keys and values of a store's windows.
+fn state(store: &Store) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut all = Vec::new();
+    let read = store.environment().read(|snapshot| {
+        all.clear();
+        snapshot.for_each(crate::environment::Table::Windows, |key, value| {
+            all.push((key.to_vec(), value.to_vec()));
+            Ok(())
+        })
+    });
+    read.unwrap();
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_division_into_pushes_gives_the_same_bytes(
+        (events, shuffled) in events().prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle())),
+        cuts in proptest::collection::vec(any::<Index>(), 0..9),
+    ) {
+        let view = view("created");
+        let windows = WindowView::new(&view).unwrap();
+        let of = |events: &[Event], mut cuts: Vec<usize>| {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(folder.path(), StoreOptions::default()).unwrap();
+            let id = register(&store, &view);
+            let writer = Writer::start_with_clock(store.clone(), clock).unwrap();
+            cuts.extend([0, events.len()]);
+            cuts.sort_unstable();
+            // Some of them are committed together.
+            let pushes: Vec<_> = cuts
+                .windows(2)
+                .map(|cut| {
+                    let rows = events[cut[0]..cut[1]].iter().map(|event| row(event, &windows)).collect();
+                    writer.try_push_events(id, &windows, rows, PushTo::ONLINE).unwrap()
+                })
+                .collect();
+            pushes.into_iter().for_each(|push| drop(push.wait().unwrap()));
+            state(&store)
+        };
+        let whole = of(&events, Vec::new());
+        prop_assert!(whole.len() > events.len());
+        let cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(events.len() + 1)).collect();
+        prop_assert_eq!(&of(&events, cuts.clone()), &whole);
+        prop_assert_eq!(&of(&shuffled, cuts), &whole);
+        prop_assert_eq!(&of(&shuffled, (0..events.len().min(40)).collect()), &whole);
+    }
+}
+
 #[test]
 fn equal_events_count_as_often_as_they_come_together() {
     let view = view("event");
@@ -218,8 +269,14 @@ fn equal_events_count_as_often_as_they_come_together() {
     for _ in 0..2 {
         let mut equals = Equals::default();
         let puts = vec![crate::store::PutRow { key: &row.key, record: row.record.borrow() }; 3];
-        let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
-        assert_eq!((store.put_events(id, &windows, &puts, &places).unwrap().written, places), (0, vec![0, 1, 2]));
+        let places: Vec<Place> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
+        assert_eq!(
+            (
+                store.put_events(id, &windows, &puts, &places).unwrap().written,
+                places.iter().map(|place| place.equal).collect::<Vec<_>>()
+            ),
+            (0, vec![0, 1, 2])
+        );
     }
 }
 
@@ -302,7 +359,7 @@ fn a_generation_of_events_is_built_beside_the_live_one_and_copies_have_them() {
         let puts: Vec<_> =
             rows.iter().map(|row| crate::store::PutRow { key: &row.key, record: row.record.borrow() }).collect();
         let mut equals = Equals::default();
-        let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
+        let places: Vec<Place> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
         store.put_events(target, &windows, &puts, &places).unwrap().written
     };
     let at = |store: &Store, id| {

@@ -147,7 +147,7 @@ impl WindowView {
             if let Some(row) = held.row {
                 fates[row] = EventFate { stands: stands || held.placed.version.retracted, ..EventFate::NEW };
                 if stands {
-                    self.add_to_tiles(txn, writing, prefix, row)?;
+                    self.add_event(txn, writing, prefix, row)?;
                 }
             } else if held.was_until == Some(FOR_EVER) && !stands {
                 writing.dirty.insert((prefix.clone(), *time));
@@ -232,8 +232,9 @@ impl WindowView {
         };
         let Some(id) = id else {
             let prefix = Prefix::new(view, key, hash);
+            let identity = super::keys::identity(record);
             for equal in 0..=u16::MAX {
-                let key = prefix.event(record, equal);
+                let key = prefix.event(record.event_time, &super::Place { identity, equal });
                 let Some(bytes) = snapshot.get(Table::Windows, &key)? else { break };
                 found.push((key, bytes.to_vec()));
             }

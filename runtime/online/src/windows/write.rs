@@ -1,9 +1,9 @@
 //! Events into the state of windows.
 
 use std::collections::btree_map;
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
@@ -14,7 +14,7 @@ use tandem_core::window::{Events, State};
 use super::entity::Entity;
 use super::levels::{end, start};
 use super::versions::{ById, NO_TIME};
-use super::{Prefix, WindowView};
+use super::{Place, Prefix, WindowView};
 use crate::environment::{Fault, Table, WriteTransaction};
 use crate::error::OnlineError;
 use crate::key::KeyHash;
@@ -67,35 +67,71 @@ pub(super) struct Writing<'a> {
     /// Whether they come from the offline history, or are on their way there.
     pub(super) history: bool,
     events: Events,
-    tiles: BTreeMap<Vec<u8>, Vec<State>>,
-    /// Of each entity what is known of it, and what is from now on.
-    entities: HashMap<Prefix, Known>,
+    /// What is added to tiles of the narrowest level, by entity and start.
+    added: Added,
+    /// What is known of each entity.
+    entities: Vec<Known>,
+    of_prefix: HashMap<Arc<Prefix>, usize>,
+    of_key: HashMap<&'a [u8], usize>,
+    /// Bytes of the last event that was written.
+    bytes: Vec<u8>,
     /// Where an event no longer counts that tiles hold: they are made anew.
     pub(super) dirty: BTreeSet<(Prefix, Timestamp)>,
 }
 
+/// States by entity and start of a tile.
+type Added = BTreeMap<(usize, Timestamp), Vec<State>>;
+
 /// What was known of an entity, and what is from now on.
 struct Known {
+    prefix: Arc<Prefix>,
     before: Entity,
     is_new: bool,
     is_written: bool,
     after: Entity,
 }
 
-impl Writing<'_> {
-    fn known(
+impl<'a> Writing<'a> {
+    /// The position of an entity among those that are written to.
+    fn entity(
         &mut self,
         txn: &WriteTransaction<'_, '_>,
         windows: &WindowView,
         prefix: &Prefix,
-    ) -> Result<&mut Known, Fault> {
-        Ok(match self.entities.entry(prefix.clone()) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let (before, is_there) = windows.entity_in(txn, entry.key())?;
-                entry.insert(Known { before, is_new: !is_there, is_written: false, after: before })
-            }
-        })
+    ) -> Result<usize, Fault> {
+        if let Some(known) = self.of_prefix.get(prefix) {
+            return Ok(*known);
+        }
+        let (before, is_there) = windows.entity_in(txn, prefix)?;
+        let prefix = Arc::new(prefix.clone());
+        self.of_prefix.insert(Arc::clone(&prefix), self.entities.len());
+        self.entities.push(Known { prefix, before, is_new: !is_there, is_written: false, after: before });
+        Ok(self.entities.len() - 1)
+    }
+
+    /// The same, of its key.
+    fn entity_of(
+        &mut self,
+        txn: &WriteTransaction<'_, '_>,
+        windows: &WindowView,
+        key: &'a [u8],
+    ) -> Result<usize, Fault> {
+        if let Some(known) = self.of_key.get(key) {
+            return Ok(*known);
+        }
+        let entity = self.entity(txn, windows, &Prefix::new(self.view, key, self.hash))?;
+        self.of_key.insert(key, entity);
+        Ok(entity)
+    }
+
+    /// Something of an event at a time was written, and the answers of its entity at instants before `known` are not those of its tiles.
+    fn written(&mut self, windows: &WindowView, entity: usize, (known, event_time): (Timestamp, Timestamp)) {
+        let entity = &mut self.entities[entity];
+        entity.is_written = true;
+        entity.after.last_known = entity.after.last_known.max(known);
+        if windows.late.is_some() {
+            entity.after.newest = entity.after.newest.max(event_time);
+        }
     }
 
     /// Whether tiles alone have what lies at this time.
@@ -106,29 +142,29 @@ impl Writing<'_> {
         prefix: &Prefix,
         time: Timestamp,
     ) -> Result<bool, Fault> {
-        Ok(windows.late.is_some() && self.known(txn, windows, prefix)?.before.is_folded(time))
+        if windows.late.is_none() {
+            return Ok(false);
+        }
+        let entity = self.entity(txn, windows, prefix)?;
+        Ok(self.entities[entity].before.is_folded(time))
     }
 
-    /// Something of an event at a time was written, and the answers of its entity at instants before `known` are not those of its tiles.
+    /// As [`Writing::written`], of the entity with this prefix.
     pub(super) fn know(
         &mut self,
         txn: &WriteTransaction<'_, '_>,
         windows: &WindowView,
         prefix: &Prefix,
-        (known, event_time): (Timestamp, Timestamp),
+        times: (Timestamp, Timestamp),
     ) -> Result<(), Fault> {
-        let entity = self.known(txn, windows, prefix)?;
-        entity.is_written = true;
-        entity.after.last_known = entity.after.last_known.max(known);
-        if windows.late.is_some() {
-            entity.after.newest = entity.after.newest.max(event_time);
-        }
+        let entity = self.entity(txn, windows, prefix)?;
+        self.written(windows, entity, times);
         Ok(())
     }
 }
 
 impl WindowView {
-    /// Writes the events that are not there yet, with the tiles that they fall into. `equals`: of each which of the equal ones it is.
+    /// Writes the events that are not there yet, with the tiles that they fall into. `places`: of each where it stands among its equals.
     ///
     /// Where events have ids, a row may be a version that is set aside: without an entity (its key is empty) or without a time ([`NO_TIME`]).
     pub(crate) fn put_in(
@@ -136,7 +172,7 @@ impl WindowView {
         txn: &mut WriteTransaction<'_, '_>,
         view: ViewId,
         rows: &[PutRow<'_>],
-        equals: &[u16],
+        places: &[Place],
         How { hash, history, now, folds }: How,
     ) -> Result<Vec<EventFate>, Fault> {
         let records: Vec<RecordRef<'_>> = rows.iter().map(|row| row.record).collect();
@@ -149,13 +185,19 @@ impl WindowView {
             hash,
             history,
             events: self.look_at(&records, arrays).map_err(Fault::Error)?,
-            tiles: BTreeMap::new(),
-            entities: HashMap::new(),
+            added: Added::new(),
+            entities: Vec::new(),
+            of_prefix: HashMap::new(),
+            of_key: HashMap::new(),
+            bytes: Vec::new(),
             dirty: BTreeSet::new(),
         };
         let mut fates = vec![EventFate::known(false); rows.len()];
         let mut by_id = ById::new();
-        for index in 0..rows.len() {
+        // In the order of keys, neighbours are on pages that the one before has touched.
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_by_key(|row| (rows[*row].key.len(), rows[*row].key, rows[*row].record.event_time));
+        for index in order {
             let is_retraction = retracted.get(index).copied().unwrap_or(false);
             if let Some(id) = ids.as_ref().and_then(|ids| ids[index]) {
                 let id = std::array::from_fn(|byte| id[byte]);
@@ -165,19 +207,17 @@ impl WindowView {
             // Without an id there is nothing that it could take back, or stand in the place of.
             let counts = !is_retraction && !rows[index].key.is_empty() && rows[index].record.event_time != NO_TIME;
             fates[index] = match counts {
-                true => self.put_event(txn, &mut writing, index, equals[index])?,
+                true => self.put_event(txn, &mut writing, index, &places[index])?,
                 false => EventFate { stands: false, ..EventFate::known(true) },
             };
         }
         for (id, rows) in &by_id {
             self.put_versions(txn, &mut writing, id, rows, &mut fates)?;
         }
-        let mut bytes = Vec::new();
-        for (key, states) in &writing.tiles {
-            self.put_tile(txn, key, states, &mut bytes)?;
-        }
+        let added = std::mem::take(&mut writing.added);
+        self.add_to_tiles(txn, &writing.entities, added)?;
         self.rebuild(txn, &writing.dirty)?;
-        for (prefix, Known { before, is_new, is_written, mut after }) in writing.entities {
+        for Known { prefix, before, is_new, is_written, mut after } in writing.entities {
             if !is_written {
                 continue;
             }
@@ -204,14 +244,24 @@ impl WindowView {
         txn: &mut WriteTransaction<'_, '_>,
         writing: &mut Writing<'_>,
         index: usize,
-        equal: u16,
+        place: &Place,
     ) -> Result<EventFate, Fault> {
         let PutRow { key, record } = writing.rows[index];
-        let prefix = Prefix::new(writing.view, key, writing.hash);
-        let event_key = prefix.event(&record, equal);
+        let entity = writing.entity_of(txn, self, key)?;
+        let prefix = Arc::clone(&writing.entities[entity].prefix);
+        let event_key = prefix.event(record.event_time, place);
         let full_key = prefix.is_hashed().then_some(key);
-        let mut bytes = Vec::new();
-        let is_folded = writing.is_folded(txn, self, &prefix, record.event_time)?;
+        let is_folded = self.late.is_some() && writing.entities[entity].before.is_folded(record.event_time);
+        let mut bytes = std::mem::take(&mut writing.bytes);
+        Stored { record, full_key, in_history: writing.history, removed: false, until: None }.encode(&mut bytes);
+        // Most are new.
+        let is_new = !is_folded && txn.put_new(Table::Windows, &event_key, &bytes)?;
+        writing.bytes = bytes;
+        if is_new {
+            self.add(writing, entity, index);
+            writing.written(self, entity, (self.known_from(&record), record.event_time));
+            return Ok(EventFate::NEW);
+        }
         if let Some(found) = txn.get(Table::Windows, &event_key)? {
             let found = found.to_vec();
             let event = self.decode_event(&found)?;
@@ -223,44 +273,68 @@ impl WindowView {
                 if is_folded {
                     self.forget(txn, &prefix, &event_key, &event)?;
                 } else {
+                    let mut bytes = Vec::new();
                     Stored { in_history: true, ..stored }.encode(&mut bytes);
                     txn.put(Table::Windows, &event_key, &bytes)?;
                 }
             }
             return Ok(EventFate::known(stored.in_history));
         }
-        if is_folded {
-            let is_known = txn.get(Table::Windows, &prefix.id_of(&event_key))?.is_some();
-            return Ok(if is_known { EventFate::known(true) } else { EventFate::LATE });
-        }
-        Stored { record, full_key, in_history: writing.history, removed: false, until: None }.encode(&mut bytes);
-        txn.put(Table::Windows, &event_key, &bytes)?;
-        self.add_to_tiles(txn, writing, &prefix, index)?;
-        writing.know(txn, self, &prefix, (self.known_from(&record), record.event_time))?;
-        Ok(EventFate::NEW)
+        // It is not there, so it lies behind the horizon.
+        let is_known = txn.get(Table::Windows, &prefix.id_of(&event_key))?.is_some();
+        Ok(if is_known { EventFate::known(true) } else { EventFate::LATE })
     }
 
-    /// Adds a row to the tiles that it falls into.
-    pub(super) fn add_to_tiles(
+    /// Adds a row to what is added to tiles.
+    fn add(&self, writing: &mut Writing<'_>, entity: usize, row: usize) {
+        let first = start(writing.rows[row].record.event_time, self.levels.width(0));
+        let states = writing.added.entry((entity, first)).or_insert_with(|| self.plan.empty());
+        self.plan.add(states, &writing.events, row);
+    }
+
+    /// The same of an event of the entity with this prefix.
+    pub(super) fn add_event(
         &self,
         txn: &WriteTransaction<'_, '_>,
         writing: &mut Writing<'_>,
         prefix: &Prefix,
         row: usize,
     ) -> Result<(), Fault> {
-        let time = writing.rows[row].record.event_time;
-        for (level, width) in self.levels.widths().enumerate() {
-            let states = match writing.tiles.entry(prefix.tile(level, start(time, width))) {
-                btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                btree_map::Entry::Vacant(entry) => {
-                    let states = match txn.get(Table::Windows, entry.key())? {
-                        Some(bytes) => self.read_tile(bytes).map_err(Fault::Error)?,
-                        None => self.plan.empty(),
-                    };
-                    entry.insert(states)
+        let entity = writing.entity(txn, self, prefix)?;
+        self.add(writing, entity, row);
+        Ok(())
+    }
+
+    /// Adds to the tiles of every level what is added to those of the narrowest: each is read and written once, however many events it gets.
+    fn add_to_tiles(
+        &self,
+        txn: &mut WriteTransaction<'_, '_>,
+        entities: &[Known],
+        mut added: Added,
+    ) -> Result<(), Fault> {
+        let mut bytes = Vec::new();
+        let mut widths = self.levels.widths().skip(1);
+        for level in 0..self.levels.len() {
+            for ((entity, first), states) in &added {
+                let key = entities[*entity].prefix.tile(level, *first);
+                match txn.get(Table::Windows, &key)? {
+                    Some(found) => {
+                        let mut all = self.read_tile(found).map_err(Fault::Error)?;
+                        self.plan.merge(&mut all, states);
+                        self.put_tile(txn, &key, &all, &mut bytes)?;
+                    }
+                    None => self.put_tile(txn, &key, states, &mut bytes)?,
                 }
-            };
-            self.plan.add(states, &writing.events, row);
+            }
+            let Some(wider) = widths.next() else { break };
+            let mut of_wider = Added::new();
+            for ((entity, first), states) in added {
+                match of_wider.entry((entity, start(first, wider))) {
+                    btree_map::Entry::Occupied(mut entry) => self.plan.merge(entry.get_mut(), &states),
+                    btree_map::Entry::Vacant(entry) => drop(entry.insert(states)),
+                }
+            }
+            added = of_wider;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use tandem_core::time::{Duration, Timestamp};
 use tandem_core::types::{EVENT_ID, RETRACTED};
 use tandem_engine::Workers;
 use tandem_offline::{FileEntry, PublishedRows, RowColumns};
-use tandem_online::{Equals, EventsPut, LogRow, PutRow, Store, Taken, Target, ViewId, WindowView};
+use tandem_online::{Equals, EventsPut, LogRow, Place, PutRow, Store, Taken, Target, ViewId, WindowView};
 
 use super::rows::{Counts, EncodedRow, MadeBy, Present, RowBytes, Times};
 use super::{BATCH_ROWS, Report, Request, named, take_files, transaction, worker_error};
@@ -81,7 +81,7 @@ pub(super) async fn run(
             let (mut put, mut done) = (EventsPut::default(), 0);
             if is_end || held.rows.len() >= BATCH_ROWS {
                 let puts: Vec<PutRow<'_>> = held.puts(MadeBy::of(&events)).collect();
-                let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
+                let places: Vec<Place> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
                 while done < puts.len() {
                     let fits = transaction(&store, &puts[done..], |row| row.key.len() + row.record.row.len());
                     let these = done..done + fits;
@@ -173,7 +173,7 @@ pub(crate) async fn replay(
     let mut put = 0;
     let put_all = move |puts: &[PutRow<'_>], equals: &mut Equals, store: &Store, windows: &WindowView| {
         let known: Vec<PutRow<'_>> = puts.iter().filter(|row| row.record.published_time <= at).copied().collect();
-        let places: Vec<u16> = known.iter().map(|put| equals.next(put.key, &put.record)).collect();
+        let places: Vec<Place> = known.iter().map(|put| equals.next(put.key, &put.record)).collect();
         let mut done = 0;
         while done < known.len() {
             let fits = transaction(store, &known[done..], |row| row.key.len() + row.record.row.len());

@@ -103,7 +103,7 @@ fn materialize(
         })
         .collect();
     let mut equals = Equals::default();
-    let places: Vec<u16> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
+    let places: Vec<Place> = puts.iter().map(|put| equals.next(put.key, &put.record)).collect();
     store.put_events_at(target, windows, &puts, &places, Timestamp(END)).unwrap();
 }
 

@@ -3,6 +3,7 @@
 //! A push source is a `[[source]]`: its rows go into every view over it that is served. Columns that no view reads are passed over, as there. Timestamps
 //! without a zone are UTC, and whole numbers are seconds.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -193,17 +194,13 @@ fn rows_of(plan: &PushPlan, asked: &Asked, bounds: Bounds) -> Result<Given, Prob
 }
 
 /// A value as this server writes it.
-fn value(field: &Field, value: &Value) -> Value {
-    if !is_timestamp(field) {
-        return value.clone();
-    }
-    match value {
+fn value<'v>(field: &Field, value: &'v Value) -> Cow<'v, Value> {
+    let written = match value {
+        _ if !is_timestamp(field) => None,
         // What is no instant is refused as it was written.
-        Value::String(text) => naive_utc(text).map_or_else(|_| value.clone(), |time| time.to_string().into()),
-        Value::Number(number) => {
-            let micros = number.as_i64().and_then(|seconds| seconds.checked_mul(1_000_000));
-            micros.map_or_else(|| value.clone(), Value::from)
-        }
-        _ => value.clone(),
-    }
+        Value::String(text) => naive_utc(text).ok().map(|time| Value::from(time.to_string())),
+        Value::Number(number) => number.as_i64().and_then(|seconds| seconds.checked_mul(1_000_000)).map(Value::from),
+        _ => None,
+    };
+    written.map_or(Cow::Borrowed(value), Cow::Owned)
 }

@@ -1,5 +1,6 @@
 //! JSON to rows that are pushed.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -32,7 +33,7 @@ pub(super) fn decode(body: &[u8], plan: &PushPlan, wanted: Wanted, bounds: Bound
         return Err(problem.hint("send {\"rows\": [{...}, ...]} or {\"columns\": {\"name\": [...], ...}}"));
     };
     check_vectors(plan, cells.rows, bounds)?;
-    Ok((given(plan, &cells, &|_, value| value.clone())?, wanted))
+    Ok((given(plan, &cells, &|_, value| Cow::Borrowed(value))?, wanted))
 }
 
 /// All names under which columns may be given: their own, then the others.
@@ -41,8 +42,11 @@ pub(super) fn names(plan: &PushPlan) -> Vec<&str> {
     own.chain(plan.aliases().iter().map(|(name, _)| name.as_str())).collect()
 }
 
+/// A value of a column in another form, or as it is.
+pub(super) type Rewrite<'a> = dyn for<'v> Fn(&Field, &'v Value) -> Cow<'v, Value> + 'a;
+
 /// The columns of cells that were read under [`names`]; `value` may write a value in another form.
-pub(super) fn given(plan: &PushPlan, cells: &Cells, value: &dyn Fn(&Field, &Value) -> Value) -> Result<Given, Problem> {
+pub(super) fn given(plan: &PushPlan, cells: &Cells, value: &Rewrite<'_>) -> Result<Given, Problem> {
     let own = plan.columns().len();
     let names = names(plan);
     let mut columns: Vec<Option<(usize, &Column)>> =
@@ -59,11 +63,15 @@ pub(super) fn given(plan: &PushPlan, cells: &Cells, value: &dyn Fn(&Field, &Valu
         Some((_, column)) => {
             let field = &plan.columns()[index];
             let is_id = plan.event_id() == Some(index) && field.data_type == DataType::String;
-            let value = |given: &Value| match given {
-                Value::Number(number) if is_id && (number.is_i64() || number.is_u64()) => number.to_string().into(),
-                given => value(field, given),
-            };
-            decode_values(plan, index, column, cells.rows, &value, &mut refused)
+            let cells = column.cells(cells.rows).map(|cell| {
+                cell.map(|given| match given {
+                    Value::Number(number) if is_id && (number.is_i64() || number.is_u64()) => {
+                        Cow::Owned(number.to_string().into())
+                    }
+                    given => value(field, given),
+                })
+            });
+            decode_values(plan, index, cells.collect(), &mut refused)
         }
     });
     let columns = arrays.collect::<Result<_, _>>()?;
@@ -74,26 +82,23 @@ pub(super) fn given(plan: &PushPlan, cells: &Cells, value: &dyn Fn(&Field, &Valu
 fn decode_values(
     plan: &PushPlan,
     index: usize,
-    column: &Column,
-    rows: usize,
-    value: &dyn Fn(&Value) -> Value,
+    mut cells: Vec<Option<Cow<'_, Value>>>,
     refused: &mut BTreeMap<usize, (usize, String)>,
 ) -> Result<ArrayRef, Problem> {
     let field = &plan.columns()[index];
-    let mut cells: Vec<Option<Value>> = column.cells(rows).map(|cell| cell.map(value)).collect();
-    let mut refuse = |row: usize, error: &JsonError, cells: &mut Vec<Option<Value>>| {
+    let mut refuse = |row: usize, error: &JsonError, cells: &mut Vec<Option<Cow<'_, Value>>>| {
         cells[row] = None;
         refused.entry(row).or_insert_with(|| (index, value_problem(error).detail));
     };
     for _ in 0..RETRIES {
-        match decode_column(field, cells.iter().map(Option::as_ref)) {
+        match decode_column(field, cells.iter().map(Option::as_deref)) {
             Ok(array) => return Ok(array),
             Err(error @ JsonError::Value { row, .. }) => refuse(row, &error, &mut cells),
             Err(error) => return Err(value_problem(&error)),
         }
     }
-    for row in 0..rows {
-        let error = match decode_column(field, std::iter::once(cells[row].as_ref())) {
+    for row in 0..cells.len() {
+        let error = match decode_column(field, std::iter::once(cells[row].as_deref())) {
             Ok(_) => continue,
             Err(JsonError::Value { field, item, expected, found, hint, .. }) => {
                 JsonError::Value { field, row, item, expected, found, hint }
@@ -102,7 +107,7 @@ fn decode_values(
         };
         refuse(row, &error, &mut cells);
     }
-    decode_column(field, cells.iter().map(Option::as_ref)).map_err(|error| value_problem(&error))
+    decode_column(field, cells.iter().map(Option::as_deref)).map_err(|error| value_problem(&error))
 }
 
 struct Members<'a, 't> {

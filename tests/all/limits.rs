@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tandem::commands::describe::COMPILED_BYTES_MAX;
 use tandem::following::{REGISTRY_POLL_MILLIS, REGISTRY_RETRY_SECONDS};
+use tandem::materialize::Bounds;
 use tandem::registry::LOCK_SECONDS_MAX;
 use tandem::server::{DEPRECATED_LOG_SECONDS, READY_SECONDS_MAX, SERVICES_MAX, VIEWS_MAX};
 use tandem::tokens::TOKENS_MAX;
@@ -171,6 +172,7 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ),
         "the engine and tandem.toml have the same defaults"
     );
+    let Bounds { memory_bytes_max: materialize_memory, spilled_bytes_max } = Bounds::default();
     let TrainingOptions { batch_rows: join_batch_rows, threads: _, memory_bytes_max: join_memory_bytes_max } =
         TrainingOptions::default();
     let PushSettings { roll_seconds, roll_rows, roll_bytes } = settings.push;
@@ -248,6 +250,8 @@ fn in_code() -> BTreeMap<&'static str, u64> {
         ("roll_bytes", roll_bytes),
         ("join_memory_bytes_max", join_memory_bytes_max),
         ("join_batch_rows", join_batch_rows as u64),
+        ("materialize_memory_bytes_max", materialize_memory as u64),
+        ("materialize_spilled_bytes_max", spilled_bytes_max),
         ("query_memory_bytes_max", tandem_offline::query::QUERY_MEMORY_BYTES_MAX as u64),
         ("line_bytes_max", tandem::ingest::LINE_BYTES_MAX as u64),
         ("lock_seconds_max", LOCK_SECONDS_MAX),
@@ -328,11 +332,16 @@ fn every_fixed_limit_is_that_of_the_code() {
         ("| length of a name | bytes | 128 |", "core/src/types.rs", "FIELD_NAME_BYTES_MAX: usize = 128;"),
         ("| depth of folders | folders | 32 |", "offline/src/listing.rs", "FOLDER_DEPTH_MAX: usize = 32;"),
         ("reads 16,384 rows at a time", "tandem/src/materialize.rs", "BATCH_ROWS: usize = 16_384;"),
+        (
+            "| rows among those that are stored, in one transaction | rows | 16,384 |",
+            "online/src/store/newest.rs",
+            "AMONG_ROWS_MAX: usize = 16_384;",
+        ),
         ("4 × `body_bytes_max`", "tandem/src/server/limits.rs", "VECTOR_EXPANSION_MAX: u64 = 4;"),
         ("from a client | bytes | 128 |", "tandem/src/server/guard.rs", "REQUEST_ID_BYTES_MAX: usize = 128;"),
         ("`too-many-failures` | rows | 10 |", "tandem/src/server/problem.rs", "FAILURES_SHOWN_MAX: usize = 10;"),
         ("| rows in one request | rows | 4,096 |", "tandem/src/parity.rs", "BATCH_ROWS: usize = 4_096;"),
-        ("| an answer | seconds | 60 |", "tandem/src/parity/ask.rs", "ANSWER_SECONDS_MAX: u64 = 60;"),
+        ("| an answer | seconds | 60 |", "tandem/src/client.rs", "ANSWER_SECONDS_MAX: u64 = 60;"),
         ("| an answer | bytes | 1 GiB |", "tandem/src/parity/ask.rs", "ANSWER_BYTES_MAX: u64 = 1 << 30;"),
         ("bytes of states | 1,024; 1 MiB |", "engine/src/aggregate.rs", "STATES_PER_CALL_MAX: usize = 1_024;"),
         ("bytes of states | 1,024; 1 MiB |", "engine/src/aggregate.rs", "STATE_BYTES_PER_CALL_MAX: usize = 1 << 20;"),

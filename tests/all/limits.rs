@@ -334,6 +334,8 @@ fn every_fixed_limit_is_that_of_the_code() {
         ("| rows in one request | rows | 4,096 |", "tandem/src/parity.rs", "BATCH_ROWS: usize = 4_096;"),
         ("| an answer | seconds | 60 |", "tandem/src/parity/ask.rs", "ANSWER_SECONDS_MAX: u64 = 60;"),
         ("| an answer | bytes | 1 GiB |", "tandem/src/parity/ask.rs", "ANSWER_BYTES_MAX: u64 = 1 << 30;"),
+        ("bytes of states | 1,024; 1 MiB |", "engine/src/aggregate.rs", "STATES_PER_CALL_MAX: usize = 1_024;"),
+        ("bytes of states | 1,024; 1 MiB |", "engine/src/aggregate.rs", "STATE_BYTES_PER_CALL_MAX: usize = 1 << 20;"),
         ("folded in one transaction | events | 4,096 |", "online/src/windows/fold.rs", "FOLDED_MAX: usize = 4_096;"),
         ("| differences shown | values | 20;", "tandem/src/parity.rs", "DIFFERENCES_SHOWN_MAX: usize = 20;"),
         ("| bytes | 64 MiB; a larger one is refused", "tandem/src/rows.rs", "TEXT_BYTES_MAX: u64 = 64 << 20;"),

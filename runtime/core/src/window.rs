@@ -35,7 +35,7 @@ pub use aggregates::{
     AggregateFeature, Aggregates, COUNTED_DEFAULT, ComponentFunction, EXACT_DEFAULT, EXACT_MAX, Function,
     LATENESS_DEFAULT, VALUES_MAX,
 };
-pub use custom::{AggregateFunction, EVENT_TIME_INPUT, STATE_BYTES_DEFAULT, STATE_BYTES_MAX};
+pub use custom::{AggregateFunction, EVENT_TIME_INPUT, Given, STATE_BYTES_DEFAULT, STATE_BYTES_MAX};
 pub use exact::Exact;
 pub use filter::{EventColumn, Filter, FilterError};
 pub use grid::Grid;

@@ -1,15 +1,17 @@
 //! Functions of aggregates that components compute: states in, states and values out. Nothing that comes back is believed.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
+use arrow_select::concat::concat;
 use tandem_core::hash::{Digest, parameters_digest};
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::CodeError;
 use tandem_core::parameter::Parameters;
 use tandem_core::time::Timestamp;
 use tandem_core::types::{Field, Signature};
-use tandem_core::window::AggregateFunction;
+use tandem_core::window::{AggregateFunction, Given};
 use wasmtime::component::{Component as WasmComponent, Linker};
 
 use crate::bindings::aggregate::AggregatePre;
@@ -304,27 +306,118 @@ impl AggregateFunction for Aggregate {
         let value = condense(&mut session, states, events).and_then(|state| session.finish(&[state], &[at]));
         value.map_err(|error| CodeError(Box::new(error)))
     }
+
+    fn states(&self, given: &[Given<'_>]) -> Vec<Result<Vec<u8>, CodeError>> {
+        let refs: Vec<&Given<'_>> = given.iter().collect();
+        let together = |group: Range<usize>, session: &mut AggregateSession| condense_all(session, &refs[group]);
+        self.in_groups(&refs, together, |one| self.state(&one.states, &one.events), given)
+    }
+
+    fn values(&self, given: &[(Given<'_>, Timestamp)]) -> Vec<Result<ArrayRef, CodeError>> {
+        let refs: Vec<&Given<'_>> = given.iter().map(|(given, _)| given).collect();
+        let together = |group: Range<usize>, session: &mut AggregateSession| {
+            let at: Vec<Timestamp> = given[group.clone()].iter().map(|(_, at)| *at).collect();
+            let states = condense_all(session, &refs[group])?;
+            let values = session.finish(&states, &at)?;
+            Ok((0..values.len()).map(|row| values.slice(row, 1)).collect())
+        };
+        self.in_groups(&refs, together, |(one, at)| self.value(&one.states, &one.events, *at), given)
+    }
+}
+
+/// States, and events, that are given to a component in one call at most; one alone may have more.
+const STATES_PER_CALL_MAX: usize = 1_024;
+
+/// Bytes of states that are given to a component in one call at most; one alone may have more.
+const STATE_BYTES_PER_CALL_MAX: usize = 1 << 20;
+
+impl Aggregate {
+    /// What many come to, in calls of a bounded size that they share. A group whose call fails is divided until those at fault stand alone, so that what one comes to does not
+    /// depend on the others.
+    fn in_groups<G, T>(
+        &self,
+        refs: &[&Given<'_>],
+        mut together: impl FnMut(Range<usize>, &mut AggregateSession) -> Result<Vec<T>, EngineError>,
+        alone: impl Fn(&G) -> Result<T, CodeError>,
+        given: &[G],
+    ) -> Vec<Result<T, CodeError>> {
+        let (mut answers, mut most) = (Vec::with_capacity(given.len()), given.len());
+        while answers.len() < given.len() {
+            let first = answers.len();
+            let (mut states, mut bytes) = (0, 0);
+            let fits = refs[first..].iter().take(most).take_while(|one| {
+                states += one.states.len().max(1) + one.events.first().map_or(0, |column| column.len());
+                bytes += one.states.iter().map(|state| state.len()).sum::<usize>();
+                states <= STATES_PER_CALL_MAX && bytes <= STATE_BYTES_PER_CALL_MAX
+            });
+            let group = first..first + fits.count().max(1);
+            let count = group.len();
+            if count == 1 {
+                answers.push(alone(&given[first]));
+            } else {
+                match together(group, &mut self.session()) {
+                    Ok(made) if made.len() == count => answers.extend(made.into_iter().map(Ok)),
+                    _ => {
+                        most = count / 2;
+                        continue;
+                    }
+                }
+            }
+            most = most.saturating_mul(2);
+        }
+        answers
+    }
 }
 
 /// One state of all.
 fn condense(session: &mut AggregateSession, states: &[&[u8]], events: &[ArrayRef]) -> Result<Vec<u8>, EngineError> {
-    let mut states: Vec<Vec<u8>> = states.iter().map(|state| state.to_vec()).collect();
-    while states.len() > 1 {
-        let others = states.split_off(states.len().div_ceil(2));
-        let rest = states.split_off(others.len());
-        states = session.merge(&states, &others)?;
-        states.extend(rest);
+    let given = Given { states: states.to_vec(), events: events.to_vec() };
+    Ok(condense_all(session, &[&given])?.swap_remove(0))
+}
+
+/// One state of each, in one call for each step that some of them need.
+fn condense_all(session: &mut AggregateSession, given: &[&Given<'_>]) -> Result<Vec<Vec<u8>>, EngineError> {
+    let of_one = |one: &&Given<'_>| one.states.iter().map(|state| state.to_vec()).collect();
+    let mut all: Vec<Vec<Vec<u8>>> = given.iter().map(of_one).collect();
+    while all.iter().any(|states| states.len() > 1) {
+        let (mut first, mut second, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
+        for states in &mut all {
+            // The longer half first: a pair's place is where the first of it was.
+            let others = states.split_off(states.len().div_ceil(2));
+            let rest = states.split_off(others.len());
+            pairs.push((others.len(), rest));
+            first.append(states);
+            second.extend(others);
+        }
+        let mut merged = session.merge(&first, &second)?.into_iter();
+        for (states, (count, rest)) in all.iter_mut().zip(pairs) {
+            states.extend(merged.by_ref().take(count));
+            states.extend(rest);
+        }
     }
-    let state = match states.pop() {
-        Some(state) => state,
-        None => session.empty()?,
+    let empty = match all.iter().any(Vec::is_empty) {
+        true => session.empty()?,
+        false => Vec::new(),
     };
-    let rows = events.first().map_or(0, |column| column.len());
-    if rows == 0 {
-        return Ok(state);
+    let mut states: Vec<Vec<u8>> =
+        all.into_iter().map(|mut states| states.pop().unwrap_or_else(|| empty.clone())).collect();
+    let rows = |one: &Given<'_>| one.events.first().map_or(0, |column| column.len());
+    let adding: Vec<usize> = (0..given.len()).filter(|one| rows(given[*one]) > 0).collect();
+    if adding.is_empty() {
+        return Ok(states);
     }
-    let mut added = session.add(&[state], &vec![0; rows], events)?;
-    Ok(added.swap_remove(0))
+    let of_group = |(group, one): (usize, &usize)| std::iter::repeat_n(group as u32, rows(given[*one]));
+    let groups: Vec<u32> = adding.iter().enumerate().flat_map(of_group).collect();
+    let column = |column: usize| {
+        let parts: Vec<&dyn Array> = adding.iter().map(|one| &*given[*one].events[column]).collect();
+        concat(&parts).map_err(|error| EngineError::Inputs(error.to_string()))
+    };
+    let columns = given[adding[0]].events.len();
+    let events: Vec<ArrayRef> = (0..columns).map(column).collect::<Result<_, _>>()?;
+    let before: Vec<&Vec<u8>> = adding.iter().map(|one| &states[*one]).collect();
+    let added = session.add(&before, &groups, &events)?;
+    adding.into_iter().zip(added).for_each(|(one, state)| states[one] = state);
+    Ok(states)
 }
 
 #[cfg(test)]

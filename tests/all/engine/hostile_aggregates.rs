@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, Int64Array};
+use arrow_array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
 use tandem_core::limits::TransformLimits;
 use tandem_core::model::NanMode;
-use tandem_core::parameter::Parameters;
+use tandem_core::parameter::{ParameterValue, Parameters};
 use tandem_core::time::Timestamp;
-use tandem_core::window::AggregateFunction;
+use tandem_core::window::{AggregateFunction, Given};
 use tandem_engine::{Aggregate, EngineError};
 
 use super::wat_guests::encode_as;
@@ -177,4 +177,62 @@ fn what_is_hostile_fails_its_call_and_no_other() {
         assert_eq!(whole.is_err(), is_asked, "{data} {bodies:?}: {whole:?}");
         assert!(honest.value(&[b"s"], &one_event(), Timestamp(0)).is_ok());
     }
+}
+
+/// So many payments of `surges`: cents, shop, event time.
+fn payments(first: i64, count: i64, shop: Option<&str>) -> Vec<ArrayRef> {
+    let times = TimestampMicrosecondArray::from_iter_values((0..count).map(|event| (first + event * 7) * 60_000_000));
+    vec![
+        Arc::new(Int64Array::from_iter_values((0..count).map(|event| first * 31 + event))),
+        Arc::new(StringArray::from(vec![shop; count as usize])),
+        Arc::new(times.with_timezone("UTC")),
+    ]
+}
+
+#[test]
+fn what_shares_a_call_comes_to_what_it_comes_to_alone() {
+    let parameters = Parameters::from([("minutes".to_owned(), ParameterValue::Int64(30))]);
+    let component = engine().load_aggregate(&Guest::Surges.bytes(), NanMode::Boundary).expect("the guest loads");
+    let surges = component.bind(&parameters, &TransformLimits::default(), 1 << 16).expect("it describes itself");
+    let names: Vec<&str> = surges.signature().inputs.iter().map(|input| input.name.as_str()).collect();
+    assert_eq!(names, ["cents", "shop", "event_time"]);
+    let before: Vec<Vec<u8>> =
+        (0..9).map(|list| surges.state(&[], &payments(list, list, None)).expect("a state")).collect();
+    // Lists of events, some of none, with up to three states before them.
+    let list = |list: usize| {
+        let states = before.iter().skip(list % 5).take(list % 4).map(Vec::as_slice).collect();
+        (Given { states, events: payments(list as i64, (list as i64 * 5) % 13, Some("cafe")) }, Timestamp(list as i64))
+    };
+    let given: Vec<(Given<'_>, Timestamp)> = (0..90).map(list).collect();
+    let lists: Vec<Given<'_>> = given.iter().map(|(given, _)| given.clone()).collect();
+    let alone: Vec<Vec<u8>> =
+        lists.iter().map(|one| surges.state(&one.states, &one.events).expect("a state")).collect();
+    let together: Vec<Vec<u8>> = surges.states(&lists).into_iter().map(|state| state.expect("a state")).collect();
+    assert_eq!(together, alone);
+    let different: std::collections::BTreeSet<&Vec<u8>> = together.iter().collect();
+    assert!(different.len() > 40, "the states say little: {}", different.len());
+    let values: Vec<ArrayRef> = surges.values(&given).into_iter().map(|value| value.expect("a value")).collect();
+    for ((one, at), value) in given.iter().zip(&values) {
+        assert_eq!(value, &surges.value(&one.states, &one.events, *at).expect("a value"));
+    }
+    // One on which it traps fails alone, wherever it stands.
+    for places in [vec![0], vec![44], vec![3, 89]] {
+        let mut lists = lists.clone();
+        for place in &places {
+            lists[*place].events = payments(0, 2, Some("cursed"));
+        }
+        for (index, (made, expected)) in surges.states(&lists).into_iter().zip(&alone).enumerate() {
+            match places.contains(&index) {
+                true => assert!(made.is_err_and(|error| error.to_string().contains("trapped")), "{index}"),
+                false => assert_eq!(&made.expect("a state"), expected, "{index} beside {places:?}"),
+            }
+        }
+    }
+    // A guest that answers with one state, however many it is given, fails what is shared and nothing else.
+    let honest = guest("", &[]);
+    let one = Given { states: vec![b"s", b"s"], events: one_event() };
+    assert_eq!(
+        honest.states(&vec![one; 5]).into_iter().map(Result::unwrap).collect::<Vec<_>>(),
+        vec![b"s".to_vec(); 5]
+    );
 }

@@ -36,6 +36,15 @@ const IDENTITY_BYTES: usize = 8;
 /// Bytes that are kept of why a function failed.
 const REASON_BYTES_MAX: usize = 512;
 
+/// What a state is made of: others, and events. Of neither it is the empty one.
+#[derive(Debug, Clone)]
+pub struct Given<'a> {
+    /// States.
+    pub states: Vec<&'a [u8]>,
+    /// The events' columns, in the order of [`AggregateFunction::inputs`].
+    pub events: Vec<ArrayRef>,
+}
+
 /// A function of aggregates that is given to the kernel.
 pub trait AggregateFunction: Send + Sync {
     /// What its states are told by from those of every other function, and of every other version of it.
@@ -57,6 +66,16 @@ pub trait AggregateFunction: Send + Sync {
     ///
     /// The function failed.
     fn value(&self, states: &[&[u8]], events: &[ArrayRef], at: Timestamp) -> Result<ArrayRef, CodeError>;
+
+    /// As [`AggregateFunction::state`] of each, which may share calls. What one of them comes to does not depend on the others.
+    fn states(&self, given: &[Given<'_>]) -> Vec<Result<Vec<u8>, CodeError>> {
+        given.iter().map(|one| self.state(&one.states, &one.events)).collect()
+    }
+
+    /// As [`AggregateFunction::value`] of each at its instant, likewise.
+    fn values(&self, given: &[(Given<'_>, Timestamp)]) -> Vec<Result<ArrayRef, CodeError>> {
+        given.iter().map(|(one, at)| self.value(&one.states, &one.events, *at)).collect()
+    }
 }
 
 /// A function of which nobody loaded the component.
@@ -132,7 +151,7 @@ impl Custom {
     /// Makes one state of all.
     fn condense(&mut self, bound: &Bound) {
         if self.failed.is_none() {
-            match self.given(bound).and_then(|(parts, events)| bound.function.state(&parts, &events)) {
+            match self.given(bound).and_then(|given| bound.function.state(&given.states, &given.events)) {
                 Ok(state) => {
                     *self = Custom { parts: vec![state.into()], pending: Vec::new(), failed: None };
                     return;
@@ -146,7 +165,7 @@ impl Custom {
     }
 
     /// States and events in their order.
-    fn given(&self, bound: &Bound) -> Result<(Vec<&[u8]>, Vec<ArrayRef>), CodeError> {
+    fn given(&self, bound: &Bound) -> Result<Given<'_>, CodeError> {
         let mut parts: Vec<&[u8]> = self.parts.iter().map(|part| &**part).collect();
         parts.sort_unstable();
         let mut pending: Vec<&Pending> = self.pending.iter().collect();
@@ -154,24 +173,54 @@ impl Custom {
         let rows = pending.iter().map(|one| Some(&*one.row)).collect::<Vec<_>>();
         let events =
             decode_rows(bound.function.inputs(), rows.into_iter()).map_err(|error| CodeError(Box::new(error)))?;
-        Ok((parts, events))
+        Ok(Given { states: parts, events })
     }
 
-    /// The value at an instant, or why there is none.
-    pub(super) fn value(&self, bound: &Bound, at: Timestamp) -> Result<ArrayRef, String> {
-        if let Some(reason) = &self.failed {
-            return Err(reason.clone());
+    /// Makes one state of each, in calls that they share.
+    pub(super) fn condense_all<'a>(customs: impl Iterator<Item = &'a mut Custom>, bound: &Bound) {
+        let mut open: Vec<&mut Custom> = customs.filter(|custom| !custom.is_one()).collect();
+        let made = {
+            let given = open.iter().map(|custom| custom.to_give(bound).map(|given| (given, ())));
+            together(given, |given| {
+                let given: Vec<Given<'_>> = given.into_iter().map(|(given, ())| given).collect();
+                bound.function.states(&given)
+            })
+        };
+        for (custom, made) in open.iter_mut().zip(made) {
+            **custom = match made {
+                Ok(state) => Custom { parts: vec![state.into()], ..Custom::default() },
+                Err(reason) => Custom { failed: Some(reason), ..Custom::default() },
+            };
         }
-        let value = self.given(bound).and_then(|(parts, events)| bound.function.value(&parts, &events, at));
-        value.map_err(|error| reason(&error))
+    }
+
+    /// The value of each at its instant, or why there is none, in calls that they share.
+    pub(super) fn values<'a>(
+        customs: impl Iterator<Item = (&'a Custom, Timestamp)>,
+        bound: &Bound,
+    ) -> Vec<Result<ArrayRef, String>> {
+        together(customs.map(|(custom, at)| custom.to_give(bound).map(|given| (given, at))), |given| {
+            bound.function.values(&given)
+        })
+    }
+
+    fn to_give(&self, bound: &Bound) -> Result<Given<'_>, String> {
+        match &self.failed {
+            Some(reason) => Err(reason.clone()),
+            None => self.given(bound).map_err(|error| reason(&error)),
+        }
+    }
+
+    /// Whether it is a state, or nothing.
+    fn is_one(&self) -> bool {
+        self.pending.is_empty() && self.parts.len() <= 1 && self.failed.is_none()
     }
 
     /// Appends its bytes: 8 that name the function, 1 (0: nothing was added; 1: a state; 2: the function failed), and of the latter two the state, or why, with
     /// its length (4) before it.
     pub(super) fn encode(&self, bound: &Bound, out: &mut Vec<u8>) {
         let mut one = self.clone();
-        let is_one = one.pending.is_empty() && one.parts.len() <= 1 && one.failed.is_none();
-        if !is_one {
+        if !one.is_one() {
             one.condense(bound);
         }
         out.extend(bound.function.identity());
@@ -206,6 +255,25 @@ impl Custom {
         }
         Ok(read)
     }
+}
+
+/// What a function makes of those that can be given to it, with what keeps the others from it in their places.
+fn together<'a, A, T>(
+    given: impl Iterator<Item = Result<(Given<'a>, A), String>>,
+    make: impl FnOnce(Vec<(Given<'a>, A)>) -> Vec<Result<T, CodeError>>,
+) -> Vec<Result<T, String>> {
+    let (mut all, mut kept) = (Vec::new(), Vec::new());
+    for one in given {
+        all.push(one.map(|given| kept.push(given)));
+    }
+    let mut made = make(kept).into_iter();
+    let next = |one: Result<(), String>| {
+        one.and_then(|()| match made.next() {
+            Some(made) => made.map_err(|error| reason(&error)),
+            None => Err("its function gave too few answers".to_owned()),
+        })
+    };
+    all.into_iter().map(next).collect()
 }
 
 /// Why bytes are no state of a function.

@@ -384,28 +384,43 @@ impl Plan {
         }
     }
 
-    /// Builders for the features' values, in their order.
-    pub(super) fn builders(&self, rows: usize) -> Vec<ColumnBuilder> {
-        self.outputs.iter().map(|output| ColumnBuilder::new(output.data_type, rows)).collect()
+    /// Room for the features' values.
+    pub(super) fn out(&self, rows: usize) -> Out {
+        let builders = self.outputs.iter().map(|output| ColumnBuilder::new(output.data_type, rows)).collect();
+        Out { builders, asked: Vec::new(), failed: Vec::new() }
     }
 
-    /// Appends the values of a window's features at `at` to their builders; null for those whose component failed, with its reason in `failed`.
-    pub(super) fn finish(
-        &self,
-        window: usize,
-        states: &[State],
-        at: Timestamp,
-        out: &mut [ColumnBuilder],
-        failed: &mut Vec<(usize, String)>,
-    ) -> Result<(), TooLarge> {
+    /// Appends the values of a window's features at `at`; what components compute is asked for with others.
+    pub(super) fn finish(&self, window: usize, states: &[State], at: Timestamp, out: &mut Out) -> Result<(), TooLarge> {
         for (feature, finish) in &self.windows[window].features {
-            let builder = &mut out[*feature];
             let Finish::Component { part, function } = finish else {
-                finish.apply(states, at, &self.types, builder).map_err(|_| TooLarge)?;
+                finish.apply(states, at, &self.types, &mut out.builders[*feature]).map_err(|_| TooLarge)?;
                 continue;
             };
             let Inner::Component(custom) = &states[*part].0 else { continue };
-            let value = custom.value(&self.functions[*function], at).and_then(|value| {
+            out.asked.push(Asked { feature: *feature, function: *function, custom: Custom::clone(custom), at });
+            if out.asked.len() >= ASKED_MAX {
+                self.ask(out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks components for the values that are still missing, and appends them; null for those that fail, with the reason in `failed`.
+    pub(super) fn ask(&self, out: &mut Out) {
+        let asked = std::mem::take(&mut out.asked);
+        let mut values: Vec<Option<Result<ArrayRef, String>>> = asked.iter().map(|_| None).collect();
+        for (function, bound) in self.functions.iter().enumerate() {
+            let of_function: Vec<usize> = (0..asked.len()).filter(|one| asked[*one].function == function).collect();
+            if !of_function.is_empty() {
+                let customs = of_function.iter().map(|one| (&asked[*one].custom, asked[*one].at));
+                let found = Custom::values(customs, bound);
+                of_function.iter().zip(found).for_each(|(one, value)| values[*one] = Some(value));
+            }
+        }
+        for (Asked { feature, .. }, value) in asked.iter().zip(values) {
+            let builder = &mut out.builders[*feature];
+            let value = value.unwrap_or_else(|| Err("its component is not loaded".to_owned())).and_then(|value| {
                 let mut row = Vec::new();
                 let encoder = RowEncoder::new(&[value]).map_err(|error| error.to_string())?;
                 encoder.encode(0, &mut row);
@@ -413,10 +428,26 @@ impl Plan {
             });
             if let Err(reason) = value {
                 builder.null();
-                failed.push((*feature, reason));
+                out.failed.push((*feature, reason));
             }
         }
-        Ok(())
+    }
+
+    /// Whether components compute something.
+    pub fn has_components(&self) -> bool {
+        !self.functions.is_empty()
+    }
+
+    /// Makes one state of what components have of each tile, in calls that tiles share. Bytes of states are the same without it.
+    pub fn condense(&self, tiles: &mut [Vec<State>]) {
+        for (place, part) in self.parts.iter().enumerate() {
+            let Kind::Component(function) = part.kind else { continue };
+            let customs = tiles.iter_mut().filter_map(|tile| match &mut tile[place].0 {
+                Inner::Component(custom) => Some(&mut **custom),
+                _ => None,
+            });
+            Custom::condense_all(customs, &self.functions[function as usize]);
+        }
     }
 
     /// The error of a feature whose component failed.
@@ -463,17 +494,43 @@ impl Plan {
     }
 }
 
+/// Values that are asked of components together.
+const ASKED_MAX: usize = 256;
+
+/// Where values go.
+pub(super) struct Out {
+    /// One for each feature.
+    builders: Vec<ColumnBuilder>,
+    /// Values of components that are not known yet, in the order in which they are to be appended.
+    asked: Vec<Asked>,
+    /// Features whose components failed, which have null, and why.
+    pub(super) failed: Vec<(usize, String)>,
+}
+
+struct Asked {
+    feature: usize,
+    function: usize,
+    custom: Custom,
+    at: Timestamp,
+}
+
+impl Out {
+    /// One array for each feature, once all values are there.
+    pub(super) fn finish(self) -> Vec<ArrayRef> {
+        self.builders.into_iter().map(ColumnBuilder::finish).collect()
+    }
+}
+
 /// Values of all features, of one entity after another.
 pub struct Answers<'a> {
     plan: &'a Plan,
-    builders: Vec<ColumnBuilder>,
-    failed: Vec<(usize, String)>,
+    out: Out,
 }
 
 impl<'a> Answers<'a> {
     /// Room for `rows` entities.
     pub fn new(plan: &'a Plan, rows: usize) -> Self {
-        Answers { plan, builders: plan.builders(rows), failed: Vec::new() }
+        Answers { plan, out: plan.out(rows) }
     }
 
     /// Appends the values of a window's features at `at`, of the states of all parts. Each window once for each entity.
@@ -484,17 +541,19 @@ impl<'a> Answers<'a> {
     pub fn push(&mut self, window: usize, states: &[State], at: Timestamp) -> Result<(), TooLarge> {
         let mut of_window = self.plan.empty_of(window);
         self.plan.merge_tile(window, &mut of_window, states);
-        self.plan.finish(window, &of_window, at, &mut self.builders, &mut self.failed)
+        self.plan.finish(window, &of_window, at, &mut self.out)
     }
 
     /// The features whose components failed, which have null, and why; those of the entities before are forgotten.
     pub fn take_failed(&mut self) -> Vec<(usize, String)> {
-        std::mem::take(&mut self.failed)
+        self.plan.ask(&mut self.out);
+        std::mem::take(&mut self.out.failed)
     }
 
     /// One array for each feature, in their order.
-    pub fn finish(self) -> Vec<ArrayRef> {
-        self.builders.into_iter().map(ColumnBuilder::finish).collect()
+    pub fn finish(mut self) -> Vec<ArrayRef> {
+        self.plan.ask(&mut self.out);
+        self.out.finish()
     }
 }
 

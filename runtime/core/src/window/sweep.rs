@@ -10,11 +10,10 @@
 
 use arrow_array::ArrayRef;
 
-use super::plan::{Events, NotAnswered, Plan, TooLarge};
+use super::plan::{Events, NotAnswered, Out, Plan, TooLarge};
 use super::prefix::Prefix;
 use super::span::{Span, Window};
 use super::state::State;
-use crate::canonical::ColumnBuilder;
 use crate::time::Timestamp;
 
 /// Events between two kept suffixes, where states are small.
@@ -41,9 +40,8 @@ pub struct Counted {
 pub struct Sweep<'a> {
     plan: &'a Plan,
     events: &'a Events,
-    builders: Vec<ColumnBuilder>,
+    out: Out,
     scratch: Vec<Vec<State>>,
-    failed: Vec<(usize, String)>,
     /// Of each window the places of all of its states.
     all: Vec<Vec<usize>>,
     /// Of each window the places of the states that the entity has no prefixes for.
@@ -89,7 +87,7 @@ impl<'a> Sweep<'a> {
             (0..plan.windows()).map(|window| (0..plan.window_plan(window).parts.len()).collect()).collect();
         let prefixed = vec![Vec::new(); plan.windows()];
         let merged = all.clone();
-        Sweep { plan, events, builders: plan.builders(rows), scratch, failed: Vec::new(), all, merged, prefixed }
+        Sweep { plan, events, out: plan.out(rows), scratch, all, merged, prefixed }
     }
 
     /// Appends the values of all features at each of `instants`, which ascend, for an entity with these events, in any order.
@@ -121,12 +119,14 @@ impl<'a> Sweep<'a> {
             }
             for window in 0..self.plan.windows() {
                 self.answer(window, *at, &mut queues, &others, &mut sessions)?;
-                if let Some(failed) = self.failed.pop() {
-                    return Err(self.plan.not_answered(failed));
-                }
             }
         }
-        Ok(())
+        // Components are asked for many values at once.
+        self.plan.ask(&mut self.out);
+        match self.out.failed.pop() {
+            Some(failed) => Err(self.plan.not_answered(failed)),
+            None => Ok(()),
+        }
     }
 
     /// Makes the prefixes of all queues, of the parts of which every queue has them.
@@ -155,7 +155,7 @@ impl<'a> Sweep<'a> {
 
     /// The answers: one array for each feature, in their order.
     pub fn finish(self) -> Vec<ArrayRef> {
-        self.builders.into_iter().map(ColumnBuilder::finish).collect()
+        self.out.finish()
     }
 
     fn place(&self, event: Counted, queues: &mut Vec<Queue>, others: &mut Vec<Counted>) {
@@ -186,17 +186,17 @@ impl<'a> Sweep<'a> {
         others: &[Counted],
         sessions: &mut Sessions,
     ) -> Result<(), TooLarge> {
-        let Sweep { plan, events, builders, scratch, failed, all, merged, prefixed } = self;
+        let Sweep { plan, events, out, scratch, all, merged, prefixed } = self;
         let (all, places, prefixed) = (&all[window][..], &merged[window][..], &prefixed[window][..]);
         let states = &mut scratch[window];
         let span = plan.spans().of(plan.window(window), at);
         if let Window::Session(_) = plan.window(window) {
             sessions.answer(plan, events, (window, all), at, states);
-            return plan.finish(window, states, at, builders, failed);
+            return plan.finish(window, states, at, out);
         }
         let Some(span) = span else {
             plan.reset(window, states);
-            return plan.finish(window, states, at, builders, failed);
+            return plan.finish(window, states, at, out);
         };
         if let [queue] = queues
             && others.is_empty()
@@ -212,7 +212,7 @@ impl<'a> Sweep<'a> {
                     prefix.add_to(&mut stack.back[*place], 0, end);
                 }
             }
-            return plan.finish(window, &queue.stacks[window].back, at, builders, failed);
+            return plan.finish(window, &queue.stacks[window].back, at, out);
         }
         if let [queue] = queues
             && others.is_empty()
@@ -225,7 +225,7 @@ impl<'a> Sweep<'a> {
                     states[*place] = prefix.state(first, queue.entered);
                 }
             }
-            return plan.finish(window, states, at, builders, failed);
+            return plan.finish(window, states, at, out);
         }
         plan.reset(window, states);
         for queue in queues {
@@ -236,7 +236,7 @@ impl<'a> Sweep<'a> {
         for event in inside.filter(|event| event.from <= at && event.until.is_none_or(|until| until > at)) {
             plan.add_to(window, all, states, events, event.row);
         }
-        plan.finish(window, states, at, builders, failed)
+        plan.finish(window, states, at, out)
     }
 }
 

@@ -489,10 +489,9 @@ proptest! {
             let value = |states: &[State]| {
                 let mut of_window = plan.empty_of(window);
                 plan.merge_tile(window, &mut of_window, states);
-                let mut builders = plan.builders(1);
-                plan.finish(window, &of_window, Timestamp(100 * HOUR), &mut builders, &mut Vec::new()).unwrap();
-                let arrays: Vec<ArrayRef> =
-                    builders.into_iter().map(|builder| builder.finish()).filter(|array| array.len() == 1).collect();
+                let mut out = plan.out(1);
+                plan.finish(window, &of_window, Timestamp(100 * HOUR), &mut out).unwrap();
+                let arrays: Vec<ArrayRef> = out.finish().into_iter().filter(|array| array.len() == 1).collect();
                 row_bytes(&arrays, 0)
             };
             prop_assert_eq!(value(&states), value(&whole));
@@ -642,11 +641,12 @@ proptest! {
             sums.iter_mut().zip(of_event).for_each(|(sum, more)| *sum = sum.wrapping_add(more));
         }
         let state = sums.map(i64::to_le_bytes).concat();
-        let mut builders = plan.builders(1);
+        let mut out = plan.out(1);
         let mut of_window = plan.empty_of(0);
         plan.merge_tile(0, &mut of_window, &states);
-        plan.finish(0, &of_window, Timestamp(7), &mut builders, &mut Vec::new()).unwrap();
-        let found = builders.remove(0).finish();
+        plan.finish(0, &of_window, Timestamp(7), &mut out).unwrap();
+        plan.ask(&mut out);
+        let found = out.finish().remove(0);
         prop_assert_eq!(found.as_string::<i32>().value(0), format!("{state:?} at 7"));
     }
 }

@@ -22,6 +22,9 @@ use crate::record::{RecordRef, Stored};
 use crate::store::PutRow;
 use crate::view::ViewId;
 
+/// Tiles whose states a component makes together.
+const TILES_PER_CALL: usize = 256;
+
 /// Events and tiles of one entity that are dropped in one transaction at most, once no window reaches them.
 pub const DROPPED_MAX: usize = 256;
 
@@ -315,15 +318,26 @@ impl WindowView {
         let mut bytes = Vec::new();
         let mut widths = self.levels.widths().skip(1);
         for level in 0..self.levels.len() {
-            for ((entity, first), states) in &added {
-                let key = entities[*entity].prefix.tile(level, *first);
-                match txn.get(Table::Windows, &key)? {
-                    Some(found) => {
-                        let mut all = self.read_tile(found).map_err(Fault::Error)?;
-                        self.plan.merge(&mut all, states);
-                        self.put_tile(txn, &key, &all, &mut bytes)?;
-                    }
-                    None => self.put_tile(txn, &key, states, &mut bytes)?,
+            // Components make the states of many tiles in one call.
+            let piece = if self.plan.has_components() { TILES_PER_CALL } else { 1 };
+            let mut of_level = added.iter().peekable();
+            while of_level.peek().is_some() {
+                let (mut keys, mut tiles) = (Vec::with_capacity(piece), Vec::with_capacity(piece));
+                for ((entity, first), states) in of_level.by_ref().take(piece) {
+                    let key = entities[*entity].prefix.tile(level, *first);
+                    tiles.push(match txn.get(Table::Windows, &key)? {
+                        Some(found) => {
+                            let mut all = self.read_tile(found).map_err(Fault::Error)?;
+                            self.plan.merge(&mut all, states);
+                            all
+                        }
+                        None => states.clone(),
+                    });
+                    keys.push(key);
+                }
+                self.plan.condense(&mut tiles);
+                for (key, states) in keys.iter().zip(&tiles) {
+                    self.put_tile(txn, key, states, &mut bytes)?;
                 }
             }
             let Some(wider) = widths.next() else { break };

@@ -20,8 +20,9 @@ use crate::listing::{PartitionFiles, PartitionId, snapshot};
 use crate::publish::{OutputLock, check_published, metadata, view_folder};
 use crate::report::{BatchReport, PartitionReport, Progress, RowCounts, SharedReads};
 use crate::staged::{DATA_FILE, StagedWriter, Target};
+use crate::training::TrainingError;
+use crate::training::threads::on_threads;
 use crate::training::windows::grid::{GridEvents, GridOptions, GridRows};
-use crate::training::{TrainingError, on_threads};
 
 /// `grid_instants_max`: instants of a run at most.
 pub const GRID_INSTANTS_MAX: u64 = 1_000_000;

@@ -14,7 +14,7 @@
 //! - `output`: the columns of the training set; `write`: them into a file; `encode`: the columns of a row group side by side
 //! - `explain`: why a label got what it got
 //! - `report`: what came of it; `leakage`: what in it is suspicious
-//! - `memory`: how many labels are joined at once
+//! - `memory`: how many labels are joined at once; `threads`: work on several of them
 
 mod computed;
 mod encode;
@@ -31,6 +31,7 @@ mod part;
 mod report;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) mod threads;
 pub(crate) mod windows;
 mod write;
 
@@ -59,7 +60,6 @@ pub use write::{FinishedFile, TrainingFile, Written, digest, metadata};
 use crate::bind::RowFunction;
 use computed::Computing;
 use history::History;
-pub(crate) use history::on_threads;
 use joined::JoinedView;
 use part::Part;
 use windows::Superseded;

@@ -21,7 +21,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use super::TrainingError;
-use super::history::on_threads;
+use super::threads::on_threads;
 use crate::error::OfflineError;
 use crate::staged::{CREATED_BY, Staged, Target};
 

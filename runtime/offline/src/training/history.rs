@@ -1,11 +1,12 @@
 //! The published files of a view as one sequence of numbered rows.
 
+mod rows;
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
@@ -26,21 +27,22 @@ use tandem_core::point_in_time::{JoinRow, Rules};
 use tandem_core::status::is_never_valid;
 use tandem_core::time::Timestamp;
 use tandem_core::types::{HISTORY_COLUMNS, TIME_COLUMNS};
-use tandem_engine::STACK_BYTES;
 
 use super::TrainingError;
 use super::explain::Origin;
 use super::groups::{Found, NONE};
 use super::labels::LabelKeys;
+use super::threads::in_parallel;
 use crate::bind::SetAside;
 use crate::columns::{RowColumns, feature_schema};
-use crate::direct::{self, DirectFile, DirectRows, Which};
+use crate::direct::{self, DirectFile, Which};
 use crate::error::OfflineError;
 use crate::footers;
 use crate::listing::FileEntry;
 use crate::publish::Format;
 use crate::published::{check_file, list_published, micros, or_pushed};
 use crate::pushed::list_pushed;
+pub(super) use rows::FileRows;
 
 /// Bits of a row's number that count within its file.
 const ROW_BITS: u32 = 40;
@@ -557,74 +559,6 @@ impl History {
             None => OfflineError::ReadPublished { path, source }.into(),
         }
     }
-}
-
-/// Rows of one file.
-pub(super) enum FileRows<'a> {
-    Direct { history: &'a History, file: usize, rows: Box<DirectRows> },
-    Published { history: &'a History, file: usize, rows: Box<ParquetRecordBatchReader> },
-}
-
-impl FileRows<'_> {
-    /// Rows so far that are set aside for a reason that is counted.
-    pub(super) fn set_aside(&self) -> SetAside {
-        match self {
-            FileRows::Direct { rows, .. } => rows.set_aside(),
-            FileRows::Published { .. } => SetAside::default(),
-        }
-    }
-}
-
-impl Iterator for FileRows<'_> {
-    type Item = Result<RecordBatch, TrainingError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self {
-            FileRows::Direct { history, file, rows } => Some(rows.next()?.map_err(|error| match error {
-                OfflineError::ReadFile { source, .. } => history.unreadable(*file, source),
-                error => error.into(),
-            })),
-            FileRows::Published { history, file, rows } => {
-                Some(rows.next()?.map_err(|error| history.unreadable(*file, error.into())))
-            }
-        }
-    }
-}
-
-/// What `work` gives on each of so many threads, one of them this one.
-pub(crate) fn on_threads<T: Send>(
-    threads: usize,
-    work: impl Fn() -> Result<T, TrainingError> + Sync,
-) -> Result<Vec<T>, TrainingError> {
-    let done: Vec<Result<T, TrainingError>> = std::thread::scope(|scope| {
-        // With room for calls of components: one may make the events that are read.
-        let start = |_| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, &work);
-        let running: Vec<_> = (1..threads).map(start).collect();
-        let first = work();
-        let rest = running.into_iter().map(|thread| {
-            let thread = thread.map_err(|error| OfflineError::Task(format!("the system gives no thread: {error}")))?;
-            thread.join().unwrap_or_else(|_| Err(OfflineError::Task("a reader panicked".to_owned()).into()))
-        });
-        std::iter::once(first).chain(rest).collect()
-    });
-    done.into_iter().collect()
-}
-
-/// What `work` gives for each index below `count`, in their order, with so many threads.
-fn in_parallel<T: Send>(
-    threads: usize,
-    count: usize,
-    work: impl Fn(usize) -> Result<T, TrainingError> + Sync,
-) -> Result<Vec<T>, TrainingError> {
-    let next = AtomicUsize::new(0);
-    let parts = on_threads(threads.clamp(1, count.max(1)), || {
-        let indices =
-            std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|index| *index < count);
-        indices.map(|index| Ok((index, work(index)?))).collect::<Result<Vec<_>, TrainingError>>()
-    })?;
-    let mut all: Vec<(usize, T)> = parts.into_iter().flatten().collect();
-    all.sort_by_key(|(index, _)| *index);
-    Ok(all.into_iter().map(|(_, done)| done).collect())
 }
 
 fn row_number(file: usize, row: u64) -> u64 {

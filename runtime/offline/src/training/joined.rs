@@ -16,9 +16,10 @@ use tandem_core::status::{Status, has_ended};
 use tandem_core::time::Timestamp;
 use tandem_core::window::Aggregates;
 
-use super::history::{History, Offered, on_threads};
+use super::history::{History, Offered};
 use super::labels::LabelKeys;
 use super::report::TrainingReport;
+use super::threads::on_threads;
 use super::{Shared, TrainingError, TrainingOptions, windows};
 use crate::bind::SetAside;
 

@@ -28,8 +28,9 @@ use tandem_core::time::Timestamp;
 use tandem_core::types::DataType;
 use tandem_core::window::{Aggregates, Counted, Events, NotAnswered, Plan, Sweep};
 
-use super::history::{Offered, on_threads};
+use super::history::Offered;
 use super::labels::LabelKeys;
+use super::threads::on_threads;
 use super::{Shared, TrainingError};
 use crate::error::OfflineError;
 use asked::{Asked, EventsOf};

@@ -26,7 +26,8 @@ use tandem_core::window::{Aggregates, Counted, Plan, Sweep};
 
 use super::super::TrainingError;
 use super::super::groups::Groups;
-use super::super::history::{History, on_threads};
+use super::super::history::History;
+use super::super::threads::on_threads;
 use super::asked::{Asked, EventsOf};
 use super::gather::{Gathered, is_in_reach, reach};
 use super::runs::Chunks;

@@ -18,7 +18,8 @@ use tandem_core::types::{EVENT_ID, HISTORY_COLUMNS, RETRACTED, TIME_COLUMNS};
 use tandem_core::versions::{Placed, Version, content, ends, event_ids};
 
 use super::super::TrainingError;
-use super::super::history::{History, Unit, on_threads};
+use super::super::history::{History, Unit};
+use super::super::threads::on_threads;
 use crate::error::OfflineError;
 
 /// Rows that are read at a time.

@@ -19,6 +19,7 @@ mod custom;
 mod distinct;
 mod exact;
 mod filter;
+mod finish;
 mod grid;
 mod hash;
 mod plan;

@@ -37,6 +37,11 @@ impl<'a> Snapshot<'a> {
         self.scan(table, &[], |key, value| visit(key, value).map(ControlFlow::Continue))
     }
 
+    /// The first key of a table at `from` or later.
+    pub(crate) fn first(&self, table: Table, from: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        first(self.environment, self.txn, self.tables, table, from)
+    }
+
     /// Gives the keys from `from` on, and their values, to `visit`, in the order of keys, until it breaks.
     pub(crate) fn scan(
         &self,
@@ -92,6 +97,11 @@ impl<'a, 'env> WriteTransaction<'a, 'env> {
             Err(lmdb::Error::NotFound) => Ok(false),
             Err(error) => Err(self.environment.fault("delete", error)),
         }
+    }
+
+    /// The first key of a table at `from` or later.
+    pub(crate) fn first(&self, table: Table, from: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        first(self.environment, self.txn, self.tables, table, from)
     }
 
     /// Gives the keys from `from` on, and their values, to `visit`, in the order of keys, until it breaks.
@@ -182,6 +192,21 @@ fn scan(
     }
     drop(cursor);
     Ok(())
+}
+
+fn first(
+    environment: &Environment,
+    txn: &impl lmdb::Transaction,
+    tables: &Tables,
+    table: Table,
+    from: &[u8],
+) -> Result<Option<Vec<u8>>, Fault> {
+    let mut found = None;
+    scan(environment, txn, tables, table, from, |key, _| {
+        found = Some(key.to_vec());
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(found)
 }
 
 fn get<'a>(

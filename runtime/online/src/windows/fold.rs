@@ -107,7 +107,9 @@ impl Store {
                 let mut at = from.clone().filter(|from| from.starts_with(&beginning)).unwrap_or(beginning.to_vec());
                 let (mut folded, mut looked) = (0, 0);
                 while folded < FOLDED_MAX && looked < LOOKED_MAX {
-                    let Some(prefix) = entity_from(txn, number, &at)? else { return Ok((folded, None)) };
+                    let first = txn.first(Table::Windows, &at)?;
+                    let entity = first.and_then(|key| Prefix::of_entity_key(number, &key));
+                    let Some(prefix) = entity else { return Ok((folded, None)) };
                     looked += 1;
                     let (before, _) = windows.entity_in(txn, &prefix)?;
                     let mut entity = before;
@@ -128,16 +130,6 @@ impl Store {
             }
         }
     }
-}
-
-/// The first entity of a number whose keys begin at `from` or later.
-fn entity_from(txn: &WriteTransaction<'_, '_>, number: ViewId, from: &[u8]) -> Result<Option<Prefix>, Fault> {
-    let mut found = None;
-    txn.scan(Table::Windows, from, |key, _| {
-        found = Prefix::of_entity_key(number, key);
-        Ok(ControlFlow::Break(()))
-    })?;
-    Ok(found)
 }
 
 impl WindowView {

@@ -38,7 +38,11 @@ impl Store {
             let Some(place) = place else { return Ok((expired, found)) };
             let number = numbers[place];
             let mut at = from.map_or_else(|| bytes(&number).to_vec(), <[u8]>::to_vec);
-            while let Some(prefix) = entity_from(snapshot, number, &at)? {
+            let entity_from = |at: &[u8]| {
+                let first = snapshot.first(Table::Windows, at)?;
+                Ok::<_, Fault>(first.and_then(|key| Prefix::of_entity_key(number, &key)))
+            };
+            while let Some(prefix) = entity_from(&at)? {
                 if expired.looked as usize >= entities_max || found.len() >= dropped_max.max(1) {
                     expired.next = Some(prefix.bytes().to_vec());
                     break;
@@ -77,27 +81,10 @@ impl Store {
     }
 }
 
-/// The first entity of a number whose keys begin at `from` or later.
-fn entity_from(snapshot: &Snapshot<'_>, number: ViewId, from: &[u8]) -> Result<Option<Prefix>, Fault> {
-    let mut found = None;
-    snapshot.scan(Table::Windows, from, |key, _| {
-        found = Prefix::of_entity_key(number, key);
-        Ok(ControlFlow::Break(()))
-    })?;
-    Ok(found)
-}
-
 impl WindowView {
     /// Whether there is something of an entity that no window reaches.
     fn has_unreachable(&self, snapshot: &Snapshot<'_>, prefix: &Prefix, reached: Timestamp) -> Result<bool, Fault> {
-        let first = |from: Vec<u8>| {
-            let mut found = None;
-            snapshot.scan(Table::Windows, &from, |key, _| {
-                found = Some(key.to_vec());
-                Ok(ControlFlow::Break(()))
-            })?;
-            Ok::<_, Fault>(found)
-        };
+        let first = |from: Vec<u8>| snapshot.first(Table::Windows, &from);
         let event = first(prefix.events(self.first_droppable()))?.and_then(|key| prefix.event_time(&key));
         // Tiles without an event are of those that were dropped.
         let Some(event) = event else { return Ok(!self.has_events(snapshot, prefix)?) };
@@ -115,12 +102,8 @@ impl WindowView {
     }
 
     fn has_events(&self, snapshot: &Snapshot<'_>, prefix: &Prefix) -> Result<bool, Fault> {
-        let mut found = false;
-        snapshot.scan(Table::Windows, &prefix.events(Timestamp::MIN), |key, _| {
-            found = prefix.event_time(key).is_some();
-            Ok(ControlFlow::Break(()))
-        })?;
-        Ok(found)
+        let first = snapshot.first(Table::Windows, &prefix.events(Timestamp::MIN))?;
+        Ok(first.is_some_and(|key| prefix.event_time(&key).is_some()))
     }
 
     /// Forgets an entity of which no event is left: the widest tiles may end later than what was dropped of them.

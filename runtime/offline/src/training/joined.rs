@@ -86,15 +86,7 @@ impl JoinedView {
         let started = Instant::now();
         winners.settle_ties(history)?;
         winners.end(history, &step.view.view, &keys)?;
-        let mut rows: Vec<u64> = winners.rows.iter().filter_map(|(row, expired)| (!expired).then_some(*row)?).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        let given = winners.rows.iter().map(|(row, expired)| match row {
-            Some(_) if *expired => Given::Expired,
-            Some(row) => Given::Row(rows.binary_search(row).expect("it was collected") as u32),
-            None => Given::NotFound,
-        });
-        let given = given.collect();
+        let (rows, given) = winners.given();
         let won = winners.rows.iter().map(|(row, _)| *row).collect();
         let values = history.fetch(&rows, &history.output_columns(&step.outputs))?;
         let fetching = started.elapsed();
@@ -316,6 +308,29 @@ impl Winners {
             }
         }
         winners
+    }
+
+    /// The rows that are served (ascending, each once), and what each slot gets.
+    fn given(&self) -> (Vec<u64>, Vec<Given>) {
+        let mut given: Vec<Given> = Vec::with_capacity(self.rows.len());
+        let mut served: Vec<(u64, u32)> = Vec::with_capacity(self.rows.len());
+        for (slot, (row, expired)) in self.rows.iter().enumerate() {
+            given.push(match row {
+                Some(_) if *expired => Given::Expired,
+                Some(_) => Given::Row(0), // until its place is known
+                None => Given::NotFound,
+            });
+            served.extend(row.filter(|_| !*expired).map(|row| (row, slot as u32)));
+        }
+        served.sort_unstable();
+        let mut rows: Vec<u64> = Vec::with_capacity(served.len());
+        for (row, slot) in served {
+            if rows.last() != Some(&row) {
+                rows.push(row);
+            }
+            given[slot as usize] = Given::Row((rows.len() - 1) as u32);
+        }
+        (rows, given)
     }
 
     /// Rows of a dimension that are no longer valid are not served, and no older ones stand in for them: as online.

@@ -51,7 +51,7 @@ const ROW_BITS: u32 = 40;
 const OFFER_ROWS: usize = 128;
 
 /// Row groups that are read at a time.
-const UNIT_ROW_GROUPS: usize = 4;
+const UNIT_ROW_GROUPS: usize = 2;
 
 /// A few row groups of a file.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::columns::read;
-use crate::harness::program::{Serving, defined, tandem, tandem_registered, told};
+use crate::harness::program::{Serving, defined, tandem_registered, told};
 
 pub(crate) const DEFINITIONS: &str = r#"[[entity]]
 name = "card"
@@ -469,8 +469,9 @@ aggregates = [{ function = "count", windows = ["1h"] }]
 "#;
 
 #[test]
-fn a_server_drops_what_no_window_reaches_of_cards_that_nobody_uses() {
-    let project = defined("brief", BRIEF);
+fn a_server_drops_what_no_window_reaches_as_its_view_says_by_now() {
+    // Events are kept for another week at first.
+    let project = defined("brief", &BRIEF.replacen("\"1h\"", "\"7d\"", 1));
     let root = project.path();
     fs::write(root.join("tandem.toml"), "[project]\nname = \"brief\"\n[expiry]\npass_seconds = 1\n").expect("a file");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_micros() as i64;
@@ -484,14 +485,21 @@ fn a_server_drops_what_no_window_reaches_of_cards_that_nobody_uses() {
         })
         .collect();
     fs::write(root.join("taps.jsonl"), rows).expect("a file");
-    let run = |arguments: &[&str]| told(tandem(root, arguments), 0).0;
+    let run = |arguments: &[&str]| told(tandem_registered(root, arguments), 0).0;
+    run(&["apply", "--by", "ada"]);
     run(&["ingest", "taps", "taps.jsonl"]);
     let events = || {
         let stats: Value = serde_json::from_str(&run(&["online", "stats", "--json"])).expect("JSON");
         stats["views"][0]["rows"].as_u64().unwrap_or_else(|| panic!("{stats:#}"))
     };
     assert_eq!(events(), 40);
-    let server = Serving::start(root, &[]);
+    let server = Serving::start_registered(root, &[]);
+    // Longer than the instant at which an hour would be over, and a pass.
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    assert_eq!(events(), 40, "nothing is dropped before the week is over");
+    // The server goes on with what is applied: how long events are kept is no other meaning of the view.
+    fs::write(root.join("features/all.toml"), BRIEF).expect("a file");
+    run(&["apply", "--by", "ada"]);
     let begun = std::time::Instant::now();
     while events() > 10 {
         assert!(begun.elapsed().as_secs() < 30, "{} events are left", events());

@@ -3,9 +3,14 @@
 use std::fs;
 use std::path::Path;
 
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_ipc::writer::StreamWriter;
 use serde_json::{Value, json};
 
 use crate::harness::program::{Serving, tandem, tandem_registered, told};
+use crate::harness::server::ARROW;
 
 const FEATURES: &str = r#"[[entity]]
 name = "user"
@@ -204,9 +209,13 @@ const BROKEN: [(u64, &str); 4] = [
 ];
 
 fn post(server: &Serving, route: &str, body: &Value) -> (u16, Option<String>, Value) {
+    send(server, route, "application/json", body.to_string().as_bytes())
+}
+
+fn send(server: &Serving, route: &str, content: &str, body: &[u8]) -> (u16, Option<String>, Value) {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let request = agent.post(format!("{}{route}", server.url())).header("content-type", "application/json");
-    let mut response = request.send(body.to_string()).expect("an answer");
+    let request = agent.post(format!("{}{route}", server.url())).header("content-type", content);
+    let mut response = request.send(body).expect("an answer");
     let aside = response.headers().get("tandem-quarantined").map(|value| value.to_str().expect("a number").to_owned());
     let text = response.body_mut().read_to_string().expect("text");
     (response.status().as_u16(), aside, serde_json::from_str(&text).unwrap_or_default())
@@ -224,13 +233,36 @@ fn served(server: &Serving) -> Vec<(i64, f64)> {
 
 /// Rows of a log of refusals by their reasons, of those for breaking the contract with what each says.
 fn assert_broken(told: &Value) {
+    assert_breaks(told, &BROKEN);
+}
+
+fn assert_breaks(told: &Value, broken: &[(u64, &str)]) {
     let told = told.as_array().expect("rows");
-    assert_eq!(told.len(), BROKEN.len(), "{told:?}");
-    for (one, (row, message)) in told.iter().zip(BROKEN) {
+    assert_eq!(told.len(), broken.len(), "{told:?}");
+    for (one, (row, message)) in told.iter().zip(broken) {
         assert_eq!((&one["row"], &one["reason"]), (&json!(row), &json!("contract")), "{one}");
         let said = one["message"].as_str().expect("a message");
         assert!(said.starts_with("the contract of source `accounts`: ") && said.contains(message), "{said}");
     }
+}
+
+/// The rows as an Arrow IPC stream, without the one whose credit is no number.
+fn arrow(rows: &[Value]) -> Vec<u8> {
+    let rows: Vec<&Value> = rows.iter().filter(|row| !row["credit"].is_string()).collect();
+    let users = rows.iter().map(|row| row["user_id"].as_i64()).collect::<Int64Array>();
+    let times = TimestampMicrosecondArray::from(vec![1_767_398_400_000_000; rows.len()]).with_timezone("UTC");
+    let credits = rows.iter().map(|row| row["credit"].as_f64()).collect::<Float64Array>();
+    let countries = rows.iter().map(|row| row["country"].as_str()).collect::<StringArray>();
+    let columns: [(&str, ArrayRef); 4] = [
+        ("user_id", Arc::new(users)),
+        ("at", Arc::new(times)),
+        ("credit", Arc::new(credits)),
+        ("country", Arc::new(countries)),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.into_inner().expect("a stream")
 }
 
 fn counted(server: &Serving, outcome: &str) -> Option<String> {
@@ -263,8 +295,21 @@ fn what_breaks_a_contract_is_not_pushed() {
     };
     let feast = |rows: &[Value]| json!({"push_source_name": "accounts", "df": frame(rows), "to": "online"});
     assert_eq!(post(&server, "/push", &feast(&pushed())).0, 422);
+    let into_view = |rows: &[Value]| {
+        let mut df = frame(rows);
+        let times = df["at"].take();
+        df.as_object_mut().expect("columns").remove("at");
+        df["event_timestamp"] = times;
+        json!({"feature_view_name": "account", "df": df})
+    };
+    let (status, _, answer) = post(&server, "/write-to-online-store", &into_view(&pushed()));
+    let inner = answer.as_str().unwrap_or_default();
+    assert!(status == 422 && inner.contains("contract of source `accounts`"), "{status} {answer}");
+    let (status, _, answer) = send(&server, "/v1/push/account?on_error=quarantine", ARROW, &arrow(&pushed()));
+    assert_eq!(status, 422, "{answer}");
+    assert_breaks(&answer["failed_rows"], &BROKEN[..3]);
     assert_eq!(served(&server), [], "nothing of them is stored");
-    assert_eq!(counted(&server, "contract"), Some("12".to_owned()));
+    assert_eq!(counted(&server, "contract"), Some("19".to_owned()));
     fs::write(root.join("rows.jsonl"), lines(&pushed())).expect("a file");
     for through in [&["--server", server.url()][..], &[]] {
         let (_, notes) = run(root, &[&["ingest", "account", "rows.jsonl"], through].concat(), 3);
@@ -288,6 +333,11 @@ fn what_breaks_a_contract_is_not_pushed() {
     );
     let (status, aside, _) = post(&server, "/push", &feast(&pushed()));
     assert_eq!((status, aside.as_deref()), (200, Some("4")));
+    let (status, aside, _) = post(&server, "/write-to-online-store", &into_view(&pushed()));
+    assert_eq!((status, aside.as_deref()), (200, Some("4")));
+    let (status, _, answer) = send(&server, "/v1/push/account?on_error=fail", ARROW, &arrow(&pushed()));
+    assert_eq!((status, &answer["rows"], &answer["accepted"]), (200, &json!(6), &json!(3)), "{answer}");
+    assert_breaks(&answer["quarantined"], &BROKEN[..3]);
     let (report, _) = run(root, &["ingest", "account", "rows.jsonl", "--json", "--server", server.url()], 3);
     let report: Value = serde_json::from_str(&report).expect("JSON");
     let numbers = ["rows", "accepted", "unchanged", "rejected"].map(|name| report[name].clone());

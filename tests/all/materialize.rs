@@ -64,6 +64,12 @@ fn an_incremental_run_takes_what_is_new_and_not_what_is_late() {
         "customer,changed_at,known_at,limit_eur,country\n5,2199-01-02T09:00:00Z,2026-02-02T00:00:00Z,1,AT\n",
     );
     assert_eq!((run()[0], run()[0]), (1, 1));
+    // Nor is one that the producer comes to know of then: what is known of its user stays.
+    let known = "customer,changed_at,known_at,limit_eur,country\n999,2026-02-01T09:00:00Z,2199-02-02T00:00:00Z,1,AT\n";
+    import(&shop, "known.csv", known);
+    let report = shop.json(&["materialize", "account", "--incremental"]);
+    assert_eq!((&report["future"], &report["written"]), (&json!(2), &json!(0)), "{report}");
+    assert_eq!(shop.json(&["get", "account", "user_id=999"])["rows"][0]["values"]["credit"], json!(8.5));
 }
 
 #[test]

@@ -156,6 +156,19 @@ impl KeyEncoder {
         }
     }
 
+    /// The keys of all rows in order, as [`KeyEncoder::eight`] has them.
+    ///
+    /// # Panics
+    /// If keys have more or fewer bytes.
+    pub fn eights(&self, mut each: impl FnMut(Option<u64>)) {
+        match &self.columns[..] {
+            [Column::Int64(array)] if array.null_count() == 0 => {
+                array.values().iter().for_each(|value| each(Some(*value as u64 ^ SIGN)));
+            }
+            _ => (0..self.rows()).for_each(|row| each(self.eight(row))),
+        }
+    }
+
     /// Appends the key of a row to `out`; false where a value is null or NaN, and then `out` is as it was.
     ///
     /// # Panics

@@ -188,10 +188,10 @@ pub fn is_never_valid(valid_from: Timestamp, valid_to: Option<Timestamp>) -> boo
     valid_to.is_some_and(|end| end <= valid_from)
 }
 
-/// Whether a row is to be quarantined because its event time is more than `max_future` after `now`. A row at exactly
+/// Whether a row is to be quarantined because a time of it is more than `max_future` after `now`. A row at exactly
 /// `now + max_future` is not.
-pub fn too_far_in_future(event_time: Timestamp, now: Timestamp, max_future: Duration) -> bool {
-    now.checked_add(max_future).is_some_and(|latest| event_time > latest)
+pub fn too_far_in_future(time: Timestamp, now: Timestamp, max_future: Duration) -> bool {
+    now.checked_add(max_future).is_some_and(|latest| time > latest)
 }
 
 #[cfg(test)]

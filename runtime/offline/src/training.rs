@@ -54,7 +54,7 @@ use tandem_engine::{Transform, Workers};
 pub use error::TrainingError;
 pub use history::SourceFile;
 pub use labels::Labels;
-pub use report::{ComputedReport, FeatureReport, TrainingReport, ViewReport};
+pub use report::{ComputedReport, FeatureReport, LabelCounts, TrainingReport, ViewReport};
 pub use write::{FinishedFile, TrainingFile, Written, digest, metadata};
 
 use crate::bind::RowFunction;

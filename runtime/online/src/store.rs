@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tandem_core::hash::Digest;
 use tandem_core::model::BoundView;
-use tandem_core::time::Timestamp;
+use tandem_core::time::{Duration, Timestamp};
 use tandem_core::types::{FIELD_NAME_BYTES_MAX, is_name};
 
 use crate::environment::{Access, Environment, Fault, Snapshot, Table, WriteTransaction};
@@ -45,9 +45,12 @@ struct Inner {
     environment: Environment,
     options: StoreOptions,
     hash: KeyHash,
-    /// How events of views of aggregates are kept, made once for each definition.
-    windows: Mutex<HashMap<Digest, Arc<WindowView>>>,
+    /// How events of views of aggregates are kept, made once for each.
+    windows: Mutex<HashMap<Keeping, Arc<WindowView>>>,
 }
+
+/// A definition's hash, and the retention, which is no part of it.
+type Keeping = (Digest, Option<Duration>);
 
 /// What a lookup of one entity found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -285,15 +288,13 @@ impl Store {
 
     /// How the events of a view of aggregates are kept; None for every other view.
     pub fn window_view(&self, view: &BoundView) -> Option<Arc<WindowView>> {
-        if !view.view.is_aggregates() {
-            return None;
-        }
+        let key = (view.definition_hash, view.view.aggregates.as_ref()?.retention);
         let mut known = self.inner.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(windows) = known.get(&view.definition_hash) {
+        if let Some(windows) = known.get(&key) {
             return Some(Arc::clone(windows));
         }
         let windows = WindowView::new(view)?;
-        known.insert(view.definition_hash, Arc::clone(&windows));
+        known.insert(key, Arc::clone(&windows));
         Some(windows)
     }
 

@@ -90,7 +90,7 @@ pub struct Report {
     pub kept: u64,
     /// Rows with a null key, which match nothing.
     pub null_keys: u64,
-    /// Rows too far in the future.
+    /// Rows whose event time or created time lies too far in the future.
     pub future: u64,
     /// Entities whose stored row was retracted or superseded: an older row took its place, or none.
     pub taken_back: u64,

@@ -70,7 +70,7 @@ pub enum Reason {
     NullEventTime,
     /// A key is null or NaN.
     NullKey,
-    /// The event time is later than now by more than `max_future`.
+    /// The event time or the created time is later than now by more than `max_future`.
     Future,
     /// A row of a dimension that is valid at no instant.
     NeverValid,

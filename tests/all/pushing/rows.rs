@@ -106,6 +106,17 @@ fn rows_at_fault_are_named_and_lose_no_other() {
     let answer = client.ok("/v1/push/usual", &future);
     assert_eq!((&answer["accepted"], &answer["published_time"]), (&json!(0), &json!(null)));
 
+    // One that is known only then would hide what is known now.
+    let row = |at: &str, known: &str, credit| json!({"rows": [{"customer": 1, "changed_at": at, "known_at": known, "limit_eur": credit}]});
+    client.ok("/v1/push/account", &row("2026-01-02T10:00:00Z", "2026-01-02T10:00:00Z", 1.0));
+    let answer = client.ok("/v1/push/account", &row("2026-01-03T10:00:00Z", "2199-01-02T10:00:00Z", 2.0));
+    let told = &answer["quarantined"][0];
+    assert!(
+        told["reason"] == "future" && told["message"].as_str().unwrap().starts_with("the created time"),
+        "{answer}"
+    );
+    assert_eq!(client.served("account:credit", 1), (json!(1.0), "PRESENT".to_owned()));
+
     // Far more at fault than are tried one by one.
     let many: Vec<_> = (0..300)
         .map(|user| json!({"user_id": user, "at": "2026-01-05T10:00:00Z", "amount": if user % 3 == 0 { json!("x") } else { json!(1.0) }}))

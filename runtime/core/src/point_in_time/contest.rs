@@ -25,7 +25,7 @@ pub struct JoinRow {
     pub corrected_time: Option<Timestamp>,
     /// The first instant at which the row no longer counts, as if it had never been there; None where it counts for ever.
     pub until: Option<Timestamp>,
-    /// Where the row is: the caller's number for it.
+    /// Where the row is: the caller's number for it, below [`u64::MAX`].
     pub row: u64,
 }
 
@@ -127,29 +127,24 @@ impl<'a> Contest<'a> {
     /// Offers rows, each of a group. What they touch lies far apart in memory, so each step is taken for many rows before the next: their waits
     /// overlap.
     pub fn offer_all(&mut self, rows: &[(u32, JoinRow)]) {
-        let mut bounds = [(0, 0); CHUNK];
         let mut from = [None; CHUNK];
         let mut places = [Place { end: 0, happened: 0, there: 0 }; CHUNK];
         for rows in rows.chunks(CHUNK) {
-            for ((bounds, place), (group, _)) in bounds.iter_mut().zip(&mut places).zip(rows) {
-                *bounds = self.instants.bounds(*group);
-                place.end = bounds.1;
-            }
-            let bounds = &bounds[..rows.len()];
+            let groups = || rows.iter().map(|(group, _)| *group);
             for (from, (_, row)) in from.iter_mut().zip(rows) {
                 let there = self.rules.there_from(row.event_time, row.created_time, row.published_time);
                 *from = there.map(|there| there.max(row.corrected_time.unwrap_or(Timestamp::MIN)));
             }
-            let found = self.instants.first_of(bounds, &from);
-            places.iter_mut().zip(found).for_each(|(place, found)| place.there = found);
+            let found = self.instants.first_of(groups(), &from);
+            places.iter_mut().zip(found).for_each(|(place, found)| (place.there, place.end) = found);
             // Where only the event decides, what has happened is there.
             if !self.happened.is_empty() {
                 for (from, (_, row)) in from.iter_mut().zip(rows) {
                     let happened = self.rules.happened_from(row.event_time);
                     *from = happened.map(|happened| happened.max(row.corrected_time.unwrap_or(Timestamp::MIN)));
                 }
-                let found = self.instants.first_of(bounds, &from);
-                places.iter_mut().zip(found).for_each(|(place, found)| place.happened = found);
+                let found = self.instants.first_of(groups(), &from);
+                places.iter_mut().zip(found).for_each(|(place, found)| place.happened = found.0);
             }
             let mut beaten = [false; CHUNK];
             for ((beaten, place), (_, row)) in beaten.iter_mut().zip(&places).zip(rows) {

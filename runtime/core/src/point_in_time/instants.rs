@@ -5,12 +5,54 @@ use crate::time::Timestamp;
 
 /// For each group (a distinct key of the labels) its distinct instants, ascending. Each has a slot, and the slots of a group lie one after
 /// another.
+///
+/// An instant is found by interpolation: the time from a group's first instant to its last is divided into as many buckets as the group has instants, and a table
+/// says where each bucket begins. Where instants are spread evenly a search reads three places, however many there are; where they lie
+/// together in few buckets, it halves what is in one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instants {
     /// All groups' instants, one group after another.
     instants: Vec<Timestamp>,
-    /// Where each group begins in `instants`, and at the end their number.
-    starts: Vec<usize>,
+    groups: Vec<Group>,
+    /// At the first slot of a group and as many further places as it has slots: the first slot that lies in no bucket before this one. At the end the
+    /// number of slots, so that what is behind a bucket's place is where the bucket ends.
+    buckets: Vec<u32>,
+}
+
+/// Where a group's slots lie, and how its time is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Group {
+    first: Timestamp,
+    /// Buckets a microsecond, in units of 2^-63: at most one.
+    scale: u64,
+    start: u32,
+    end: u32,
+}
+
+impl Group {
+    /// Of these instants, ascending and each once, of which the first has the slot `start`.
+    fn new(instants: &[Timestamp], start: usize) -> Self {
+        let (first, last) = match instants {
+            [] => (Timestamp::MIN, Timestamp::MIN),
+            [first, ..] => (*first, instants[instants.len() - 1]),
+        };
+        let span = 1 + u128::from(first.0.abs_diff(last.0));
+        // Instants that differ are no more than the microseconds that they span.
+        let scale = ((instants.len() as u128) << 63) / span;
+        Group { first, scale: scale as u64, start: start as u32, end: (start + instants.len()) as u32 }
+    }
+
+    /// The bucket of a time that is not before the first instant: later ones have no lesser bucket. Times behind the last instant may lie behind the last bucket.
+    fn bucket(&self, time: Timestamp) -> u64 {
+        ((u128::from(time.0.abs_diff(self.first.0)) * u128::from(self.scale)) >> 63) as u64
+    }
+
+    /// The place of the bucket that a time lies in; the end, if that is behind all, or there is none.
+    fn place(&self, time: Timestamp) -> u32 {
+        let bucket = if time > self.first { self.bucket(time) } else { 0 };
+        // Behind the last bucket there are fewer than 2^64.
+        self.start.saturating_add(u32::try_from(bucket).unwrap_or(u32::MAX)).min(self.end)
+    }
 }
 
 impl Instants {
@@ -41,11 +83,10 @@ impl Instants {
 
         let mut slots = vec![0; labels.len()];
         let mut instants: Vec<Timestamp> = Vec::with_capacity(labels.len());
-        let mut starts = Vec::with_capacity(groups + 1);
+        let mut known = Vec::with_capacity(groups);
         let mut begin = 0;
         for end in ends {
             let start = instants.len();
-            starts.push(start);
             let of_group = &mut order[begin..end];
             of_group.sort_unstable();
             for (instant, label) in of_group {
@@ -54,16 +95,17 @@ impl Instants {
                 }
                 slots[*label as usize] = (instants.len() - 1) as u32;
             }
+            known.push(Group::new(&instants[start..], start));
             begin = end;
         }
-        starts.push(instants.len());
         instants.shrink_to_fit();
-        (Instants { instants, starts }, slots)
+        let buckets = buckets(&instants, &known);
+        (Instants { instants, groups: known, buckets }, slots)
     }
 
     /// Groups.
     pub fn groups(&self) -> usize {
-        self.starts.len() - 1
+        self.groups.len()
     }
 
     /// Slots.
@@ -82,12 +124,13 @@ impl Instants {
             return None;
         }
         // The last group that begins at or before it; groups without a slot begin where the next one does.
-        Some((self.starts.partition_point(|start| *start <= slot) - 1) as u32)
+        Some((self.groups.partition_point(|group| group.start as usize <= slot) - 1) as u32)
     }
 
     /// The slots of a group.
     pub fn of_group(&self, group: u32) -> std::ops::Range<usize> {
-        self.starts[group as usize]..self.starts[group as usize + 1]
+        let Group { start, end, .. } = self.groups[group as usize];
+        start as usize..end as usize
     }
 
     /// The instants of a group, ascending.
@@ -95,52 +138,60 @@ impl Instants {
         &self.instants[self.of_group(group)]
     }
 
-    /// The first slot of a group, and the one after its last.
-    pub(super) fn bounds(&self, group: u32) -> (usize, usize) {
-        (self.starts[group as usize], self.starts[group as usize + 1])
-    }
-
-    /// For each of at most [`CHUNK`] pairs of bounds the slot of the first instant that is not before `from`; the end, where all
-    /// are or there is no `from`. The searches go step by step, all of them together, so that their waits for memory overlap.
-    pub(super) fn first_of(&self, bounds: &[(usize, usize)], from: &[Option<Timestamp>; CHUNK]) -> [usize; CHUNK] {
-        let mut found = [0; CHUNK];
-        let mut sizes = [1; CHUNK];
-        let mut largest = 1;
-        for ((found, size), (start, end)) in found.iter_mut().zip(&mut sizes).zip(bounds) {
-            (*found, *size) = (*start, (end - start).max(1));
-            largest = largest.max(*size);
+    /// For each of at most [`CHUNK`] groups the slot of the first instant that is not before `from`, and the slot after the group's last; the latter for both,
+    /// where all are before it or there is no `from`. Each step is taken for all of them before the next, so that their waits for memory overlap.
+    pub(super) fn first_of(
+        &self,
+        groups: impl Iterator<Item = u32>,
+        from: &[Option<Timestamp>; CHUNK],
+    ) -> [(usize, usize); CHUNK] {
+        let mut found = [(0, 0); CHUNK];
+        let mut bounds = [(0_u32, 0_u32); CHUNK];
+        let mut chunk = 0;
+        for (((found, bounds), from), group) in found.iter_mut().zip(&mut bounds).zip(from).zip(groups) {
+            let group = &self.groups[group as usize];
+            found.1 = group.end as usize;
+            // A place in the table, or none.
+            *bounds = match from {
+                Some(from) => (group.place(*from), group.end),
+                None => (group.end, group.end),
+            };
+            chunk += 1;
+        }
+        for bounds in &mut bounds[..chunk] {
+            *bounds = self.bucket(bounds.0, bounds.1);
         }
         let sought = from.map(|from| from.unwrap_or(Timestamp::MAX));
-        // A search that has come down to one instant stays at it.
-        while largest > 1 {
-            for ((found, size), sought) in found.iter_mut().zip(&mut sizes).zip(&sought).take(bounds.len()) {
-                let half = *size / 2;
-                let is_before = self.is_before(*found + half, *sought);
-                // No branch: it would be mispredicted every other time.
-                *found += half & usize::from(is_before).wrapping_neg();
-                *size -= half;
-            }
-            largest -= largest / 2;
+        for ((first, end), sought) in bounds[..chunk].iter_mut().zip(&sought) {
+            // No branch: it would be mispredicted every other time.
+            *first += u32::from(*first < *end && self.is_before(*first, *sought));
         }
-        for (((found, (_, end)), sought), from) in found.iter_mut().zip(bounds).zip(&sought).zip(from) {
-            *found = match from {
-                // A group without a slot ends where it begins.
-                Some(_) => (*found + usize::from(self.is_before(*found, *sought))).min(*end),
-                None => *end,
-            };
+        for ((found, (first, end)), sought) in found.iter_mut().zip(&bounds[..chunk]).zip(&sought) {
+            found.0 = *first as usize;
+            if first < end {
+                let rest = &self.instants[*first as usize..*end as usize];
+                found.0 += rest.partition_point(|instant| instant < sought);
+            }
         }
         found
     }
 
-    fn is_before(&self, slot: usize, time: Timestamp) -> bool {
-        self.instants.get(slot).is_some_and(|instant| *instant < time)
+    /// The slots of the bucket at a place of the table, of a group that ends at `end`; none behind its last bucket.
+    fn bucket(&self, place: u32, end: u32) -> (u32, u32) {
+        if place < end { (self.buckets[place as usize], self.buckets[place as usize + 1]) } else { (end, end) }
+    }
+
+    fn is_before(&self, slot: u32, time: Timestamp) -> bool {
+        self.instants.get(slot as usize).is_some_and(|instant| *instant < time)
     }
 
     /// The slot of the first instant of a group that is not before `from`; None if all are.
     pub fn first_from(&self, group: u32, from: Timestamp) -> Option<usize> {
-        let slots = self.of_group(group);
-        let before = self.instants[slots.clone()].partition_point(|instant| *instant < from);
-        (before < slots.len()).then_some(slots.start + before)
+        let group = &self.groups[group as usize];
+        let (first, end) = self.bucket(group.place(from), group.end);
+        let of_bucket = &self.instants[first as usize..end as usize];
+        let found = first as usize + of_bucket.partition_point(|instant| *instant < from);
+        (found < group.end as usize).then_some(found)
     }
 
     /// The first and the last instant of all; None without labels.
@@ -148,4 +199,21 @@ impl Instants {
         let first = self.instants.iter().min()?;
         Some((*first, *self.instants.iter().max()?))
     }
+}
+
+/// The first slot of each bucket of the groups, and at the end the number of slots.
+fn buckets(instants: &[Timestamp], groups: &[Group]) -> Vec<u32> {
+    let mut buckets = Vec::with_capacity(instants.len() + 1);
+    for group in groups {
+        for slot in group.start..group.end {
+            // What was not reached yet begins here.
+            let place = group.place(instants[slot as usize]) as usize;
+            while buckets.len() <= place {
+                buckets.push(slot);
+            }
+        }
+        buckets.resize(group.end as usize, group.end);
+    }
+    buckets.push(instants.len() as u32);
+    buckets
 }

@@ -4,22 +4,24 @@ use super::contest::Best;
 use super::ties::NONE;
 use crate::time::Timestamp;
 
-/// What is behind the event time of a row.
+/// The greatest row of a slot, as far as most rows are compared with it.
 #[derive(Debug, Clone, Copy)]
-struct Rest {
+struct Slot {
+    /// The least time where there is no row: nothing is beaten by it.
+    event_time: Timestamp,
+    /// [`NOBODY`] where there is no row.
     row: u64,
-    ties: u32,
-    /// Whether there is a row at all.
-    there: bool,
 }
 
-/// The best row of each slot. Most rows are beaten by their event time, so that lies by itself, eight bytes a slot; created times and sequences take
-/// room where rows have them.
+/// No row has this number.
+const NOBODY: u64 = u64::MAX;
+
+/// The greatest row of each slot. What most rows are beaten by, and what they replace, lies side by side, 16 bytes a slot; the rest takes room where there is any.
 #[derive(Debug)]
 pub(super) struct Slots {
-    /// The least time where there is no row: nothing is beaten by it.
-    event_times: Vec<Timestamp>,
-    rest: Vec<Rest>,
+    slots: Vec<Slot>,
+    /// Lists of rows that tie; empty while none do.
+    ties: Vec<u32>,
     /// Created time and sequence; empty while no row has one.
     later: Vec<(Option<Timestamp>, Option<i64>)>,
 }
@@ -27,38 +29,41 @@ pub(super) struct Slots {
 impl Slots {
     /// Without rows.
     pub(super) fn new(slots: usize) -> Self {
-        Slots {
-            event_times: vec![Timestamp::MIN; slots],
-            rest: vec![Rest { row: 0, ties: NONE, there: false }; slots],
-            later: Vec::new(),
-        }
+        let slots = vec![Slot { event_time: Timestamp::MIN, row: NOBODY }; slots];
+        Slots { slots, ties: Vec::new(), later: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.event_times.len()
+        self.slots.len()
     }
 
     /// An event time that a row must reach to win a slot; the least, if there is no such slot.
     pub(super) fn beats(&self, slot: usize) -> Timestamp {
-        self.event_times.get(slot).copied().unwrap_or(Timestamp::MIN)
+        self.slots.get(slot).map_or(Timestamp::MIN, |slot| slot.event_time)
     }
 
     pub(super) fn get(&self, slot: usize) -> Option<Best> {
-        let Rest { row, ties, there } = self.rest[slot];
+        let Slot { event_time, row } = self.slots[slot];
         let (created_time, sequence) = self.later.get(slot).copied().unwrap_or_default();
-        there.then(|| Best { event_time: self.event_times[slot], created_time, sequence, row, ties })
+        let ties = self.ties.get(slot).copied().unwrap_or(NONE);
+        (row != NOBODY).then_some(Best { event_time, created_time, sequence, row, ties })
     }
 
     pub(super) fn set(&mut self, slot: usize, best: Option<Best>) {
         let Some(Best { event_time, created_time, sequence, row, ties }) = best else { return };
-        self.event_times[slot] = event_time;
-        self.rest[slot] = Rest { row, ties, there: true };
-        if self.later.is_empty() {
-            if created_time.is_none() && sequence.is_none() {
-                return;
+        debug_assert!(row != NOBODY, "rows are numbered below it");
+        self.slots[slot] = Slot { event_time, row };
+        if !self.ties.is_empty() || ties != NONE {
+            if self.ties.is_empty() {
+                self.ties = vec![NONE; self.slots.len()];
             }
-            self.later = vec![(None, None); self.len()];
+            self.ties[slot] = ties;
         }
-        self.later[slot] = (created_time, sequence);
+        if !self.later.is_empty() || created_time.is_some() || sequence.is_some() {
+            if self.later.is_empty() {
+                self.later = vec![(None, None); self.slots.len()];
+            }
+            self.later[slot] = (created_time, sequence);
+        }
     }
 }

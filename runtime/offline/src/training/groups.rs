@@ -13,9 +13,14 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) enum Groups {
     /// Keys of eight bytes.
     Eight(HashMap<u64, u32>),
+    /// Keys of eight bytes that lie close together, by what they are more than the least; [`NONE`] for those between them.
+    Dense { least: u64, numbers: Vec<u32>, len: usize },
     /// Any keys.
     Bytes(HashMap<Box<[u8]>, u32>),
 }
+
+/// Places in a table of dense keys for each of them: beyond this it takes more memory than a hash table.
+const DENSE_PLACES_MAX: usize = 8;
 
 /// What came of the keys of a batch.
 #[derive(Debug, Default)]
@@ -44,6 +49,10 @@ impl Groups {
         for groups in all {
             match groups {
                 Groups::Eight(groups) => keys.extend(groups.into_keys().map(|key| Box::from(key.to_be_bytes()))),
+                Groups::Dense { least, numbers, .. } => {
+                    let there = (least..).zip(numbers).filter(|(_, number)| *number != NONE);
+                    keys.extend(there.map(|(key, _)| Box::from(key.to_be_bytes())));
+                }
                 Groups::Bytes(groups) => keys.extend(groups.into_keys()),
             }
         }
@@ -57,24 +66,44 @@ impl Groups {
                     groups.insert(u64::from_be_bytes(key), number as u32);
                 }
                 Groups::Bytes(groups) => drop(groups.insert(key.clone(), number as u32)),
+                Groups::Dense { .. } => unreachable!("none are finished yet"),
             }
         }
-        (numbered, keys)
+        (numbered.finished(), keys)
+    }
+
+    /// The same, to be looked up: no key is added any more.
+    pub(super) fn finished(self) -> Self {
+        let Groups::Eight(groups) = &self else { return self };
+        let (Some(least), Some(greatest)) = (groups.keys().min(), groups.keys().max()) else { return self };
+        let (least, span) = (*least, greatest - least);
+        if span >= (groups.len() * DENSE_PLACES_MAX) as u64 {
+            return self;
+        }
+        let mut numbers = vec![NONE; span as usize + 1];
+        groups.iter().for_each(|(key, number)| numbers[(key - least) as usize] = *number);
+        Groups::Dense { least, numbers, len: groups.len() }
     }
 
     /// How many.
     pub(super) fn len(&self) -> usize {
         match self {
             Groups::Eight(groups) => groups.len(),
+            Groups::Dense { len, .. } => *len,
             Groups::Bytes(groups) => groups.len(),
         }
     }
 
     /// The group of a row's key, a new one if it has none yet; None where the key has a null or NaN.
+    ///
+    /// # Panics
+    ///
+    /// If they are [`Groups::finished`].
     pub(super) fn add(&mut self, encoder: &KeyEncoder, row: usize, bytes: &mut Vec<u8>) -> Option<u32> {
         let next = self.len() as u32;
         match self {
             Groups::Eight(groups) => encoder.eight(row).map(|key| *groups.entry(key).or_insert(next)),
+            Groups::Dense { .. } => panic!("they are finished"),
             Groups::Bytes(groups) => {
                 bytes.clear();
                 encoder.encode_into(row, bytes).then(|| match groups.get(&bytes[..]) {
@@ -93,13 +122,15 @@ impl Groups {
             *null_keys += u64::from(!there);
             group.copied().unwrap_or(NONE)
         };
-        let rows = 0..encoder.rows();
         match self {
-            Groups::Eight(groups) => out.extend(rows.map(|row| match encoder.eight(row) {
-                Some(key) => group(true, groups.get(&key)),
-                None => group(false, None),
-            })),
-            Groups::Bytes(groups) => out.extend(rows.map(|row| {
+            Groups::Eight(groups) => {
+                encoder.eights(|key| out.push(group(key.is_some(), key.and_then(|key| groups.get(&key)))));
+            }
+            Groups::Dense { least, numbers, .. } => encoder.eights(|key| {
+                let number = |key: u64| numbers.get(usize::try_from(key.checked_sub(*least)?).ok()?);
+                out.push(group(key.is_some(), key.and_then(number)));
+            }),
+            Groups::Bytes(groups) => out.extend((0..encoder.rows()).map(|row| {
                 bytes.clear();
                 let there = encoder.encode_into(row, bytes);
                 group(there, if there { groups.get(&bytes[..]) } else { None })

@@ -48,10 +48,10 @@ pub(super) use rows::FileRows;
 const ROW_BITS: u32 = 40;
 
 /// Rows that are offered at a time: what they take stays near the processor.
-const OFFER_ROWS: usize = 512;
+const OFFER_ROWS: usize = 128;
 
 /// Row groups that are read at a time.
-const UNIT_ROW_GROUPS: usize = 4;
+const UNIT_ROW_GROUPS: usize = 2;
 
 /// A few row groups of a file.
 #[derive(Debug, Clone)]

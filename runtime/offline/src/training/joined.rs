@@ -1,5 +1,6 @@
 //! One view's answers for all labels.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -18,9 +19,9 @@ use tandem_core::window::Aggregates;
 
 use super::history::{History, Offered};
 use super::labels::LabelKeys;
-use super::report::TrainingReport;
-use super::threads::on_threads;
-use super::{Shared, TrainingError, TrainingOptions, windows};
+use super::report::LabelCounts;
+use super::threads::{in_parallel, on_threads, over_pieces};
+use super::{Prepared, Shared, TrainingError, TrainingOptions, windows};
 use crate::bind::SetAside;
 
 /// What a label gets: a row of the values, or why there is none.
@@ -50,21 +51,55 @@ pub(super) struct JoinedView {
 #[derive(Debug)]
 struct Won {
     /// For each slot.
-    given: Vec<Given>,
-    /// For each slot: the event time of its row, if it has one.
-    event_times: Vec<Option<Timestamp>>,
-    /// For each slot: the row that won, served or not.
-    winners: Vec<Option<u64>>,
+    slots: Vec<SlotWinner>,
     /// The numbers of the rows of `values`, ascending.
     rows: Vec<u64>,
-    /// Slots whose row has the keys and times of another.
-    tied: Vec<bool>,
-    /// Slots in which bytes decided between rows.
-    ties: Vec<bool>,
-    /// Slots for which a row of a later event was not known yet.
-    newer_unknown: Vec<bool>,
-    /// Slots whose row was not known yet.
-    known_later: Vec<bool>,
+}
+
+/// What a slot gets: all that is asked about a label lies together, since labels are in another order than their slots.
+#[derive(Debug, Clone, Copy)]
+struct SlotWinner {
+    /// The row that won, served or not; None if there is none. This and what follows says nothing then.
+    row: Option<u64>,
+    event_time: Timestamp,
+    /// The place of the row among those whose values were read, where it is served.
+    place: u32,
+    /// It is too old to be served, or has ended.
+    expired: bool,
+    /// Another row has its keys and times.
+    tied: bool,
+    /// Bytes decided between such rows.
+    by_bytes: bool,
+    /// A row of a later event was not known yet; this is said without a row, too.
+    newer_unknown: bool,
+    /// It was not known yet.
+    known_later: bool,
+}
+
+impl SlotWinner {
+    const NONE: SlotWinner = SlotWinner {
+        row: None,
+        event_time: Timestamp::MIN,
+        place: 0,
+        expired: false,
+        tied: false,
+        by_bytes: false,
+        newer_unknown: false,
+        known_later: false,
+    };
+
+    fn given(&self) -> Given {
+        match self.row {
+            None => Given::NotFound,
+            Some(_) if self.expired => Given::Expired,
+            Some(_) => Given::Row(self.place),
+        }
+    }
+
+    /// The row, if it is served.
+    fn served(&self) -> Option<u64> {
+        self.row.filter(|_| !self.expired)
+    }
 }
 
 impl JoinedView {
@@ -79,36 +114,23 @@ impl JoinedView {
         let started = Instant::now();
         let (contest, offered) = offer_all(history, &keys, rules, &request.options)?;
         let decided = contest.decide();
-        let slots = keys.instants.slots();
-        let mut winners = Winners::of(&decided, &step.view.view, &keys, request.ignore_created_time);
+        let mut winners = Winners::of(&decided, &step.view.view, &keys, request)?;
         drop(decided);
         let offering = started.elapsed();
         let started = Instant::now();
         winners.settle_ties(history)?;
         winners.end(history, &step.view.view, &keys)?;
-        let mut rows: Vec<u64> = winners.rows.iter().filter_map(|(row, expired)| (!expired).then_some(*row)?).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        let given = winners.rows.iter().map(|(row, expired)| match row {
-            Some(_) if *expired => Given::Expired,
-            Some(row) => Given::Row(rows.binary_search(row).expect("it was collected") as u32),
-            None => Given::NotFound,
-        });
-        let given = given.collect();
-        let won = winners.rows.iter().map(|(row, _)| *row).collect();
+        let rows = winners.place(request.options.threads)?;
         let values = history.fetch(&rows, &history.output_columns(&step.outputs))?;
         let fetching = started.elapsed();
         shared.report(|report| {
             report.phases.offer += offering;
             report.phases.fetch += fetching;
-            report.views[index].slots += slots as u64;
+            report.views[index].slots += winners.slots.len() as u64;
             report.views[index].rows_fetched += rows.len() as u64;
         });
         let asked = asked(index, &request.plan);
-        let Winners { event_times, ties, newer_unknown, known_later, .. } = winners;
-        let mut tied = vec![false; slots];
-        winners.tied.iter().for_each(|(slot, _)| tied[*slot] = true);
-        let won = Won { given, event_times, winners: won, rows, tied, ties, newer_unknown, known_later };
+        let won = Won { slots: winners.slots, rows };
         Ok(JoinedView { index, keys, values, asked, offered, won: Some(won) })
     }
 
@@ -128,9 +150,14 @@ impl JoinedView {
         &self.keys
     }
 
+    /// What the slot of a label of the part gets, where rows compete and the label has a key.
+    fn winner_of(&self, label: usize) -> Option<&SlotWinner> {
+        Some(&self.won.as_ref()?.slots[self.keys.slots[label]? as usize])
+    }
+
     /// The row that won for a label of the part, served or not.
     pub(super) fn winner(&self, label: usize) -> Option<u64> {
-        self.won.as_ref()?.winners[self.keys.slots[label]? as usize]
+        self.winner_of(label)?.row
     }
 
     /// The features of the rows that won.
@@ -145,12 +172,12 @@ impl JoinedView {
 
     /// What a slot gets.
     fn given_to(&self, slot: u32) -> Given {
-        self.won.as_ref().map_or(Given::Row(slot), |won| won.given[slot as usize])
+        self.won.as_ref().map_or(Given::Row(slot), |won| won.slots[slot as usize].given())
     }
 
     /// The event time of a label's row, served or not.
     pub(super) fn event_time(&self, label: usize) -> Option<Timestamp> {
-        self.won.as_ref()?.event_times[self.keys.slots[label]? as usize]
+        self.winner_of(label).filter(|winner| winner.row.is_some()).map(|winner| winner.event_time)
     }
 
     /// What a label's row is served as.
@@ -171,13 +198,16 @@ impl JoinedView {
     pub(super) fn status(&self, label: usize) -> Status {
         match self.given(label) {
             Given::NotFound | Given::Expired => self.row_status(label),
-            Given::Row(row) => {
-                let is_null = |column: &usize| self.values.column(*column).is_null(row as usize);
-                // A view of which the event time alone is read has no features to be null.
-                let all_null = !self.asked.is_empty() && self.asked.iter().all(is_null);
-                if all_null { Status::NullValue } else { Status::Present }
-            }
+            Given::Row(row) if self.is_null(row) => Status::NullValue,
+            Given::Row(_) => Status::Present,
         }
+    }
+
+    /// Whether all features that were asked for are null in a row of the values.
+    fn is_null(&self, row: u32) -> bool {
+        let is_null = |column: &usize| self.values.column(*column).is_null(row as usize);
+        // A view of which the event time alone is read has no features to be null.
+        !self.asked.is_empty() && self.asked.iter().all(is_null)
     }
 
     /// Shows the rows that the part's labels got to the checks of the view.
@@ -191,7 +221,7 @@ impl JoinedView {
             };
             if let Given::Row(row) = self.given_to(slot) {
                 counts[row as usize] += 1;
-                tied += u64::from(self.won.as_ref().is_some_and(|won| won.tied[slot as usize]));
+                tied += u64::from(self.won.as_ref().is_some_and(|won| won.slots[slot as usize].tied));
             }
         }
         let slots: Vec<u64>;
@@ -206,36 +236,53 @@ impl JoinedView {
         checker.look(rows, labels as u64, without_key, tied);
     }
 
-    /// Adds what came of the part's labels, whose times are `times`.
-    pub(super) fn report(&self, report: &mut TrainingReport, times: &[Timestamp]) {
-        let report = &mut report.views[self.index];
-        report.row_groups_read += self.offered.row_groups;
-        report.rows_read += self.offered.rows;
-        report.rows_without_key += self.offered.null_keys;
-        report.rows_without_created_time += self.offered.null_created;
-        // Each part reads the same rows; the one with the last label reads all that any of them does.
-        report.rows_set_aside = report.rows_set_aside.max(self.offered.set_aside);
-        let SetAside { broken, failed } = self.offered.reasons;
-        report.rows_breaking_contract = report.rows_breaking_contract.max(broken);
-        report.rows_failing_transform = report.rows_failing_transform.max(failed);
-        for (label, time) in times.iter().enumerate() {
-            let slot = self.keys.slots[label].map(|slot| slot as usize);
-            match self.status(label) {
-                Status::Present => report.present += 1,
-                Status::NullValue => report.null_value += 1,
-                Status::OutsideMaxAge => report.outside_max_age += 1,
-                _ if slot.is_none() => report.labels_without_key += 1,
-                _ => report.not_found += 1,
+    /// Adds what came of the part's labels, whose times are `times`, counted by so many threads.
+    pub(super) fn report(&self, shared: &Shared, times: &[Timestamp]) -> Result<(), TrainingError> {
+        let threads = shared.request.options.threads;
+        let size = times.len().div_ceil(threads.max(1)).max(1);
+        let counts = in_parallel(threads, times.len().div_ceil(size), |piece| {
+            Ok(self.count(times, piece * size..times.len().min((piece + 1) * size)))
+        })?;
+        shared.report(|report| {
+            let report = &mut report.views[self.index];
+            report.row_groups_read += self.offered.row_groups;
+            report.rows_read += self.offered.rows;
+            report.rows_without_key += self.offered.null_keys;
+            report.rows_without_created_time += self.offered.null_created;
+            // Each part reads the same rows; the one with the last label reads all that any of them does.
+            report.rows_set_aside = report.rows_set_aside.max(self.offered.set_aside);
+            let SetAside { broken, failed } = self.offered.reasons;
+            report.rows_breaking_contract = report.rows_breaking_contract.max(broken);
+            report.rows_failing_transform = report.rows_failing_transform.max(failed);
+            counts.iter().for_each(|counts| report.labels += *counts);
+        });
+        Ok(())
+    }
+
+    /// What came of these of the part's labels.
+    fn count(&self, times: &[Timestamp], labels: Range<usize>) -> LabelCounts {
+        let mut counts = LabelCounts::default();
+        let has_nulls = !self.asked.iter().any(|column| self.values.column(*column).null_count() == 0);
+        for label in labels {
+            let slot = self.keys.slots[label];
+            let given = self.given(label);
+            match given {
+                Given::Row(row) if has_nulls && self.is_null(row) => counts.null_value += 1,
+                Given::Row(_) => counts.present += 1,
+                Given::Expired => counts.outside_max_age += 1,
+                Given::NotFound if slot.is_none() => counts.labels_without_key += 1,
+                Given::NotFound => counts.not_found += 1,
             }
-            let (Some(slot), Some(won)) = (slot, &self.won) else { continue };
-            report.decided_by_bytes += u64::from(won.ties[slot]);
-            report.newer_unknown += u64::from(won.newer_unknown[slot]);
-            report.known_later += u64::from(won.known_later[slot]);
-            let served = matches!(won.given[slot], Given::Row(_));
-            report.at_label_time += u64::from(served && won.event_times[slot] == Some(*time));
-            let has_rows = || self.keys.group_of(slot).is_some_and(|group| self.offered.seen(group));
-            report.only_later += u64::from(won.given[slot] == Given::NotFound && has_rows());
+            let (Some(slot), Some(winner)) = (slot, self.winner_of(label)) else { continue };
+            counts.decided_by_bytes += u64::from(winner.by_bytes);
+            counts.newer_unknown += u64::from(winner.newer_unknown);
+            counts.known_later += u64::from(winner.known_later);
+            let served = matches!(given, Given::Row(_));
+            counts.at_label_time += u64::from(served && winner.event_time == times[label]);
+            let has_rows = || self.keys.group_of(slot as usize).is_some_and(|group| self.offered.seen(group));
+            counts.only_later += u64::from(given == Given::NotFound && has_rows());
         }
+        counts
     }
 }
 
@@ -274,63 +321,76 @@ fn offer_all<'a>(
     Ok((contest, offered))
 }
 
-/// The rows that won, by slot.
+/// The rows that won.
 struct Winners {
-    /// The row, and whether it is too old.
-    rows: Vec<(Option<u64>, bool)>,
-    event_times: Vec<Option<Timestamp>>,
-    newer_unknown: Vec<bool>,
-    ties: Vec<bool>,
-    known_later: Vec<bool>,
-    /// Slots with rows that tie.
+    /// For each slot.
+    slots: Vec<SlotWinner>,
+    /// Slots with rows that tie, ascending.
     tied: Vec<(usize, Vec<u64>)>,
 }
 
 impl Winners {
-    /// `ignored`: whether created times do not count, so that a row may win that was not known yet.
-    fn of(decided: &Decided<'_>, view: &FeatureView, keys: &LabelKeys, ignored: bool) -> Self {
-        let slots = keys.instants.slots();
-        let counts_created = ignored && view.known_by == KnownBy::Created;
-        let mut winners = Winners {
-            rows: Vec::with_capacity(slots),
-            event_times: Vec::with_capacity(slots),
-            newer_unknown: Vec::with_capacity(slots),
-            ties: vec![false; slots],
-            known_later: vec![false; slots],
-            tied: Vec::new(),
-        };
-        for slot in 0..slots {
-            let answer = decided.answer(slot);
-            winners.newer_unknown.push(answer.newer_unknown);
-            winners.event_times.push(answer.winner.as_ref().map(|winner| winner.event_time));
-            match answer.winner {
-                None => winners.rows.push((None, false)),
-                Some(winner) => {
-                    let is_later = winner.created_time.is_some_and(|created| created > keys.instants.instant(slot));
-                    winners.known_later[slot] = counts_created && !winner.expired && is_later;
-                    winners.rows.push((Some(winner.row), winner.expired));
-                    if !winner.tied.is_empty() && !winner.expired {
-                        winners.tied.push((slot, winner.tied));
-                    }
+    fn of(
+        decided: &Decided<'_>,
+        view: &FeatureView,
+        keys: &LabelKeys,
+        request: &Prepared,
+    ) -> Result<Self, TrainingError> {
+        // Where created times do not count, a row may win that was not known yet.
+        let counts_created = request.ignore_created_time && view.known_by == KnownBy::Created;
+        let mut slots = vec![SlotWinner::NONE; keys.instants.slots()];
+        let tied = over_pieces(request.options.threads, &mut slots, |first, slots| {
+            let mut tied = Vec::new();
+            for (slot, found) in (first..).zip(slots) {
+                let answer = decided.answer(slot);
+                found.newer_unknown = answer.newer_unknown;
+                let Some(winner) = answer.winner else { continue };
+                let is_later = winner.created_time.is_some_and(|created| created > keys.instants.instant(slot));
+                found.row = Some(winner.row);
+                found.event_time = winner.event_time;
+                found.expired = winner.expired;
+                found.known_later = counts_created && !winner.expired && is_later;
+                if !winner.tied.is_empty() && !winner.expired {
+                    found.tied = true;
+                    tied.push((slot, winner.tied));
                 }
             }
+            tied
+        })?;
+        Ok(Winners { slots, tied: tied.into_iter().flatten().collect() })
+    }
+
+    /// Gives each row that is served its place among them, and gives them: ascending, each once.
+    fn place(&mut self, threads: usize) -> Result<Vec<u64>, TrainingError> {
+        let mut served: Vec<(u64, u32)> = Vec::with_capacity(self.slots.len());
+        let served_of = |(slot, winner): (u32, &SlotWinner)| Some((winner.served()?, slot));
+        served.extend((0..).zip(&self.slots).filter_map(served_of));
+        over_pieces(threads, &mut served, |_, piece| piece.sort_unstable())?;
+        // What is sorted already is merged.
+        served.sort();
+        let mut rows: Vec<u64> = Vec::with_capacity(served.len());
+        for (row, slot) in served {
+            if rows.last() != Some(&row) {
+                rows.push(row);
+            }
+            self.slots[slot as usize].place = (rows.len() - 1) as u32;
         }
-        winners
+        Ok(rows)
     }
 
     /// Rows of a dimension that are no longer valid are not served, and no older ones stand in for them: as online.
     fn end(&mut self, history: &History, view: &FeatureView, keys: &LabelKeys) -> Result<(), TrainingError> {
         let Some(column) = history.valid_to_column() else { return Ok(()) };
-        let mut rows: Vec<u64> = self.rows.iter().filter_map(|(row, expired)| (!expired).then_some(*row)?).collect();
+        let mut rows: Vec<u64> = self.slots.iter().filter_map(SlotWinner::served).collect();
         rows.sort_unstable();
         rows.dedup();
         let ends = history.fetch(&rows, &[column])?;
         let ends = ends.column(0).as_primitive::<TimestampMicrosecondType>();
-        for (slot, (row, expired)) in self.rows.iter_mut().enumerate() {
-            let Some(row) = row.filter(|_| !*expired) else { continue };
+        for (slot, winner) in self.slots.iter_mut().enumerate() {
+            let Some(row) = winner.served() else { continue };
             let place = rows.binary_search(&row).expect("it was fetched");
             let end = ends.is_valid(place).then(|| Timestamp(ends.value(place)));
-            *expired = has_ended(end, keys.instants.instant(slot), view.as_of);
+            winner.expired = has_ended(end, keys.instants.instant(slot), view.as_of);
         }
         Ok(())
     }
@@ -354,12 +414,12 @@ impl Winners {
             let mut best = (bytes(tied[0]), tied[0]);
             for row in &tied[1..] {
                 let other = (bytes(*row), *row);
-                self.ties[*slot] |= other.0 != best.0;
+                self.slots[*slot].by_bytes |= other.0 != best.0;
                 if other.0 > best.0 {
                     best = other;
                 }
             }
-            self.rows[*slot].0 = Some(best.1);
+            self.slots[*slot].row = Some(best.1);
         }
         Ok(())
     }

@@ -329,6 +329,7 @@ impl LabelKeys {
             }
         }
         let (instants, found) = Instants::of(groups.len(), &asked);
+        let groups = groups.finished();
         let mut found = found.into_iter();
         let slots = has_key.into_iter().map(|complete| complete.then(|| found.next()).flatten()).collect();
         let span = instants.span();

@@ -2,7 +2,7 @@
 
 use tandem_core::model::{History, KnownBy, ViewVersion};
 
-use super::report::{TrainingReport, ViewReport};
+use super::report::{LabelCounts, TrainingReport};
 
 /// `leakage_share_at_label_time`: share of the labels with a row from which on rows that happened at the label's very time are suspicious.
 pub const SHARE_AT_LABEL_TIME: f64 = 0.05;
@@ -136,7 +136,7 @@ pub fn findings(report: &TrainingReport) -> Vec<Finding> {
         found.push(Finding { kind: Kind::ObservedBeforeTime, view: None, labels, of });
     }
     for view in &report.views {
-        let ViewReport { at_label_time, known_later, newer_unknown, only_later, decided_by_bytes, .. } = *view;
+        let LabelCounts { at_label_time, known_later, newer_unknown, only_later, decided_by_bytes, .. } = view.labels;
         let mut add = |suspicious: bool, kind, labels, of| {
             if suspicious {
                 found.push(Finding { kind, view: Some(view.view.clone()), labels, of });

@@ -41,10 +41,8 @@ impl Part {
             let indexed = started.elapsed();
             let view = JoinedView::decide(index, shared, keys)?;
             shared.check(index, &view, times.len());
-            shared.report(|report| {
-                report.phases.index += indexed;
-                view.report(report, times);
-            });
+            shared.report(|report| report.phases.index += indexed);
+            view.report(shared, times)?;
             views.push(view);
         }
         Ok(Part { rows, views })

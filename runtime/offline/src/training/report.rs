@@ -30,7 +30,7 @@ pub struct TrainingReport {
     pub phases: Phases,
 }
 
-/// What came of one stored view. The counts of labels `present`, `null_value`, `outside_max_age`, `not_found` and `labels_without_key` add up to the labels.
+/// What came of one stored view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ViewReport {
     /// The view.
@@ -67,6 +67,13 @@ pub struct ViewReport {
     pub slots: u64,
     /// What came of the view's checks, over the rows that labels got: those that say something of such rows.
     pub checks: Vec<CheckResult>,
+    /// What its labels got.
+    pub labels: LabelCounts,
+}
+
+/// What labels got of a stored view. `present`, `null_value`, `outside_max_age`, `not_found` and `labels_without_key` add up to the labels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LabelCounts {
     /// Labels with a row, of which a feature that was asked for is not null.
     pub present: u64,
     /// Labels with a row, of which all features that were asked for are null.
@@ -87,6 +94,21 @@ pub struct ViewReport {
     pub at_label_time: u64,
     /// Labels whose row was not known yet at their time: where created times are ignored.
     pub known_later: u64,
+}
+
+impl std::ops::AddAssign for LabelCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.present += other.present;
+        self.null_value += other.null_value;
+        self.outside_max_age += other.outside_max_age;
+        self.not_found += other.not_found;
+        self.only_later += other.only_later;
+        self.labels_without_key += other.labels_without_key;
+        self.newer_unknown += other.newer_unknown;
+        self.decided_by_bytes += other.decided_by_bytes;
+        self.at_label_time += other.at_label_time;
+        self.known_later += other.known_later;
+    }
 }
 
 /// What came of one view that was computed. The counts add up to the labels.
@@ -217,22 +239,13 @@ impl ViewReport {
             rows_failing_transform: 0,
             rows_fetched: 0,
             slots: 0,
-            present: 0,
-            null_value: 0,
-            outside_max_age: 0,
-            not_found: 0,
-            only_later: 0,
-            labels_without_key: 0,
-            newer_unknown: 0,
-            decided_by_bytes: 0,
-            at_label_time: 0,
-            known_later: 0,
+            labels: LabelCounts::default(),
         }
     }
 
     /// Labels with a row that is served.
     pub fn served(&self) -> u64 {
-        self.present + self.null_value
+        self.labels.present + self.labels.null_value
     }
 }
 

@@ -272,11 +272,11 @@ proptest! {
         let whole = set.report();
         let report = &whole.views[0];
         let count = |status| counts.get(&(status, false)).copied().unwrap_or(0);
-        prop_assert_eq!(report.present, count("PRESENT"));
-        prop_assert_eq!(report.null_value, count("NULL_VALUE"));
-        prop_assert_eq!(report.outside_max_age, count("OUTSIDE_MAX_AGE"));
-        prop_assert_eq!(report.not_found, count("NOT_FOUND"));
-        prop_assert_eq!(report.labels_without_key, counts.get(&("NOT_FOUND", true)).copied().unwrap_or(0));
+        prop_assert_eq!(report.labels.present, count("PRESENT"));
+        prop_assert_eq!(report.labels.null_value, count("NULL_VALUE"));
+        prop_assert_eq!(report.labels.outside_max_age, count("OUTSIDE_MAX_AGE"));
+        prop_assert_eq!(report.labels.not_found, count("NOT_FOUND"));
+        prop_assert_eq!(report.labels.labels_without_key, counts.get(&("NOT_FOUND", true)).copied().unwrap_or(0));
         prop_assert_eq!(whole.labels, asked.len() as u64);
         prop_assert_eq!(whole.features.iter().map(|feature| feature.defaulted).collect::<Vec<_>>(), [0, defaulted]);
         prop_assert_eq!(whole.features.iter().map(|feature| feature.nulls).collect::<Vec<_>>(), [
@@ -321,7 +321,10 @@ fn labels_in_a_file_keep_their_columns_order_and_number() {
     let doubled: Vec<_> = found.column(4).as_primitive::<Float64Type>().iter().collect();
     assert_eq!(doubled, [Some(20.0), Some(10.0), None, Some(20.0), None, None]);
     let report = &set.report().views[0].clone();
-    assert_eq!((report.rows_read, report.present, report.not_found, report.labels_without_key), (2, 3, 2, 1));
+    assert_eq!(
+        (report.rows_read, report.labels.present, report.labels.not_found, report.labels.labels_without_key),
+        (2, 3, 2, 1)
+    );
 
     // The same file name with other rows: not the labels that were joined.
     testing::write(&file, &labels(&asked[..2]));

@@ -1,6 +1,7 @@
 //! Work on several threads at once.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tandem_engine::STACK_BYTES;
 
@@ -41,4 +42,19 @@ pub(super) fn in_parallel<T: Send>(
     let mut all: Vec<(usize, T)> = parts.into_iter().flatten().collect();
     all.sort_by_key(|(index, _)| *index);
     Ok(all.into_iter().map(|(_, done)| done).collect())
+}
+
+/// What `work` gives for each of as many pieces of `values` as there are threads, in their order; it is told where its piece begins.
+pub(super) fn over_pieces<V: Send, T: Send>(
+    threads: usize,
+    values: &mut [V],
+    work: impl Fn(usize, &mut [V]) -> T + Sync,
+) -> Result<Vec<T>, TrainingError> {
+    let size = values.len().div_ceil(threads.max(1)).max(1);
+    let pieces: Vec<_> = values.chunks_mut(size).enumerate().map(|piece| Mutex::new(Some(piece))).collect();
+    in_parallel(threads, pieces.len(), |index| {
+        let piece = pieces[index].lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (index, piece) = piece.expect("each piece is taken once");
+        Ok(work(index * size, piece))
+    })
 }

@@ -64,7 +64,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let elapsed = started.elapsed();
     for (count, what) in [
         (report.null_keys, "rows with a null key, left out"),
-        (report.future, "rows with an event time too far in the future, left out"),
+        (report.future, "rows whose event time or created time lies too far in the future, left out"),
         (report.set_aside, "rows set aside, left out"),
         (report.set_aside_contract, "of them rows that break the contract of the source"),
         (report.set_aside_transform, "of them rows that the view's component fails on"),

@@ -176,8 +176,9 @@ impl<'a> ViewRows<'a> {
         let Present { now, max_future } = self.present;
         let (mut key, mut counts) = (Vec::new(), Counts { rows: self.rows as u64, ..Counts::default() });
         for row in 0..self.rows {
-            let event = Timestamp(self.event_times.value(row));
-            if too_far_in_future(event, now, max_future) {
+            let (event, created) = (Timestamp(self.event_times.value(row)), at(self.created_times, row));
+            let is_ahead = |time| too_far_in_future(time, now, max_future);
+            if is_ahead(event) || created.is_some_and(is_ahead) {
                 counts.future += 1;
                 continue;
             }
@@ -192,7 +193,7 @@ impl<'a> ViewRows<'a> {
             }
             let times = Times {
                 event,
-                created: at(self.created_times, row),
+                created,
                 sequence: self.sequences.is_valid(row).then(|| self.sequences.value(row)),
                 // What was pushed was visible from then on.
                 published: self.published.and_then(|published| at(published, row)).unwrap_or(now),

@@ -227,7 +227,8 @@ fn encode(
         let event_time = at(event_times, row);
         let is_retraction = retracted.is_some_and(|column| column.is_valid(row) && column.value(row));
         let has_id = ids.is_some_and(|ids| ids.is_valid(row));
-        if event_time.is_some_and(|time| too_far_in_future(time, present.now, present.max_future)) {
+        let is_ahead = |time| too_far_in_future(time, present.now, present.max_future);
+        if event_time.is_some_and(is_ahead) || at(created_times, row).is_some_and(is_ahead) {
             counts.future += 1;
             continue;
         }

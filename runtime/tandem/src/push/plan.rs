@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, new_empty_array};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
+    new_empty_array,
+};
 use arrow_select::filter::{filter, filter_record_batch};
 use tandem_core::canonical::{RowEncoder, schema_fingerprint};
 use tandem_core::key::KeyEncoder;
@@ -279,6 +282,7 @@ impl PushPlan {
         let keys: Vec<ArrayRef> = self.keys.iter().map(|column| Arc::clone(&columns[*column])).collect();
         let encoder = KeyEncoder::new(&join_keys, &keys).map_err(|error| PushError::Defect(error.to_string()))?;
         let times = columns[self.event_time].as_primitive::<TimestampMicrosecondType>();
+        let created_times = self.created_time.map(|column| columns[column].as_primitive::<TimestampMicrosecondType>());
         let ends = self.valid_to.map(|column| columns[column].as_primitive::<TimestampMicrosecondType>());
         let retracted = self.retracted.and_then(|column| columns[column].as_boolean_opt());
         let takes_back_nothing = |row: usize| {
@@ -289,14 +293,17 @@ impl PushPlan {
         let mut days = Vec::with_capacity(if self.has_days() { rows } else { 0 });
         for row in 0..rows {
             key.clear();
-            let time = times.is_valid(row).then(|| Timestamp(times.value(row)));
-            let end = ends.and_then(|ends| ends.is_valid(row).then(|| Timestamp(ends.value(row))));
+            let at = |times: &TimestampMicrosecondArray| times.is_valid(row).then(|| Timestamp(times.value(row)));
+            let (time, created, end) = (at(times), created_times.and_then(at), ends.and_then(at));
+            let is_ahead = |time: Option<Timestamp>| time.is_some_and(|time| too_far_in_future(time, now, max_future));
+            let ahead = [("event", time), ("created", created)].into_iter().find(|(_, time)| is_ahead(*time));
             let day = time.and_then(|time| Day::of_local(time, &self.zone).ok());
             match time {
                 None => refuse(row, Reason::NullEventTime, "the event time is null"),
-                Some(time) if too_far_in_future(time, now, max_future) => {
+                // Stored, it would stand in the place of what is known, and be known to nobody itself.
+                Some(_) if let Some((kind, Some(time))) = ahead => {
                     let message = format!(
-                        "the event time {time} lies in the future: it is {now}, and max_future is {max_future}"
+                        "the {kind} time {time} lies in the future: it is {now}, and max_future is {max_future}"
                     );
                     refuse(row, Reason::Future, &message);
                 }

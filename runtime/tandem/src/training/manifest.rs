@@ -315,7 +315,11 @@ pub fn features(asked: &Asked, report: &TrainingReport) -> Vec<Feature> {
         |(column, found): (&tandem_core::feature_plan::PlannedColumn, &tandem_offline::training::FeatureReport)| {
             let stored = report.stored(column.from.step);
             let (expired, missing, unknown) = stored.map_or((0, 0, 0), |view| {
-                (view.outside_max_age, view.not_found + view.labels_without_key, view.newer_unknown)
+                (
+                    view.labels.outside_max_age,
+                    view.labels.not_found + view.labels.labels_without_key,
+                    view.labels.newer_unknown,
+                )
             });
             let computed = report.computed.iter().find(|view| stored.is_none() && view.view == found.view);
             let failed = computed.map_or(0, |view| view.failed);
@@ -412,16 +416,16 @@ fn join(bound: &BoundView) -> Join {
 
 fn counts(view: &ViewReport) -> BTreeMap<String, u64> {
     let counts = [
-        ("present", view.present),
-        ("null_value", view.null_value),
-        ("outside_max_age", view.outside_max_age),
-        ("not_found", view.not_found),
-        ("without_key", view.labels_without_key),
-        ("newer_unknown", view.newer_unknown),
-        ("only_later", view.only_later),
-        ("decided_by_bytes", view.decided_by_bytes),
-        ("at_label_time", view.at_label_time),
-        ("known_later", view.known_later),
+        ("present", view.labels.present),
+        ("null_value", view.labels.null_value),
+        ("outside_max_age", view.labels.outside_max_age),
+        ("not_found", view.labels.not_found),
+        ("without_key", view.labels.labels_without_key),
+        ("newer_unknown", view.labels.newer_unknown),
+        ("only_later", view.labels.only_later),
+        ("decided_by_bytes", view.labels.decided_by_bytes),
+        ("at_label_time", view.labels.at_label_time),
+        ("known_later", view.labels.known_later),
     ];
     counts.map(|(name, count)| (name.to_owned(), count)).into()
 }

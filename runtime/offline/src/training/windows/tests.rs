@@ -464,5 +464,5 @@ fn one_pass_reads_what_labels_can_see() {
     assert_eq!(found.column(2).as_primitive::<Int64Type>().values(), &[1, 2, 1]);
     let report = set.report().views.remove(0);
     // Of the even card 17 (no), 18 and 20; of the odd one 17 and 19: what is older or later is not kept.
-    assert_eq!((report.rows_read, report.rows_fetched, report.present), (30, 4, 3));
+    assert_eq!((report.rows_read, report.rows_fetched, report.labels.present), (30, 4, 3));
 }

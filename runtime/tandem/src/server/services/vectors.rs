@@ -169,8 +169,8 @@ pub(in crate::server) async fn gather(
     let looked_up = until.run(look_up(server, service, &asked)).await?;
     let mut evaluation = asked.evaluation(service, &looked_up);
     let problems = evaluate(service, &mut evaluation, until).await?;
-    let (columns, failed) = features(service, &evaluation);
-    let vectors = asked.vectors(service, (columns, failed, problems), looked_up);
+    let features = Features::of(service, &evaluation);
+    let vectors = asked.vectors(service, features, problems, looked_up);
     vectors.check_required(until)?;
     Ok(vectors)
 }
@@ -193,8 +193,8 @@ pub(in crate::server) async fn gather_stored<T: Send + 'static>(
                 .map_err(|missing| not_materialized(&service.stored[missing]))?,
             (_, None) => Vec::new(),
         };
-        let (columns, failed) = features(&service, &asked.evaluation(&service, &looked_up));
-        let vectors = asked.vectors(&service, (columns, failed, BTreeMap::new()), looked_up);
+        let features = Features::of(&service, &asked.evaluation(&service, &looked_up));
+        let vectors = asked.vectors(&service, features, BTreeMap::new(), looked_up);
         vectors.check_required(&own)?;
         let made = then(&vectors);
         Ok((Arc::new(vectors), made))
@@ -217,7 +217,8 @@ impl Rows {
     fn vectors(
         self,
         service: &Arc<Service>,
-        (columns, failed, problems): (Vec<ArrayRef>, Vec<BTreeMap<usize, Unknown>>, BTreeMap<usize, Problem>),
+        Features { columns, failed }: Features,
+        problems: BTreeMap<usize, Problem>,
         looked_up: Vec<LookedUp>,
     ) -> Vectors {
         let Rows { columns: request, rows, as_of, .. } = self;
@@ -226,10 +227,17 @@ impl Rows {
 }
 
 /// The plan's columns, and for each computed step what is not known of it.
-fn features(service: &Service, evaluation: &Evaluation<'_>) -> (Vec<ArrayRef>, Vec<BTreeMap<usize, Unknown>>) {
-    let columns = service.plan.columns.iter().map(|column| Arc::clone(evaluation.feature(column.from)));
-    let failed = (0..service.computed.len()).map(|step| evaluation.failed(step).clone());
-    (columns.collect(), failed.collect())
+struct Features {
+    columns: Vec<ArrayRef>,
+    failed: Vec<BTreeMap<usize, Unknown>>,
+}
+
+impl Features {
+    fn of(service: &Service, evaluation: &Evaluation<'_>) -> Features {
+        let columns = service.plan.columns.iter().map(|column| Arc::clone(evaluation.feature(column.from)));
+        let failed = (0..service.computed.len()).map(|step| evaluation.failed(step).clone());
+        Features { columns: columns.collect(), failed: failed.collect() }
+    }
 }
 
 /// Computes what can be computed, each view as soon as what it reads is there, so that a slow one delays no other. What calls came to nothing.

@@ -16,6 +16,9 @@ use crate::training::Random;
 /// A server that answers nothing for so long is not measured any more.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
+/// Requests that are sent, and answers that are read, before the other is looked at again.
+const AT_ONCE: usize = 8;
+
 /// When requests are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrivals {
@@ -82,7 +85,7 @@ pub(crate) fn ask_at(
     span: Duration,
 ) -> Result<Answers, Failure> {
     let mut poll = Poll::new()?;
-    let mut events = Events::with_capacity(connections.max(16));
+    let mut events = Events::with_capacity(AT_ONCE);
     let mut open = Vec::with_capacity(connections);
     for number in 0..connections {
         let stream = std::net::TcpStream::connect(address)?;
@@ -103,7 +106,10 @@ pub(crate) fn ask_at(
     while answered < count {
         let begin = Instant::now();
         let mut is_idle = true;
-        while next < count && begin >= start + due[next] && !free.is_empty() {
+        for _ in 0..AT_ONCE {
+            if next == count || begin < start + due[next] || free.is_empty() {
+                break;
+            }
             let connection = &mut open[free.pop_front().expect("one is free")];
             let asked = Instant::now();
             // A request is small, and the connection has nothing else to send: it takes all of it.

@@ -15,8 +15,11 @@ use crate::rate::{Answers, Arrivals, ask_at};
 /// Connections of a server that is asked for more than it can answer.
 const CONNECTIONS: usize = 512;
 
+/// Connections over which its most is found: few enough that none waits for as long as it may.
+const CLOSED: usize = 16;
+
 /// Its `late_millis_max`.
-const LATE_MILLIS: u64 = 5;
+const LATE_MILLIS: u64 = 1;
 
 /// What is asked of it, of its most.
 const SHARES: [f64; 6] = [0.5, 0.9, 1.2, 1.5, 2.0, 3.0];
@@ -47,8 +50,8 @@ pub(super) fn at_half<const N: usize>(
         for arrivals in [Arrivals::Even, Arrivals::Poisson] {
             let before = contender.process.cpu_seconds()?;
             let address = contender.process.address();
-            let answers = ask_at(address, &contender.requests, connections * 4, (rate, arrivals), span * 3)?;
-            let asked = rate * (span * 3).as_secs_f64();
+            let answers = ask_at(address, &contender.requests, connections * 4, (rate, arrivals), span * 2)?;
+            let asked = rate * (span * 2).as_secs_f64();
             let cpu = (contender.process.cpu_seconds()? - before) * 1e6 / asked;
             let latencies = Times::new(answers.latencies);
             let [late, idle] = generator(answers.late, answers.idle);
@@ -86,7 +89,7 @@ pub(super) fn overload(project: &Project, span: Duration) -> Result<String, Fail
     std::fs::write(&settings, before)?;
     let (apart, tandem) = started?;
     let requests = project.requests(REQUESTS, |ask| ask.profile(tandem.address()));
-    let most = ask_all(tandem.address(), &requests, 64, span)?;
+    let most = ask_all(tandem.address(), &requests, CLOSED, span)?;
     let most = most.latencies.len() as f64 / most.elapsed.as_secs_f64();
     let mut table = Table::new(&[
         "of the most",
@@ -131,7 +134,7 @@ pub(super) fn overload(project: &Project, span: Duration) -> Result<String, Fail
         ]);
     }
     Ok(format!(
-        "\n### Overload\n\nOne user{}, with `late_millis_max = {LATE_MILLIS}` and {CONNECTIONS} connections: so many requests a second, whatever is answered, at the times of a Poisson process; a refused client does not ask again. The most is what 64 connections get that ask again when they are answered. Latencies are from when a request was sent; *before* is 0.9 of the most.\n\n{}",
+        "\n### Overload\n\nOne user{}, with `late_millis_max = {LATE_MILLIS}` and {CONNECTIONS} connections: so many requests a second, whatever is answered, at the times of a Poisson process; a refused client does not ask again. The most is what {CLOSED} connections get that ask again when they are answered. Latencies are from when a request was sent; *before* is 0.9 of the most.\n\n{}",
         apart.describe(),
         table.render()
     ))

@@ -196,37 +196,45 @@ fn scan_fraction(scanner: &mut Scanner<'_>) -> Result<i64, &'static str> {
 
 /// RFC 3339 with `Z` and the shortest of no, three or six fractional digits that is exact. Years outside 0000 to 9999 have a sign and
 /// six digits (ECMAScript's expanded years): `+294247-01-10T04:00:54.775807Z`.
+impl Timestamp {
+    /// Appends the text that [`fmt::Display`] gives; answers have thousands of them.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let date = Date::of_day(self.0.div_euclid(MICROS_PER_DAY));
+        if !(0..=9999).contains(&date.year) {
+            out.extend_from_slice(self.to_string().as_bytes());
+            return;
+        }
+        let micros = self.0.rem_euclid(MICROS_PER_DAY);
+        let (seconds, fraction) = (micros / MICROS_PER_SECOND, micros % MICROS_PER_SECOND);
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let mut put = |at: Range<usize>, mut value: i64| {
+            for digit in text[at].iter_mut().rev() {
+                *digit = b'0' + (value % 10) as u8;
+                value /= 10;
+            }
+        };
+        put(0..4, date.year);
+        put(5..7, date.month);
+        put(8..10, date.day);
+        put(11..13, seconds / 3600);
+        put(14..16, seconds / 60 % 60);
+        put(17..19, seconds % 60);
+        put(20..26, fraction);
+        let end = match fraction {
+            0 => 19,
+            fraction if fraction % 1000 == 0 => 23,
+            _ => 26,
+        };
+        text[end] = b'Z';
+        out.extend_from_slice(&text[..=end]);
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let date = Date::of_day(self.0.div_euclid(MICROS_PER_DAY));
         let micros = self.0.rem_euclid(MICROS_PER_DAY);
         let (seconds, fraction) = (micros / MICROS_PER_SECOND, micros % MICROS_PER_SECOND);
-        if (0..=9999).contains(&date.year) {
-            // Answers have hundreds of them.
-            let mut text = *b"0000-00-00T00:00:00.000000Z";
-            let mut put = |at: Range<usize>, mut value: i64| {
-                for digit in text[at].iter_mut().rev() {
-                    *digit = b'0' + (value % 10) as u8;
-                    value /= 10;
-                }
-            };
-            put(0..4, date.year);
-            put(5..7, date.month);
-            put(8..10, date.day);
-            put(11..13, seconds / 3600);
-            put(14..16, seconds / 60 % 60);
-            put(17..19, seconds % 60);
-            put(20..26, fraction);
-            let end = if fraction % 1000 != 0 {
-                26
-            } else if fraction != 0 {
-                23
-            } else {
-                19
-            };
-            text[end] = b'Z';
-            return f.write_str(str::from_utf8(&text[..=end]).expect("digits are ASCII"));
-        }
         write!(f, "{date}T{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)?;
         if fraction % 1000 != 0 {
             write!(f, ".{fraction:06}")?;
@@ -340,6 +348,17 @@ mod tests {
             if timestamp.is_rfc3339() {
                 prop_assert_eq!(Timestamp::parse_rfc3339(&timestamp.to_string()), Ok(timestamp));
             }
+        }
+
+        #[test]
+        fn both_ways_of_writing_agree(
+            seconds in -70_000_000_000..=260_000_000_000_i64,
+            fraction in prop_oneof![Just(0), (0..1000_i64).prop_map(|millis| millis * 1000), 0..1_000_000_i64],
+        ) {
+            let timestamp = Timestamp(seconds * 1_000_000 + fraction);
+            let mut written = b"before".to_vec();
+            timestamp.write(&mut written);
+            prop_assert_eq!(String::from_utf8(written).unwrap(), format!("before{timestamp}"));
         }
 
         #[test]

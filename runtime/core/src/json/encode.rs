@@ -1,7 +1,5 @@
 //! Values to JSON.
 
-use std::io::Write;
-
 use arrow_array::{Array, ArrayRef};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::Value;
@@ -148,7 +146,9 @@ fn write_i64(value: i64, out: &mut Vec<u8>) {
 
 fn write_timestamp(timestamp: Timestamp, out: &mut Vec<u8>) {
     if timestamp.is_rfc3339() {
-        write!(out, "\"{timestamp}\"").expect(IN_MEMORY);
+        out.push(b'"');
+        timestamp.write(out);
+        out.push(b'"');
     } else {
         write_i64(timestamp.0, out);
     }

@@ -1,7 +1,5 @@
 //! What the store had, as statuses and JSON.
 
-use std::io::Write as _;
-
 use tandem_core::json::{ColumnWriter, JsonError};
 use tandem_core::model::BoundView;
 use tandem_core::status::FeatureStatus;
@@ -98,9 +96,12 @@ fn write_row(served: &Served, features: &[Feature<'_>], row: usize, has_defaults
 /// A timestamp as core writes it ([`tandem_core::json`]), or null.
 pub(in crate::server) fn write_timestamp(timestamp: Option<Timestamp>, out: &mut Vec<u8>) {
     match timestamp {
-        Some(timestamp) if timestamp.is_rfc3339() => write!(out, "\"{timestamp}\""),
-        Some(timestamp) => write!(out, "{}", timestamp.0),
-        None => out.write_all(b"null"),
+        Some(timestamp) if timestamp.is_rfc3339() => {
+            out.push(b'"');
+            timestamp.write(out);
+            out.push(b'"');
+        }
+        Some(timestamp) => out.extend_from_slice(timestamp.0.to_string().as_bytes()),
+        None => out.extend_from_slice(b"null"),
     }
-    .expect("memory takes all that is written");
 }

@@ -89,20 +89,22 @@ pub(super) async fn answer(
         Media::Json => encode::json(vectors, form).map_err(|error| error.to_string()),
         Media::ArrowStream => encode::arrow(vectors).map_err(|error| error.to_string()),
     };
-    let bytes = encode::estimate(service, rows.rows);
-    let (vectors, encoded) = match service.computed.is_empty() && bytes > INLINE_BYTES_MAX {
+    let (count, bytes) = (rows.rows, encode::estimate(service, rows.rows));
+    let encoded = match service.computed.is_empty() && bytes > INLINE_BYTES_MAX {
         // What is large goes to a worker: once, and not for each step.
-        true => gather_stored(server, service, rows, until, encode).await?,
+        true => {
+            let (vectors, encoded) = gather_stored(server, service, rows, until, encode).await?;
+            vectors.iter().for_each(|vectors| server.log_vectors(vectors, id));
+            encoded
+        }
         false => {
             let vectors = Arc::new(gather(server, service, rows, until).await?);
-            let shared = Arc::clone(&vectors);
-            (vectors, server.compute(bytes, move || encode(&shared)).await?)
+            server.log_vectors(&vectors, id);
+            server.compute(bytes, move || encode(&vectors)).await?
         }
     };
-    server.log_vectors(&vectors, id);
     let encoded = encoded.map_err(|error| Problem::internal("features cannot be encoded", &error))?;
-    let rows = vectors.rows;
-    let mut response = guard::ok(encoded, media.as_str(), rows);
+    let mut response = guard::ok(encoded, media.as_str(), count);
     for view in service.views() {
         server.mark(view, &mut response);
     }

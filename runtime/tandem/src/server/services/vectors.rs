@@ -175,14 +175,15 @@ pub(in crate::server) async fn gather(
     Ok(vectors)
 }
 
-/// The features of rows of a service that computes none, and what `then` makes of them, in one job of a worker, by `until` at the latest.
+/// What `then` makes of the features of rows of a service that computes none, in one job of a worker, by `until` at the latest; the features too, where they are
+/// logged. Otherwise they stay where they were made: memory that another thread gives back keeps the worker waiting.
 pub(in crate::server) async fn gather_stored<T: Send + 'static>(
     server: &Server,
     service: &Arc<Service>,
     asked: Rows,
     until: &Until,
     then: impl FnOnce(&Vectors) -> T + Send + 'static,
-) -> Result<(Arc<Vectors>, T), Problem> {
+) -> Result<(Option<Arc<Vectors>>, T), Problem> {
     limits::check_answer(&server.settings, asked.rows, service.plan.columns.len())?;
     let (service, live, store, own) = (Arc::clone(service), server.live.clone(), server.store.clone(), *until);
     let job = move || {
@@ -197,7 +198,7 @@ pub(in crate::server) async fn gather_stored<T: Send + 'static>(
         let vectors = asked.vectors(&service, features, BTreeMap::new(), looked_up);
         vectors.check_required(&own)?;
         let made = then(&vectors);
-        Ok((Arc::new(vectors), made))
+        Ok((service.logged.is_some().then(|| Arc::new(vectors)), made))
     };
     until.run(async { server.on_worker(job).await? }).await
 }

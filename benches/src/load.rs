@@ -1,6 +1,7 @@
-//! Requests over connections that are kept: each sent when the one before is answered, or at times that do not depend on answers.
+//! Requests over connections that are kept, each sent when the one before is answered. Those at times that do not depend on answers are `rate`'s.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,6 @@ use crate::Failure;
 pub(crate) struct Answers {
     /// From request to answer, in nanoseconds: of those that were not refused.
     pub(crate) latencies: Vec<f64>,
-    /// The same from when a request was sent, where that is another time.
-    pub(crate) sent: Vec<f64>,
     /// Requests that were refused with 503.
     pub(crate) refused: usize,
     pub(crate) elapsed: Duration,
@@ -57,12 +56,7 @@ pub(crate) fn ask_all(
         let asking = streams.into_iter().enumerate();
         let asking = asking.map(|(first, stream)| connection(stream, requests, first, start, start + span));
         let (latencies, refused) = try_join_all(asking).await?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
-        Ok(Answers {
-            latencies: latencies.concat(),
-            sent: Vec::new(),
-            refused: refused.iter().sum(),
-            elapsed: start.elapsed(),
-        })
+        Ok(Answers { latencies: latencies.concat(), refused: refused.iter().sum(), elapsed: start.elapsed() })
     })
 }
 
@@ -74,7 +68,7 @@ async fn connection(
     end: Instant,
 ) -> Result<(Vec<f64>, usize), Failure> {
     stream.set_nodelay(true)?;
-    let (mut latencies, mut refused, mut buffer) = (Vec::new(), 0, Vec::new());
+    let (mut latencies, mut refused, mut buffer) = (Vec::new(), 0, Vec::with_capacity(256 << 10));
     for request in requests.iter().cycle().skip(first) {
         let asked = Instant::now();
         if asked >= end {
@@ -93,48 +87,23 @@ async fn connection(
     Ok((latencies, refused))
 }
 
-/// Asks `rate` times a second for so long, over so many connections. A request that finds no connection free waits for one, and its latency counts
-/// from when it was due: whoever is slow is not asked less (Tene, "How not to measure latency", 2013).
-pub(crate) fn ask_at(
-    address: SocketAddr,
-    requests: &[Vec<u8>],
-    connections: usize,
-    rate: f64,
-    span: Duration,
-) -> Result<Answers, Failure> {
+/// Asks each request once, in order, as fast as they are answered over so many connections.
+pub(crate) fn ask_each(address: SocketAddr, requests: &[Vec<u8>], connections: usize) -> Result<Answers, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let streams = try_join_all((0..connections).map(|_| TcpStream::connect(address))).await?;
-        let (next, start) = (Cell::new(0_usize), Instant::now() + Duration::from_millis(50));
-        let count = (rate * span.as_secs_f64()) as usize;
+        let (left, start) = (RefCell::new(requests.iter()), Instant::now());
         let asking = streams.into_iter().map(|mut stream| {
-            let next = &next;
+            let left = &left;
             async move {
                 stream.set_nodelay(true)?;
-                let (mut latencies, mut sent, mut refused, mut buffer) = (Vec::new(), Vec::new(), 0, Vec::new());
+                let (mut latencies, mut refused, mut buffer) = (Vec::new(), 0, Vec::with_capacity(64 << 10));
                 loop {
-                    let number = next.replace(next.get() + 1);
-                    if number >= count {
-                        return Ok::<_, Failure>(((latencies, sent), refused));
-                    }
-                    let due = start + Duration::from_secs_f64(number as f64 / rate);
-                    // The timer wakes in whole milliseconds: what is left is waited out.
-                    while Instant::now() < due {
-                        let left = due - Instant::now();
-                        if left > Duration::from_millis(2) {
-                            tokio::time::sleep(left - Duration::from_millis(1)).await;
-                        } else {
-                            tokio::task::yield_now().await;
-                        }
-                    }
+                    let Some(request) = left.borrow_mut().next() else { return Ok::<_, Failure>((latencies, refused)) };
                     let asked = Instant::now();
-                    stream.write_all(&requests[number % requests.len()]).await?;
-                    let taken = answer(&mut stream, &mut buffer).await?;
-                    // The first tenth warms up.
-                    if number < count / 10 {
-                    } else if taken {
-                        latencies.push(due.elapsed().as_nanos() as f64);
-                        sent.push(asked.elapsed().as_nanos() as f64);
+                    stream.write_all(request).await?;
+                    if answer(&mut stream, &mut buffer).await? {
+                        latencies.push(asked.elapsed().as_nanos() as f64);
                     } else {
                         refused += 1;
                     }
@@ -142,34 +111,81 @@ pub(crate) fn ask_at(
             }
         });
         let (latencies, refused): (Vec<_>, Vec<usize>) = try_join_all(asking).await?.into_iter().unzip();
-        let (latencies, sent): (Vec<Vec<f64>>, Vec<Vec<f64>>) = latencies.into_iter().unzip();
-        let refused = refused.iter().sum();
-        Ok(Answers { latencies: latencies.concat(), sent: sent.concat(), refused, elapsed: start.elapsed() })
+        Ok(Answers { latencies: latencies.concat(), refused: refused.iter().sum(), elapsed: start.elapsed() })
     })
 }
 
-/// Reads one answer, which must have a length; whether it is a success, and not a refusal with 503.
-async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<bool, Failure> {
-    buffer.clear();
-    let (mut whole, mut taken) = (None, true);
-    while whole.is_none_or(|whole| buffer.len() < whole) {
-        if stream.read_buf(buffer).await? == 0 {
-            return Err("the server closed the connection".into());
+/// The body of the answer to one request.
+pub(crate) fn body_of(address: SocketAddr, request: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream.write_all(request)?;
+    let (mut head, mut whole, mut scratch) = (Head::default(), Vec::new(), [0; 4096]);
+    loop {
+        let bytes = stream.read(&mut scratch)?;
+        whole.extend_from_slice(&scratch[..bytes]);
+        let read = head.read(&scratch[..bytes])?;
+        if bytes == 0 || read == Some(false) {
+            return Err(String::from_utf8_lossy(&whole).into_owned().into());
         }
-        if whole.is_none()
-            && let Some(head) = buffer.windows(4).position(|window| window == b"\r\n\r\n")
-        {
-            let text = std::str::from_utf8(&buffer[..head])?;
-            taken = !text.starts_with("HTTP/1.1 503");
-            if taken && !text.starts_with("HTTP/1.1 200") {
-                return Err(String::from_utf8_lossy(buffer).into_owned().into());
-            }
-            let length = text.lines().find_map(|line| {
-                let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-            });
-            whole = Some(head + 4 + length.ok_or("an answer without a length")?);
+        if read == Some(true) {
+            let end = whole.windows(4).position(|window| window == b"\r\n\r\n").ok_or("an answer without a head")?;
+            return Ok(whole.split_off(end + 4));
         }
     }
-    Ok(taken)
+}
+
+/// An answer that is being read.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    /// What is there of the head, and perhaps of the body.
+    bytes: Vec<u8>,
+    /// Whether it is a success, and how much of the body is to come, once the head is whole.
+    whole: Option<(bool, usize)>,
+}
+
+impl Head {
+    /// Takes the next bytes; whether the answer is a success, and not a refusal with 503, once it is whole. Then it stands ready for the next one.
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<Option<bool>, Failure> {
+        let (taken, left) = match self.whole {
+            Some((taken, left)) => (taken, left.checked_sub(bytes.len()).ok_or("more than an answer")?),
+            None => {
+                self.bytes.extend_from_slice(bytes);
+                let Some(head) = self.bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+                    return Ok(None);
+                };
+                let text = std::str::from_utf8(&self.bytes[..head])?;
+                let taken = !text.starts_with("HTTP/1.1 503");
+                if taken && !text.starts_with("HTTP/1.1 200") {
+                    return Err(String::from_utf8_lossy(&self.bytes).into_owned().into());
+                }
+                let length = text.lines().find_map(|line| {
+                    let (name, value) = line.split_once(':')?;
+                    name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+                });
+                let length = length.ok_or("an answer without a length")?;
+                (taken, (head + 4 + length).checked_sub(self.bytes.len()).ok_or("more than an answer")?)
+            }
+        };
+        if left > 0 {
+            self.whole = Some((taken, left));
+            return Ok(None);
+        }
+        self.bytes.clear();
+        self.whole = None;
+        Ok(Some(taken))
+    }
+}
+
+/// Reads one answer; whether it is a success, and not a refusal with 503.
+async fn answer(stream: &mut TcpStream, scratch: &mut Vec<u8>) -> Result<bool, Failure> {
+    let mut head = Head::default();
+    loop {
+        scratch.clear();
+        if stream.read_buf(scratch).await? == 0 {
+            return Err("the server closed the connection".into());
+        }
+        if let Some(taken) = head.read(scratch)? {
+            return Ok(taken);
+        }
+    }
 }

@@ -18,7 +18,7 @@
 //! - `serving`: stored features over HTTP, against axum, Redis and Feast, and materialize against appending to LMDB
 //! - `windows`: aggregates over windows, against DuckDB and Polars (`baselines/`), and events pushed against raw puts into LMDB
 //!
-//! What they share: `race` times contenders in turns, `guests` builds and loads components, `columns` makes rows, `project` lays the quickstart
+//! What they share: `race` times contenders in turns, `rate` asks at fixed rates, `guests` builds and loads components, `columns` makes rows, `project` lays the quickstart
 //! out at several sizes, `child` measures in a process of its own, `tools` installs what other languages need, `markdown` writes tables.
 
 mod apart;
@@ -38,6 +38,7 @@ mod native;
 mod neighbours;
 mod project;
 mod race;
+mod rate;
 mod registry;
 mod serving;
 mod tools;

@@ -4,11 +4,13 @@
 //! - `data`: the project, its rows and its store
 //! - `redis`: Redis, and the handler over it
 //! - `feast`: Feast's server (`baselines/feast_serving.py`)
+//! - `rates`: requests at fixed rates, and more than can be answered
 //! - `append`: the newest row of each entity, appended to LMDB in order
 
 pub(crate) mod append;
 mod data;
 mod feast;
+mod rates;
 pub(crate) mod redis;
 
 use std::io::{BufRead as _, BufReader};
@@ -18,9 +20,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::Failure;
-use crate::apart::apart;
 use crate::child::{Served, Task, cpu_seconds, resident_bytes, tandem};
-use crate::load::{JSON, ask_all, ask_at, post};
+use crate::load::{JSON, ask_all, post};
 use crate::markdown::{Table, grouped, number};
 use crate::race::Times;
 use data::Project;
@@ -30,9 +31,6 @@ const ITEMS: usize = 200;
 
 /// Requests that differ; the entities of each are drawn anew.
 const REQUESTS: usize = 512;
-
-/// `late_millis_max` of the server that is overloaded.
-const LATE_MILLIS: u64 = 5;
 
 /// Features of each view.
 pub(crate) const FEATURES: usize = 20;
@@ -46,6 +44,8 @@ pub(crate) enum Part {
     One,
     /// One user and many items
     Many,
+    /// More requests for one user than can be answered
+    Overload,
     /// Feast's own server
     Feast,
 }
@@ -71,6 +71,9 @@ pub(crate) fn run(quick: bool, users: usize, only: &[Part]) -> Result<String, Fa
     crate::print(&text)?;
     if is_wanted(Part::One) {
         served_one(&project, rounds, span)?;
+    }
+    if is_wanted(Part::Overload) {
+        crate::print(&rates::overload(&project, span)?)?;
     }
     if is_wanted(Part::Many) {
         served_many(&project, rounds, if quick { span } else { span * 2 })?;
@@ -201,8 +204,7 @@ fn served_one(project: &Project, rounds: usize, span: Duration) -> Result<(), Fa
         "\n### One user, {FEATURES} features\n\nJSON. The echo parses and writes again what Tandem answers: a body of the same size comes in as well. The handler over Redis answers values, statuses and event times, as Tandem does.\n\n"
     );
     text += &closed(&mut contenders()?, &[1, 8, 64], rounds, span)?;
-    text += &at_rates(&redis, contenders, 8, span, &[0.5])?;
-    text += &overload(project, span)?;
+    text += &rates::at_half(&redis, contenders, 8, span)?;
     crate::print(&text)
 }
 
@@ -229,7 +231,7 @@ fn served_many(project: &Project, rounds: usize, span: Duration) -> Result<(), F
         ITEMS + 1
     );
     text += &closed(&mut contenders()?, &[1, 8], rounds, span)?;
-    text += &at_rates(&redis, contenders, 8, span, &[0.5])?;
+    text += &rates::at_half(&redis, contenders, 8, span)?;
     crate::print(&text)
 }
 
@@ -298,79 +300,4 @@ fn closed(
         }
     }
     Ok(table.render())
-}
-
-/// At these shares of what the first contender answers at most.
-fn at_rates<const N: usize>(
-    redis: &redis::Redis,
-    contenders: impl FnOnce() -> Result<[Contender; N], Failure>,
-    connections: usize,
-    span: Duration,
-    shares: &[f64],
-) -> Result<String, Failure> {
-    let (apart, contenders) = apart(&[redis.id()], contenders)?;
-    let first = &contenders[0];
-    let most = ask_all(first.process.address(), &first.requests, connections, span)?;
-    let most = most.latencies.len() as f64 / most.elapsed.as_secs_f64();
-    let mut table = Table::new(&["server", "requests/s asked", "of Tandem's most", "p50, µs", "p99, µs", "p99.9, µs"]);
-    for share in shares {
-        for contender in contenders.iter() {
-            let rate = most * share;
-            let answers = ask_at(contender.process.address(), &contender.requests, connections * 4, rate, span * 3)?;
-            let latencies = Times::new(answers.latencies);
-            table.row(&[
-                contender.name.to_owned(),
-                grouped(rate as u64),
-                format!("{share}"),
-                number(latencies.median() / 1e3),
-                number(latencies.quantile(0.99) / 1e3),
-                number(latencies.quantile(0.999) / 1e3),
-            ]);
-        }
-    }
-    let place = place(apart.is_apart());
-    Ok(format!(
-        "\nAt a fixed rate{place}: latencies from when a request was due (a server that cannot keep up falls behind ever more):\n\n{}",
-        table.render()
-    ))
-}
-
-/// Where servers and the load generator are.
-fn place(is_apart: bool) -> &'static str {
-    if is_apart { ", servers on one processor and the load generator on the other" } else { "" }
-}
-
-/// More is asked than can be answered, of a server that lets nothing wait for more than [`LATE_MILLIS`].
-fn overload(project: &Project, span: Duration) -> Result<String, Failure> {
-    let settings = project.root.join("tandem.toml");
-    let before = std::fs::read_to_string(&settings)?;
-    std::fs::write(&settings, format!("{before}[server]\nlate_millis_max = {LATE_MILLIS}\n"))?;
-    let started = apart(&[], || TandemServes::start(&project.root));
-    std::fs::write(&settings, before)?;
-    let (apart, tandem) = started?;
-    let requests = project.requests(REQUESTS, |ask| ask.profile(tandem.address));
-    let most = ask_all(tandem.address, &requests, 64, span)?;
-    let most = most.latencies.len() as f64 / most.elapsed.as_secs_f64();
-    let mut table =
-        Table::new(&["of the most", "asked/s", "answered/s", "refused/s", "p50, µs", "p99 of what is answered, µs"]);
-    for share in [0.5, 0.9, 1.5, 2.0, 3.0] {
-        let rate = most * share;
-        let answers = ask_at(tandem.address, &requests, 512, rate, span * 2)?;
-        let seconds = answers.elapsed.as_secs_f64() * 0.9; // the first tenth is not counted
-        let (answered, refused) = (answers.latencies.len() as f64 / seconds, answers.refused as f64 / seconds);
-        let latencies = Times::new(if answers.latencies.is_empty() { vec![f64::NAN] } else { answers.sent });
-        table.row(&[
-            format!("{share}"),
-            grouped(rate as u64),
-            grouped(answered as u64),
-            grouped(refused as u64),
-            number(latencies.median() / 1e3),
-            number(latencies.quantile(0.99) / 1e3),
-        ]);
-    }
-    let place = place(apart.is_apart());
-    Ok(format!(
-        "\nOverload{place}, with `late_millis_max = {LATE_MILLIS}` and 512 connections: so many requests a second, whatever is answered; a refused client does not ask again. Latencies are of what was answered with 200, from when it was sent.\n\n{}",
-        table.render()
-    ))
 }

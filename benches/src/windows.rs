@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array};
 use lmdb::{Environment, Transaction as _, WriteFlags};
@@ -16,7 +16,7 @@ use tandem_online::{Store, StoreOptions};
 use crate::Failure;
 use crate::child::{Cost, open, tandem, watched};
 use crate::guests::{scratch, workspace};
-use crate::load::{JSON, ask_at, post};
+use crate::load::{JSON, ask_each, post};
 use crate::markdown::{Table, grouped, number};
 use crate::race::Times;
 use crate::serving::TandemServes;
@@ -222,13 +222,13 @@ fn pushes(count: usize) -> Result<String, Failure> {
             })
             .collect();
         // Each once, as fast as they are answered.
-        let answers = ask_at(server.address(), &requests, 4, 1e6, Duration::from_secs_f64(count as f64 / 1e6))?;
+        let answers = ask_each(server.address(), &requests, 4)?;
         if answers.refused > 0 {
             return Err("pushes were refused".into());
         }
         let events = (count * PUSHED_AT_ONCE) as f64;
         let per_second = events / answers.elapsed.as_secs_f64();
-        let latencies = Times::new(answers.sent);
+        let latencies = Times::new(answers.latencies);
         for (name, rate, latencies) in
             [("Tandem, 4 connections", per_second, Some(latencies)), ("raw puts into LMDB", raw, None)]
         {

@@ -7,6 +7,7 @@ mod contract;
 mod reference;
 mod service;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -796,12 +797,12 @@ impl BoundView {
     }
 
     /// The values of a stored row: its features, and behind them the end of its validity where its source tells one.
-    pub fn stored_fields(&self) -> Vec<Field> {
-        let mut fields = self.signature.outputs.clone();
-        if self.view.source.has_valid_to() {
-            fields.push(Field::new(VALID_TO, DataType::Timestamp, true));
+    pub fn stored_fields(&self) -> Cow<'_, [Field]> {
+        let features = &self.signature.outputs[..];
+        match self.view.source.has_valid_to() {
+            false => Cow::Borrowed(features),
+            true => Cow::Owned([features, &[Field::new(VALID_TO, DataType::Timestamp, true)]].concat()),
         }
-        fields
     }
 }
 

@@ -9,8 +9,8 @@
 //! slot of the first instant that sees it ([`Contest::offer`]); a slot keeps the greatest row. In the end a running maximum
 //! over a key's slots gives each instant its winner ([`Contest::decide`]). A row that counts only until some instant ([`JoinRow::until`]: it was
 //! taken back then) is offered to a tree over its key's slots instead, which keeps the greatest row of each span. So rows are read once, in any order and any division, are neither
-//! sorted nor kept, and memory follows the labels: 8 bytes for each instant, and 24 for each instant and view, 56 where rows have created times or sequences
-//! (and more for keys of which rows were taken back).
+//! sorted nor kept, and memory follows the labels: 12 bytes for each instant, and 16 for each instant and view, 48 where rows have created times or sequences
+//! (and more where rows tie, and for keys of which rows were taken back).
 //!
 //! Keys are *groups* here: the caller numbers the labels' distinct keys, and passes over rows of other keys and of none.
 

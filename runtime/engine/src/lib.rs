@@ -56,4 +56,4 @@ pub use options::{Allocation, CORE_INSTANCES_MAX, EngineOptions, MEMORIES_MAX, T
 pub use reuse::ReuseOptions;
 pub use transform::{Fault, Outcome, RowFailure, Session, Transform};
 pub use trial::TrialOptions;
-pub use workers::{BEHIND_NICE, STACK_BYTES, WorkerPanic, Workers, WorkersLoad};
+pub use workers::{BEHIND_NICE, RunError, STACK_BYTES, WorkerPanic, Workers, WorkersLoad};

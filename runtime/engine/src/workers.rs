@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use futures::channel::oneshot;
 
@@ -56,6 +57,20 @@ pub struct WorkersLoad {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct WorkerPanic(pub String);
+
+/// Why a job of [`Workers::run_within`] came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// No thread was free for so long that the job was not begun.
+    #[error("no worker was free for {} ms", waited.as_millis())]
+    Late {
+        /// For how long it waited.
+        waited: Duration,
+    },
+    /// It panicked.
+    #[error(transparent)]
+    Panic(#[from] WorkerPanic),
+}
 
 impl Workers {
     /// Starts so many threads, at least one.
@@ -125,6 +140,35 @@ impl Workers {
             Err(oneshot::Canceled) => Err(WorkerPanic("the worker threads have ended".to_owned())),
         }
     }
+
+    /// As [`Workers::run`], but a job for which no thread was free within `wait_max`, or for whose result nobody waits any more, is not begun.
+    ///
+    /// # Errors
+    ///
+    /// The job waited for longer, or panicked.
+    pub async fn run_within<T: Send + 'static>(
+        &self,
+        wait_max: Duration,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, RunError> {
+        let (sender, receiver) = oneshot::channel();
+        let queued = Instant::now();
+        self.submit(move || {
+            if sender.is_canceled() {
+                return;
+            }
+            let waited = queued.elapsed();
+            let result = match waited > wait_max {
+                true => Err(RunError::Late { waited }),
+                false => catch_unwind(AssertUnwindSafe(job)).map_err(|panic| WorkerPanic(panic_text(&*panic)).into()),
+            };
+            let _ = sender.send(result); // nobody waits any more: the caller was dropped
+        });
+        match receiver.await {
+            Ok(result) => result,
+            Err(oneshot::Canceled) => Err(WorkerPanic("the worker threads have ended".to_owned()).into()),
+        }
+    }
 }
 
 /// Lowers the priority of this thread. Only Linux has that for a single thread; elsewhere it would be the whole process.
@@ -180,6 +224,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
     use futures::executor::block_on;
 
     use super::*;
@@ -228,6 +273,25 @@ mod tests {
             assert!(begin.elapsed().as_secs() < 20, "{:?}", workers.load());
             thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_job_that_waited_too_long_is_not_begun() {
+        let workers = Workers::start(1);
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        workers.submit(move || released.recv().unwrap());
+        let wait_max = Duration::from_millis(20);
+        let mut late = std::pin::pin!(workers.run_within(wait_max, || unreachable!("it is too late")));
+        let mut abandoned = Box::pin(workers.run_within(Duration::MAX, || unreachable!("nobody waits")));
+        assert_eq!(late.as_mut().now_or_never(), None);
+        assert_eq!(abandoned.as_mut().now_or_never(), None::<Result<(), _>>);
+        drop(abandoned);
+        thread::sleep(2 * wait_max);
+        release.send(()).unwrap();
+        assert!(matches!(block_on(late), Err::<(), _>(RunError::Late { waited }) if waited > wait_max));
+        assert_eq!(block_on(workers.run_within(Duration::MAX, || 6 * 7)), Ok(42));
+        let panicked = block_on(workers.run_within(Duration::MAX, || panic!("no")));
+        assert_eq!(panicked, Err::<(), _>(RunError::Panic(WorkerPanic("no".to_owned()))));
     }
 
     #[test]

@@ -221,6 +221,11 @@ impl Environment {
         })
     }
 
+    /// Whether [`Environment::read`] would have to wait now: the map is about to grow, or grows.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.slot.try_read(), Err(std::sync::TryLockError::WouldBlock))
+    }
+
     /// Runs `job` in a write transaction and commits. It runs again, from the start, each time the map has grown.
     pub(crate) fn write<T>(
         &self,

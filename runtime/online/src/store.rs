@@ -241,6 +241,11 @@ impl Store {
         self.get_many_of(&probes)
     }
 
+    /// Whether a read would have to wait now, until the map has grown or what holds it up is over; a moment later it may be otherwise.
+    pub fn is_held(&self) -> bool {
+        self.inner.environment.is_held()
+    }
+
     /// As [`Store::get_many`], over several views in one snapshot.
     pub fn get_many_of<K: AsRef<[u8]>>(&self, probes: &[(ViewId, K)]) -> Result<Vec<Lookup>, OnlineError> {
         self.inner.environment.read(|snapshot| {

@@ -6,9 +6,10 @@
 //! - `guard`: what holds for every request: its id, its slot, its deadline, its line in the log, the body of its problem
 //! - `access`: who may ask for what
 //! - `body`: the body within its limits, media types
-//! - `limits`: how much may be asked for, and how much may wait; `lateness`: for how long it waits
+//! - `limits`: how much may be asked for, and how much may wait; `arrival`, `lateness`: for how long it waits
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
 //! - `deadline`, `coding`: until when a client waits, and how bodies are compressed
+//! - `lookups`: where the store is asked
 //! - `transforms`, `features`, `services`, `views`, `push`: the routes; `feast`: those of Feast's clients
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
 //! - `feature_log`: answers as rows of the feature log
@@ -17,6 +18,7 @@
 //! - `live`: what is served now, and how it is replaced; `deprecated`: what is said of views that should no longer be used
 
 mod access;
+mod arrival;
 mod arrow;
 mod as_of;
 mod body;
@@ -32,6 +34,7 @@ mod json;
 mod lateness;
 mod limits;
 mod live;
+mod lookups;
 mod materialize;
 mod metrics;
 mod names;

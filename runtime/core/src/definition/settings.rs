@@ -166,7 +166,7 @@ pub struct ServerSettings {
     pub disk_free_bytes_min: u64,
     /// `queue_requests_max`: requests that wait for a call of one view, and look-ups that wait for a worker; more are refused with 503. Default 256.
     pub queue_requests_max: usize,
-    /// `late_millis_max`: for how long requests may wait until a thread comes to them, in milliseconds; while they wait longer, they are refused with 503.
+    /// `late_millis_max`: for how long a request may wait until a thread comes to it, or until a worker does, in milliseconds; one that waited longer is refused with 503.
     /// Default 100.
     pub late_millis_max: u64,
     /// `concurrent_requests_max`: requests under way at once; more are refused with 503. Default 1,024.

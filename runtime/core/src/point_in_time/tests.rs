@@ -221,6 +221,42 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Instants that are spread evenly, lie together, or both, far apart and next to each other: each is found in its bucket.
+    #[test]
+    fn instants_are_found_however_they_lie(
+        clusters in proptest::collection::vec((any::<i64>(), 0..40_u32, 1..200_usize), 0..4),
+        other in any::<i64>(),
+        extremes in any::<bool>(),
+    ) {
+        let mut asked: Vec<(u32, Timestamp)> = Vec::new();
+        for (from, scale, count) in clusters {
+            // Group 1 has none.
+            let at = |step: usize| from.saturating_add(((step * step) as i64) << scale);
+            asked.extend((0..count).map(|step| ((step % 2 * 2) as u32, Timestamp(at(step)))));
+        }
+        if extremes {
+            asked.extend([(0, Timestamp::MIN), (0, Timestamp::MAX)]);
+        }
+        let (instants, _) = Instants::of(3, &asked);
+        let near = |time: Timestamp| [time.0.saturating_sub(1), time.0, time.0.saturating_add(1)].map(Timestamp);
+        let sought: Vec<Timestamp> = asked.iter().flat_map(|(_, time)| near(*time)).chain([Timestamp(other)]).collect();
+        for group in 0..3 {
+            for sought in sought.chunks(contest::CHUNK) {
+                let mut from = [None; contest::CHUNK];
+                from.iter_mut().zip(sought).for_each(|(from, sought)| *from = Some(*sought));
+                let found = instants.first_of(sought.iter().map(|_| group), &from);
+                for (sought, (first, end)) in sought.iter().zip(found) {
+                    let own = instants.of_group(group);
+                    let expected = own.start + instants.instants_of(group).partition_point(|instant| instant < sought);
+                    prop_assert_eq!((first, end), (expected, own.end));
+                    prop_assert_eq!(instants.first_from(group, *sought), (first < end).then_some(first));
+                }
+            }
+        }
+    }
+}
+
 /// Many rows that tie for many instants: what they cost does not multiply.
 #[test]
 fn ties_do_not_multiply() {

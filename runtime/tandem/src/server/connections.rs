@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tandem_core::definition::ServerSettings;
@@ -14,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::arrival::Arrival;
 use super::tls::Tls;
 
 /// Connections that may be open for each of `concurrent_requests_max`: clients keep connections between requests.
@@ -116,20 +118,29 @@ async fn serve_connection(
     head_max: Duration,
     mut draining: watch::Receiver<bool>,
 ) {
+    // Each request finds in it for how long it waited.
+    let (arrival, routes) = (Arc::new(Arrival::default()), TowerToHyperService::new(router));
+    let own = Arc::clone(&arrival);
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Arc::clone(&own));
+        routes.call(request)
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_max)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        // Whether it is so, not the guard over it: that must not live across the await below.
-        _ = async { draining.wait_for(|draining| *draining).await.is_ok() } => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let served = arrival.watch(async {
+        tokio::select! {
+            result = connection.as_mut() => result,
+            // Whether it is so, not the guard over it: that must not live across the await below.
+            _ = async { draining.wait_for(|draining| *draining).await.is_ok() } => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
         }
-    };
-    if let Err(error) = result {
+    });
+    if let Err(error) = served.await {
         tracing::debug!(%error, "a connection ended");
     }
 }

@@ -71,11 +71,12 @@ async fn one_view(server: Arc<Server>, view: &str, clock: Clock, body: Bytes) ->
         return Err(not_materialized(&view));
     };
 
-    // Lookups block, though not for long, and a read transaction must not live across an await.
+    // A read transaction must not live across an await.
     let (looked_up, rows, live) = (Arc::clone(&view), asked.rows, server.live.clone());
+    let job_store = Arc::clone(&store);
     let answered = server
-        .on_worker(move || {
-            let bound = &looked_up.bound;
+        .look_up(&store, std::iter::once(&*view.bound), rows, move || {
+            let (store, bound) = (job_store, &looked_up.bound);
             let Some(number) = find_number(&store, bound, looked_up.store_view)? else { return Ok(None) };
             let begin = Instant::now();
             let found =

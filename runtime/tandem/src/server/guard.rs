@@ -14,7 +14,9 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::access::{self, Caller};
+use super::arrival::Arrival;
 use super::feast;
+use super::limits;
 use super::problem::{Kind, Problem};
 use super::state::Server;
 
@@ -115,13 +117,9 @@ async fn answer(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let (late, late_max) = (server.lateness.now(), server.settings.late_millis_max);
+    let (late, late_max) = (waited(server, &request), server.settings.late_millis_max);
     if !WITHOUT_SLOT.contains(&route) && late > Duration::from_millis(late_max) {
-        return Problem::new(Kind::Overloaded, format!("requests wait for {} ms already", late.as_millis()))
-            .with("limit", "late_millis_max")
-            .with("max", late_max)
-            .hint("try again later, with growing pauses")
-            .into_response();
+        return limits::late("a thread that takes it", late, late_max).into_response();
     }
     let max = server.settings.concurrent_requests_max;
     let slot = (!WITHOUT_SLOT.contains(&route)).then(|| Arc::clone(&server.slots).try_acquire_owned());
@@ -137,6 +135,12 @@ async fn answer(
     // A panic is a defect of the server, and one request's alone.
     let outcome = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     outcome.unwrap_or_else(|panic| Problem::internal("a handler panicked", &text(&*panic)).into_response())
+}
+
+/// For how long a request waited before a thread came to it: in its socket, as far as one knows, and behind others since then.
+fn waited(server: &Server, request: &Request) -> Duration {
+    let since_told = request.extensions().get::<Arc<Arrival>>().map_or(Duration::ZERO, |arrival| arrival.waited());
+    server.lateness.unseen() + since_told
 }
 
 /// The id that [`guard`] gave the request with these extensions.

@@ -1,17 +1,18 @@
 //! How late the server's threads are: for how long what has arrived waits until one of them comes to it.
 //!
-//! Work that is done where requests are waits in no queue of its own, so no count of requests says that there is too much of it. What says so is time. A
-//! probe goes the way of requests: a byte is written to a socket, and the time until a task is told of it, by the same poll of the same sockets and
-//! behind the same tasks, is for how long a request waits that arrives then. A probe that is still under way counts for as long as it has been. While
-//! that is above `late_millis_max`, requests are refused at once, so what waits is soon gone. (Nichols and Jacobson, "Controlling Queue Delay", 2012,
-//! measure the same: the time in the queue, and not its length.)
+//! Work that is done where requests are waits in no queue of its own, so no count of requests says that there is too much of it. What says so is time, which has
+//! two parts. First a request lies in its socket, until a thread asks the system what is there; then its connection's task has been told, and waits behind
+//! others. The second part is known of each request ([`super::arrival`]). The first is not, and is measured by a probe that goes the way of requests: a byte is
+//! written to a socket, and a task told of it by the same poll of the same sockets. A probe that is still under way counts for as long as it has been.
 
 use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::net::UnixStream;
+
+use super::arrival::Arrival;
 
 /// How long after a probe the next one begins.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -26,22 +27,36 @@ pub(super) struct Lateness {
     begin: OnceLock<Instant>,
     /// What the last probe took, in microseconds.
     last: AtomicU64,
+    /// For how long it lay in its socket, in microseconds.
+    last_unseen: AtomicU64,
     /// When the one that is under way began, in microseconds.
     begun: AtomicU64,
+    /// The probe's task.
+    arrival: Arc<Arrival>,
 }
 
 impl Default for Lateness {
     fn default() -> Self {
-        Lateness { begin: OnceLock::new(), last: AtomicU64::new(0), begun: AtomicU64::new(NONE) }
+        let [last, last_unseen] = [0, 0].map(AtomicU64::new);
+        Lateness { begin: OnceLock::new(), last, last_unseen, begun: AtomicU64::new(NONE), arrival: Arc::default() }
     }
 }
 
 impl Lateness {
     /// For how long what arrives now is going to wait, as far as one knows: as long as the last probe, or as the one that still waits.
     pub(super) fn now(&self) -> Duration {
+        Duration::from_micros(self.under_way().max(self.last.load(Ordering::Relaxed)))
+    }
+
+    /// The part of it before a connection's task is told.
+    pub(super) fn unseen(&self) -> Duration {
+        let under_way = if self.arrival.is_told() { 0 } else { self.under_way() };
+        Duration::from_micros(under_way.max(self.last_unseen.load(Ordering::Relaxed)))
+    }
+
+    fn under_way(&self) -> u64 {
         let begun = self.begun.load(Ordering::Relaxed);
-        let waiting = if begun == NONE { 0 } else { self.micros().saturating_sub(begun) };
-        Duration::from_micros(waiting.max(self.last.load(Ordering::Relaxed)))
+        if begun == NONE { 0 } else { self.micros().saturating_sub(begun) }
     }
 
     /// Looks again and again; never ends but with an error, after which nothing is late.
@@ -50,9 +65,10 @@ impl Lateness {
     ///
     /// There is no socket to be had.
     pub(super) async fn watch(&self) -> io::Result<()> {
-        let watched = self.probe().await;
+        let watched = self.arrival.watch(self.probe()).await;
         self.begun.store(NONE, Ordering::Relaxed);
         self.last.store(0, Ordering::Relaxed);
+        self.last_unseen.store(0, Ordering::Relaxed);
         watched
     }
 
@@ -70,7 +86,10 @@ impl Lateness {
             while receiver.try_read(&mut byte).is_err() {
                 receiver.readable().await?;
             }
-            self.last.store(self.micros().saturating_sub(begun), Ordering::Relaxed);
+            let took = self.micros().saturating_sub(begun);
+            let told = u64::try_from(self.arrival.waited().as_micros()).unwrap_or(took);
+            self.last.store(took, Ordering::Relaxed);
+            self.last_unseen.store(took.saturating_sub(told), Ordering::Relaxed);
             self.begun.store(NONE, Ordering::Relaxed);
         }
     }
@@ -83,8 +102,6 @@ impl Lateness {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]

@@ -1,5 +1,7 @@
 //! How much one request may ask for, and how much may wait: beyond it a request is refused at once.
 
+use std::time::Duration;
+
 use tandem_core::definition::ServerSettings;
 use tandem_core::types::DataType;
 
@@ -52,6 +54,14 @@ pub(super) fn check_vectors(
         .with("limit", "body_bytes_max")
         .with("max", max)
         .hint("send fewer rows at once"))
+}
+
+/// The problem of a request that has waited for too long.
+pub(super) fn late(what: &str, waited: Duration, max_millis: u64) -> Problem {
+    Problem::new(Kind::Overloaded, format!("the request waited for {what} for {} ms", waited.as_millis()))
+        .with("limit", "late_millis_max")
+        .with("max", max_millis)
+        .hint("try again later, with growing pauses")
 }
 
 /// The problem of a request that would have to wait behind too many.

@@ -24,13 +24,14 @@ use axum::response::Response;
 
 pub(super) use service::{Lists, Service, find};
 
+use super::INLINE_BYTES_MAX;
 use super::body::{self, Bounds, Media};
 use super::deadline::Until;
 use super::guard::{self, Deadline, RequestId};
 use super::json::Form;
 use super::problem::{Kind, Problem};
 use super::state::Server;
-use vectors::{Rows, gather};
+use vectors::{Rows, Vectors, gather, gather_stored};
 
 pub(super) async fn service(
     State(server): State<Arc<Server>>,
@@ -84,16 +85,23 @@ pub(super) async fn answer(
     id: &RequestId,
     (media, form): (Media, Form),
 ) -> Result<Response, Problem> {
-    let vectors = Arc::new(gather(server, service, rows, until).await?);
+    let encode = move |vectors: &Vectors| match media {
+        Media::Json => encode::json(vectors, form).map_err(|error| error.to_string()),
+        Media::ArrowStream => encode::arrow(vectors).map_err(|error| error.to_string()),
+    };
+    let bytes = encode::estimate(service, rows.rows);
+    let (vectors, encoded) = match service.computed.is_empty() && bytes > INLINE_BYTES_MAX {
+        // What is large goes to a worker: once, and not for each step.
+        true => gather_stored(server, service, rows, until, encode).await?,
+        false => {
+            let vectors = Arc::new(gather(server, service, rows, until).await?);
+            let shared = Arc::clone(&vectors);
+            (vectors, server.compute(bytes, move || encode(&shared)).await?)
+        }
+    };
     server.log_vectors(&vectors, id);
-    let (rows, bytes) = (vectors.rows, encode::estimate(&vectors));
-    let encoded = server
-        .compute(bytes, move || match media {
-            Media::Json => encode::json(&vectors, form).map_err(|error| error.to_string()),
-            Media::ArrowStream => encode::arrow(&vectors).map_err(|error| error.to_string()),
-        })
-        .await?
-        .map_err(|error| Problem::internal("features cannot be encoded", &error))?;
+    let encoded = encoded.map_err(|error| Problem::internal("features cannot be encoded", &error))?;
+    let rows = vectors.rows;
     let mut response = guard::ok(encoded, media.as_str(), rows);
     for view in service.views() {
         server.mark(view, &mut response);

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::response::Response;
@@ -11,7 +11,7 @@ use tandem_core::definition::ServerSettings;
 use tandem_core::model::BoundView;
 use tandem_core::model::{Selector, ServiceFeatures, ViewReference};
 use tandem_core::time::Timestamp;
-use tandem_engine::{OnDemand, Workers};
+use tandem_engine::{OnDemand, RunError, Workers};
 use tandem_online::{Store, ViewId};
 use tokio::sync::Semaphore;
 
@@ -21,6 +21,7 @@ use super::deprecated::{Notice, Uses};
 use super::lateness::Lateness;
 use super::limits;
 use super::live::{Live, Served};
+use super::lookups::Lookups;
 use super::metrics::ViewMetrics;
 use super::names;
 use super::problem::{Kind, Problem};
@@ -65,6 +66,7 @@ pub(super) struct Server {
     pub(super) slots: Arc<Semaphore>,
     pub(super) readiness: Readiness,
     pub(super) lateness: Lateness,
+    pub(super) lookups: Lookups,
     /// None: everybody may read and write.
     pub(super) access: Option<Arc<Access>>,
     clock: fn() -> Timestamp,
@@ -90,6 +92,7 @@ impl Server {
             slots: Arc::new(Semaphore::new(slots)),
             readiness: Readiness::new(),
             lateness: Lateness::default(),
+            lookups: Lookups::default(),
             access: front.access,
             settings: state.settings,
             workers: state.workers,
@@ -174,7 +177,11 @@ impl Server {
         if self.workers.load().waiting >= max {
             return Err(limits::queue_full("a worker", max));
         }
-        self.workers.run(job).await.map_err(|panic| Problem::internal("a job panicked", &panic))
+        let late_max = self.settings.late_millis_max;
+        self.workers.run_within(Duration::from_millis(late_max), job).await.map_err(|error| match error {
+            RunError::Late { waited } => limits::late("a worker", waited, late_max),
+            RunError::Panic(panic) => Problem::internal("a job panicked", &panic),
+        })
     }
 }
 

@@ -130,6 +130,44 @@ async fn a_server_that_is_late_refuses_at_once() {
     running.stop().await;
 }
 
+/// What counts is for how long a request waited itself, not those before it.
+#[tokio::test]
+async fn a_request_that_waited_too_long_is_refused_alone() {
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+
+    let settings = ServerSettings { late_millis_max: 50, ..ServerSettings::default() };
+    let routes = TowerToHyperService::new(router(state(settings, Workers::start(1))));
+    for (path, millis, status) in
+        [("/v1/views", 49, 200), ("/v1/views", 51, 503), ("/v1/views", 0, 200), ("/health", 5_000, 200)]
+    {
+        let waited = arrival::Arrival::that_waited(Duration::from_millis(millis));
+        let request =
+            axum::http::Request::get(path).extension(Arc::new(waited)).body(axum::body::Body::empty()).unwrap();
+        let response = routes.call(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{path}, {millis} ms");
+        assert_eq!(response.headers().contains_key("retry-after"), status == 503);
+    }
+}
+
+/// The same of what waits for a worker.
+#[tokio::test]
+async fn a_job_that_waited_too_long_for_a_worker_is_refused() {
+    let workers = Workers::start(1);
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    workers.submit(move || released.recv().unwrap());
+    let settings = ServerSettings { late_millis_max: 50, ..ServerSettings::default() };
+    let server = Server::new(state(settings, workers));
+    let freed = async {
+        sleep(Duration::from_millis(100)).await;
+        release.send(()).unwrap();
+    };
+    let (late, ()) = tokio::join!(server.on_worker(|| ()), freed);
+    let problem = late.unwrap_err();
+    assert_eq!((problem.kind, &problem.to_json("")["limit"]), (Kind::Overloaded, &"late_millis_max".into()));
+    assert_eq!(server.on_worker(|| 6 * 7).await, Ok(42), "and then nothing is late");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_views() {
     let server = start(quick()).await;

@@ -1,5 +1,7 @@
 //! What the store had, as statuses and JSON.
 
+use std::io::Write as _;
+
 use tandem_core::json::{ColumnWriter, JsonError};
 use tandem_core::model::BoundView;
 use tandem_core::status::FeatureStatus;
@@ -95,10 +97,10 @@ fn write_row(served: &Served, features: &[Feature<'_>], row: usize, has_defaults
 
 /// A timestamp as core writes it ([`tandem_core::json`]), or null.
 pub(in crate::server) fn write_timestamp(timestamp: Option<Timestamp>, out: &mut Vec<u8>) {
-    let text = match timestamp {
-        Some(timestamp) if timestamp.is_rfc3339() => format!("\"{timestamp}\""),
-        Some(timestamp) => timestamp.0.to_string(),
-        None => "null".to_owned(),
-    };
-    out.extend_from_slice(text.as_bytes());
+    match timestamp {
+        Some(timestamp) if timestamp.is_rfc3339() => write!(out, "\"{timestamp}\""),
+        Some(timestamp) => write!(out, "{}", timestamp.0),
+        None => out.write_all(b"null"),
+    }
+    .expect("memory takes all that is written");
 }

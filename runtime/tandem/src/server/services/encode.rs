@@ -10,6 +10,7 @@ use tandem_core::feature_plan::Step;
 use tandem_core::json::{ColumnWriter, JsonError};
 use tandem_core::status::FeatureStatus;
 
+use super::Service;
 use super::texts::{EventTimes, Texts};
 use super::vectors::Vectors;
 use crate::server::arrow;
@@ -24,21 +25,21 @@ const ERROR_COLUMN: &str = "__error";
 const VALUE_BYTES: usize = 96;
 
 /// Bytes that the answer will take, roughly.
-pub(in crate::server) fn estimate(vectors: &Vectors) -> usize {
-    256 + vectors.rows * vectors.columns.len() * VALUE_BYTES
+pub(in crate::server) fn estimate(service: &Service, rows: usize) -> usize {
+    256 + service.described.len() + rows * service.plan.columns.len() * VALUE_BYTES
 }
 
 /// What is written, with everything that stands in it several times as text.
 struct Written<'a> {
     vectors: &'a Vectors,
-    columns: Vec<Column>,
+    columns: Vec<Column<'a>>,
     event_times: EventTimes,
 }
 
 /// A feature, as it is written.
-struct Column {
-    /// `"name":`, which needs no escapes: names are identifiers.
-    key: String,
+struct Column<'a> {
+    /// `"name":`
+    key: &'a str,
     values: Values,
 }
 
@@ -59,7 +60,7 @@ impl<'a> Written<'a> {
                 true => Values::Texts(Texts::new(values.len(), |place, out| writer.write(place, out))),
                 false => Values::Once(writer),
             };
-            Ok(Column { key: format!("\"{}\":", column.name), values })
+            Ok(Column { key: &vectors.service.keys[index], values })
         });
         let event_times = EventTimes::new(vectors, b"null", |time, out| write_timestamp(Some(time), out));
         Ok(Written { vectors, columns: columns.collect::<Result<_, JsonError>>()?, event_times })
@@ -117,29 +118,20 @@ impl<'a> Written<'a> {
 
 /// The answer as JSON, in the form of the request.
 pub(in crate::server) fn json(vectors: &Vectors, form: Form) -> Result<Vec<u8>, JsonError> {
-    let plan = &vectors.service.plan;
+    let service = &vectors.service;
     let written = Written::new(vectors)?;
-    let mut out = Vec::with_capacity(estimate(vectors));
+    let mut out = Vec::with_capacity(estimate(service, vectors.rows));
     out.push(b'{');
-    if let Some(name) = &vectors.service.name {
+    if let Some(name) = &service.name {
         out.extend_from_slice(b"\"service\":");
         write_string(name, &mut out);
         out.push(b',');
     }
     out.extend_from_slice(b"\"as_of\":");
     write_timestamp(Some(vectors.as_of), &mut out);
-    out.extend_from_slice(b",\"features\":[");
-    for (index, column) in plan.columns.iter().enumerate() {
-        separate(index, &mut out);
-        let bound = plan.view(column.from.step);
-        out.extend_from_slice(b"{\"name\":");
-        write_string(&column.name, &mut out);
-        let (view, version, digest) = (&bound.view.name, bound.view.version, bound.digest);
-        out.extend_from_slice(
-            format!(",\"view\":\"{view}\",\"version\":{version},\"digest\":\"{digest}\"}}").as_bytes(),
-        );
-    }
-    out.extend_from_slice(b"],");
+    out.extend_from_slice(b",\"features\":");
+    out.extend_from_slice(&service.described);
+    out.push(b',');
     match form {
         Form::Rows => write_rows(&written, &mut out),
         Form::Columns => write_columns(&written, &mut out),

@@ -14,6 +14,7 @@ use crate::server::metrics::ServiceMetrics;
 use crate::server::names;
 use crate::server::problem::{Kind, Problem, status_of};
 use crate::server::state::View;
+use crate::server::transforms::{write_list, write_string};
 
 /// Lists of features whose plans are kept. Beyond it all are forgotten and made again as they are asked for.
 const LISTS_MAX: usize = 256;
@@ -24,6 +25,10 @@ pub(in crate::server) struct Service {
     pub(in crate::server) name: Option<String>,
     pub(in crate::server) plan: FeaturePlan,
     pub(in crate::server) deadline: Option<Duration>,
+    /// The list `features` of an answer in JSON: of each column its name, and what it is of.
+    pub(in crate::server) described: Vec<u8>,
+    /// For each of the plan's columns `"name":`, which needs no escapes: names are identifiers.
+    pub(in crate::server) keys: Vec<String>,
     /// For each of the plan's columns, whether an answer without it is of no use.
     pub(in crate::server) required: Vec<bool>,
     /// The views of the plan's stored steps.
@@ -111,6 +116,8 @@ impl Service {
         Ok(Service {
             name: Some(service.name.clone()),
             deadline: service.deadline.map(|deadline| Duration::from_micros(deadline.as_micros())),
+            described: described(&plan),
+            keys: plan.columns.iter().map(|column| format!("\"{}\":", column.name)).collect(),
             required: plan.columns.iter().map(|column| service.required.has(&column.name)).collect(),
             plan,
             stored,
@@ -131,6 +138,21 @@ impl Service {
     pub(in crate::server) fn views(&self) -> impl Iterator<Item = &Arc<View>> {
         self.stored.iter().chain(&self.computed)
     }
+}
+
+fn described(plan: &FeaturePlan) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_list(plan.columns.len(), &mut out, |index, out| {
+        let column = &plan.columns[index];
+        let bound = plan.view(column.from.step);
+        out.extend_from_slice(b"{\"name\":");
+        write_string(&column.name, out);
+        let (view, version, digest) = (&bound.view.name, bound.view.version, bound.digest);
+        out.extend_from_slice(
+            format!(",\"view\":\"{view}\",\"version\":{version},\"digest\":\"{digest}\"}}").as_bytes(),
+        );
+    });
+    out
 }
 
 /// The plans of lists of features that were asked for.

@@ -165,21 +165,79 @@ pub(in crate::server) async fn gather(
     asked: Rows,
     until: &Until,
 ) -> Result<Vectors, Problem> {
-    let Rows { columns, rows, as_of, is_present } = asked;
-    limits::check_answer(&server.settings, rows, service.plan.columns.len())?;
-    let looked_up = until.run(look_up(server, service, &columns, At { as_of, is_present })).await?;
-    let stored: Vec<_> =
-        std::iter::zip(&service.plan.stored, &looked_up).map(|(step, found)| stored(step, found)).collect();
-    let request = columns.clone();
-    let instants = TimestampMicrosecondArray::from_value(as_of.0, rows).with_timezone("UTC");
-    let mut evaluation = Evaluation::new(&service.plan, columns, Arc::new(instants), stored);
+    limits::check_answer(&server.settings, asked.rows, service.plan.columns.len())?;
+    let looked_up = until.run(look_up(server, service, &asked)).await?;
+    let mut evaluation = asked.evaluation(service, &looked_up);
     let problems = evaluate(service, &mut evaluation, until).await?;
-    let columns = service.plan.columns.iter().map(|column| Arc::clone(evaluation.feature(column.from))).collect();
-    let failed = (0..service.computed.len()).map(|step| evaluation.failed(step).clone()).collect();
-    let service = Arc::clone(service);
-    let vectors = Vectors { service, rows, as_of, request, columns, failed, looked_up, problems };
+    let features = Features::of(service, &evaluation);
+    let vectors = asked.vectors(service, features, problems, looked_up);
     vectors.check_required(until)?;
     Ok(vectors)
+}
+
+/// The features of rows of a service that computes none, and what `then` makes of them, in one job of a worker, by `until` at the latest.
+pub(in crate::server) async fn gather_stored<T: Send + 'static>(
+    server: &Server,
+    service: &Arc<Service>,
+    asked: Rows,
+    until: &Until,
+    then: impl FnOnce(&Vectors) -> T + Send + 'static,
+) -> Result<(Arc<Vectors>, T), Problem> {
+    limits::check_answer(&server.settings, asked.rows, service.plan.columns.len())?;
+    let (service, live, store, own) = (Arc::clone(service), server.live.clone(), server.store.clone(), *until);
+    let job = move || {
+        let looked_up = match (&store, service.stored.first()) {
+            (None, Some(first)) => return Err(not_materialized(first)),
+            (Some(store), Some(_)) => look_up_blocking(store, &service, &asked.columns, asked.at(), live.metrics())
+                .map_err(|error| error.problem())?
+                .map_err(|missing| not_materialized(&service.stored[missing]))?,
+            (_, None) => Vec::new(),
+        };
+        let features = Features::of(&service, &asked.evaluation(&service, &looked_up));
+        let vectors = asked.vectors(&service, features, BTreeMap::new(), looked_up);
+        vectors.check_required(&own)?;
+        let made = then(&vectors);
+        Ok((Arc::new(vectors), made))
+    };
+    until.run(async { server.on_worker(job).await? }).await
+}
+
+impl Rows {
+    fn at(&self) -> At {
+        At { as_of: self.as_of, is_present: self.is_present }
+    }
+
+    /// The service's plan over what was found.
+    fn evaluation<'a>(&self, service: &'a Service, looked_up: &[LookedUp]) -> Evaluation<'a> {
+        let stored = std::iter::zip(&service.plan.stored, looked_up).map(|(step, found)| stored(step, found));
+        let instants = TimestampMicrosecondArray::from_value(self.as_of.0, self.rows).with_timezone("UTC");
+        Evaluation::new(&service.plan, self.columns.clone(), Arc::new(instants), stored.collect())
+    }
+
+    fn vectors(
+        self,
+        service: &Arc<Service>,
+        Features { columns, failed }: Features,
+        problems: BTreeMap<usize, Problem>,
+        looked_up: Vec<LookedUp>,
+    ) -> Vectors {
+        let Rows { columns: request, rows, as_of, .. } = self;
+        Vectors { service: Arc::clone(service), rows, as_of, request, columns, failed, looked_up, problems }
+    }
+}
+
+/// The plan's columns, and for each computed step what is not known of it.
+struct Features {
+    columns: Vec<ArrayRef>,
+    failed: Vec<BTreeMap<usize, Unknown>>,
+}
+
+impl Features {
+    fn of(service: &Service, evaluation: &Evaluation<'_>) -> Features {
+        let columns = service.plan.columns.iter().map(|column| Arc::clone(evaluation.feature(column.from)));
+        let failed = (0..service.computed.len()).map(|step| evaluation.failed(step).clone());
+        Features { columns: columns.collect(), failed: failed.collect() }
+    }
 }
 
 /// Computes what can be computed, each view as soon as what it reads is there, so that a slow one delays no other. What calls came to nothing.
@@ -247,20 +305,18 @@ impl View {
 }
 
 /// What the store has for the rows, by stored step.
-async fn look_up(
-    server: &Server,
-    service: &Arc<Service>,
-    columns: &[ArrayRef],
-    at: At,
-) -> Result<Vec<LookedUp>, Problem> {
+async fn look_up(server: &Server, service: &Arc<Service>, asked: &Rows) -> Result<Vec<LookedUp>, Problem> {
     if service.stored.is_empty() {
         return Ok(Vec::new());
     }
     let Some(store) = &server.store else { return Err(not_materialized(&service.stored[0])) };
-    // Lookups block, though not for long, and a read transaction must not live across an await.
-    let (store, shared, columns, live) =
-        (Arc::clone(store), Arc::clone(service), columns.to_vec(), server.live.clone());
-    let looked_up = server.on_worker(move || look_up_blocking(&store, &shared, &columns, at, live.metrics())).await?;
+    // A read transaction must not live across an await.
+    let (shared, columns, at, live) = (Arc::clone(service), asked.columns.clone(), asked.at(), server.live.clone());
+    let keys = asked.rows * service.stored.len();
+    let views = service.stored.iter().map(|view| &*view.bound);
+    let job_store = Arc::clone(store);
+    let job = move || look_up_blocking(&job_store, &shared, &columns, at, live.metrics());
+    let looked_up = server.look_up(store, views, keys, job).await?;
     match looked_up.map_err(|error| error.problem())? {
         Ok(looked_up) => Ok(looked_up),
         Err(missing) => Err(not_materialized(&service.stored[missing])),

@@ -125,7 +125,7 @@ fn what_cannot_be_imported_is_told_and_leaves_nothing() {
     };
     assert_eq!(
         fails("spending", "a.csv", ROWS, 2),
-        "error: there is no source `spending`\nhint: the sources are spendings, unread\n"
+        "error: there is no source `spending`\nhint: did you mean `spendings`? the sources are `spendings` and `unread`\n"
     );
     assert_eq!(
         fails("unread", "a.csv", ROWS, 2),

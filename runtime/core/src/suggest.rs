@@ -33,6 +33,21 @@ pub fn hint(name: &str, things: &str, known: &[&str]) -> String {
     }
 }
 
+/// The same for views as people name them, `name`, `name@version` or `name@alias`: near is the name, and of its versions the last is meant.
+pub fn view_hint(reference: &str, things: &str, known: &[String]) -> String {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let name_of = |view: &'_ str| view.split('@').next().unwrap_or_default().to_owned();
+    let names: Vec<String> = known.iter().map(|view| name_of(view)).collect();
+    let near = nearest(&name_of(reference), names.iter().map(String::as_str));
+    let is_version = |view: &&&str| view.rsplit('@').next().is_some_and(|version| version.parse::<u32>().is_ok());
+    let of_name = || known.iter().filter(|view| Some(&*name_of(view)) == near);
+    match of_name().rfind(is_version).or_else(|| of_name().next()) {
+        // That is near for sure.
+        Some(view) => hint(view, things, &known),
+        None => hint(reference, things, &known),
+    }
+}
+
 /// "`a`, `b` and `c`".
 pub fn list(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
@@ -78,6 +93,19 @@ mod tests {
         ] {
             assert_eq!(nearest(name, known), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_view_is_near_by_its_name() {
+        let known = ["risk@1", "risk@2", "risk@champion", "spend@1"].map(str::to_owned);
+        let listed = "the views are `risk@1`, `risk@2`, `risk@champion` and `spend@1`";
+        for (asked, meant) in
+            [("risk@7", "risk@2"), ("rsk", "risk@2"), ("spent@1", "spend@1"), ("Risk@other", "risk@2")]
+        {
+            assert_eq!(view_hint(asked, "views", &known), format!("did you mean `{meant}`? {listed}"));
+        }
+        assert_eq!(view_hint("another", "views", &known), listed);
+        assert_eq!(view_hint("risk", "views", &[]), "there are no views");
     }
 
     #[test]

@@ -414,6 +414,9 @@ impl OfflineError {
             OfflineError::Footer { .. } => {
                 "the writer was cut off, most likely: write the file again, or hide it with a leading `_` or `.`"
             }
+            OfflineError::Read { .. } | OfflineError::ReadPublished { .. } | OfflineError::ReadFile { .. } => {
+                "it is damaged, most likely: write the file again, or hide it with a leading `_` or `.`"
+            }
             OfflineError::MissingColumn { .. } => {
                 "`inputs` of the view maps an input to another column, `key_columns` a key; the time columns are named in the source"
             }

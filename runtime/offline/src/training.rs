@@ -14,7 +14,7 @@
 //! - `output`: the columns of the training set; `write`: them into a file; `encode`: the columns of a row group side by side
 //! - `explain`: why a label got what it got
 //! - `report`: what came of it; `leakage`: what in it is suspicious
-//! - `memory`: how many labels are joined at once; `threads`: work on several of them
+//! - `memory`: how many labels are joined at once; `trim`: memory goes back to the system; `threads`: work on several of them
 
 mod computed;
 mod encode;
@@ -32,6 +32,7 @@ mod report;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod threads;
+mod trim;
 pub(crate) mod windows;
 mod write;
 
@@ -99,8 +100,8 @@ pub struct TrainingOptions {
     pub batch_rows: usize,
     /// `threads`: files of a view that are read at the same time. Each has slots of its own for the labels' instants.
     pub threads: usize,
-    /// `join_memory_bytes_max`: what the index over the labels and the values that are joined to them may take, in bytes; estimated. Labels beyond it are
-    /// joined in further parts.
+    /// `join_memory_bytes_max`: what the process may take, in bytes, estimated: the index over the labels, the values that are joined to them, events of aggregates,
+    /// and 64 MiB for everything else. Labels beyond it are joined in further parts, events lie in temporary files.
     pub memory_bytes_max: u64,
 }
 

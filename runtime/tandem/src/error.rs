@@ -6,6 +6,7 @@ use tandem_build::BuildError;
 use tandem_core::definition::Diagnostics;
 use tandem_core::feature_plan::PlanError;
 use tandem_core::model::ViewVersion;
+use tandem_core::suggest::{hint, view_hint};
 use tandem_engine::verify::Verdict;
 use tandem_engine::{CompileFault, EngineError};
 use tandem_offline::OfflineError;
@@ -404,11 +405,13 @@ impl Error {
             Error::UnknownView { known, .. } if known.is_empty() => {
                 Some("the project defines no feature view; define one in its features folder".to_owned())
             }
-            Error::UnknownView { known, .. } => Some(format!("the feature views are {}", known.join(", "))),
+            Error::UnknownView { reference, known } => Some(view_hint(reference, "feature views", known)),
             Error::UnknownSource { known, .. } if known.is_empty() => {
                 Some("the project defines no source; define one in its features folder".to_owned())
             }
-            Error::UnknownSource { known, .. } => Some(format!("the sources are {}", known.join(", "))),
+            Error::UnknownSource { name, known } => {
+                Some(hint(name, "sources", &known.iter().map(String::as_str).collect::<Vec<_>>()))
+            }
             Error::UnknownService { hint, .. } | Error::UnknownFeature { hint, .. } => Some(hint.clone()),
             Error::FeaturePlan(PlanError::ConflictingTypes { .. }) => {
                 Some("ask for them in two training sets, or give one of the inputs another column".to_owned())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tandem_core::definition::{self, BindError, Defined, File, Key, Mistake, Settings, Sources};
 use tandem_core::hash::Digest;
 use tandem_core::model::{BoundComponent, BoundView, Code, FeatureView, Project, ViewReference, ViewVersion};
+use tandem_core::suggest::view_hint;
 use tandem_core::types::Signature;
 use tandem_core::window::ComponentFunction;
 use tandem_engine::{Aggregate, Component, Engine, EngineError, EngineOptions, Transform, Workers};
@@ -189,7 +190,8 @@ impl Opened {
     pub fn definition(&self, reference: &str) -> Result<&FeatureView, Error> {
         find_view(&self.project, reference).map_err(|error| match error {
             Error::UnknownView { reference, known } if self.registered.is_some() => {
-                let hint = format!("registered are {}; `tandem plan` shows what is not yet", known.join(", "));
+                let hint = view_hint(&reference, "registered views", &known);
+                let hint = format!("{hint}; `tandem plan` shows what is not registered yet");
                 Error::NotRegistered { name: reference, hint }
             }
             error => error,

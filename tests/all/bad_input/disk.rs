@@ -230,6 +230,16 @@ fn a_batch_without_any_room() {
     });
 }
 
+/// A view of aggregates over the rows that are there.
+const AGGREGATES: &str = r#"[[feature_view]]
+name = "recent"
+version = 1
+source = "events"
+entities = ["user"]
+columns = { amount = "int64" }
+aggregates = [{ function = "sum", column = "amount", windows = ["7d"] }]
+"#;
+
 /// A view of columns over the rows of a query, which are written before they are read.
 const QUERY: &str = r#"[[source]]
 name = "amounts"
@@ -283,7 +293,20 @@ fn a_training_set_without_room() {
         let left = |name: &String| name.contains("quer") || name.contains("most.parquet");
         let names: Vec<String> = files(project.root()).into_iter().map(|(name, _)| name).filter(left).collect();
         assert_eq!(names, ["features/query.toml"], "nothing is left of it");
+        // Nor have events that are more than memory may be taken for.
+        fs::write(project.root().join("features/recent.toml"), AGGREGATES).unwrap();
+        let sums = ["training-set", "--labels", "labels.csv", "--features", "recent", "--out", "sums.parquet"];
+        let spilling = [&sums[..], &["--memory", "1"]].concat();
+        let (_, notes) = disk.told(project.root(), &spilling, 1);
+        let expected = format!(
+            "error: events that do not fit into memory cannot be kept in a temporary file in {}: {}\nhint: TMPDIR names ",
+            std::env::temp_dir().display(),
+            disk.reason()
+        );
+        assert!(notes.contains(&expected), "{notes}");
+        assert!(!files(project.root()).iter().any(|(name, _)| name.contains("sums.parquet")), "nothing is left of it");
         disk.empty();
+        disk.told(project.root(), &sums, 0);
         let (data, _) = disk.told(project.root(), &set, 0);
         assert!(data.contains("20,000 rows"), "{data}");
     });

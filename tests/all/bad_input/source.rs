@@ -90,11 +90,27 @@ fn damaged_files() {
         said.run(&["test", "doubles.wasm", "--rows", "data/events/date=2024-03-02/a.parquet"], 1);
         assert!(project.published() == before, "{what}: what was published stays as it was");
     }
+    let damage = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        bytes[4..24].fill(0xff);
+        bytes
+    };
+    said.note("its first page is damaged, and its footer is whole");
+    fs::write(project.file(DAYS[1]), damage(&whole)).unwrap();
+    said.run(&BATCH, 1);
+    assert!(project.published() == before, "what was published stays as it was");
     fs::write(project.file(DAYS[1]), &whole).unwrap();
 
-    said.note("a published file was cut");
+    said.note("so is a published file, which labels look for");
     let published = project.root().join("data/features/doubles/v1/date=2024-03-02/part-0.parquet");
     let bytes = fs::read(&published).unwrap();
+    fs::write(&published, damage(&bytes)).unwrap();
+    fs::write(project.root().join("labels.csv"), "user_id,event_time\n10,2024-03-09T00:00:00Z\n").unwrap();
+    said.run(&["training-set", "--labels", "labels.csv", "--features", "doubles", "--out", "train.parquet"], 1);
+    let left = fs::read_dir(project.root()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(left.filter(|name| name.contains("train.parquet")).count(), 0, "nothing half-written is left");
+
+    said.note("a published file was cut");
     fs::write(&published, &bytes[..bytes.len() / 2]).unwrap();
     said.run(&["materialize", "doubles"], 1);
     said.note("and was put there by somebody else");

@@ -283,7 +283,7 @@ fn commands_run_what_is_registered_and_the_files_with_dev() {
     assert!(notes.contains("no online store") || notes.contains("online store"), "{notes}");
     let (_, notes) = registered(&["batch", "other_risk"], 2);
     assert!(
-        notes.starts_with("error: nothing named `other_risk` is registered\nhint: registered are transaction_risk@1;"),
+        notes.starts_with("error: nothing named `other_risk` is registered\nhint: there is only `transaction_risk@1`;"),
         "{notes}"
     );
     let (_, notes) = registered(&["batch", "transaction_risk", "--dev"], 2);

@@ -113,7 +113,7 @@ fn int64(value: &Value) -> Result<i64, Fault> {
     const RANGE: &str =
         "write an integer from -9223372036854775808 to 9223372036854775807, without fraction or exponent";
     value.as_i64().ok_or_else(|| match value {
-        Value::String(_) => refuse(value, "write the integer without quotes"),
+        Value::String(text) if text.trim().parse::<i64>().is_ok() => refuse(value, "write the integer without quotes"),
         _ => refuse(value, RANGE),
     })
 }

@@ -84,10 +84,10 @@ pub enum TrainingError {
         reason: String,
     },
     /// Events that memory does not hold could not be written to a temporary file, or read from it.
-    #[error(
-        "events that do not fit into memory cannot be kept in a temporary file: {source}; hint: TMPDIR names the folder for it"
-    )]
+    #[error("events that do not fit into memory cannot be kept in a temporary file in {}: {source}", .folder.display())]
     Spill {
+        /// Where.
+        folder: PathBuf,
         /// Why.
         source: std::io::Error,
     },
@@ -175,7 +175,10 @@ impl TrainingError {
             }
             TrainingError::Convert { source, .. } => return source.hint(),
             TrainingError::TimeText { .. } => {
-                "write times as RFC 3339 with an offset, 2026-01-31T12:00:00Z, or store them as timestamps"
+                "write times as RFC 3339 with an offset, 2026-01-31T12:00:00Z, name the zone of those that have none with --timezone, or store them as timestamps"
+            }
+            TrainingError::Spill { .. } => {
+                "TMPDIR names another folder for temporary files; the more --memory, the less is in them; nothing half-written is left"
             }
             TrainingError::NullTime { .. } => "give every label the time of its prediction, or leave the row out",
             TrainingError::TooManyLabels { .. } => "divide the labels into several files",

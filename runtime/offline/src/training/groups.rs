@@ -94,6 +94,19 @@ impl Groups {
         }
     }
 
+    /// Bytes that they take.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Groups::Eight(groups) => groups.allocation_size() as u64,
+            Groups::Dense { numbers, .. } => size_of_val(&numbers[..]) as u64,
+            // Each key is allocated for itself, with what the allocator needs for it.
+            Groups::Bytes(groups) => {
+                let keys: usize = groups.keys().map(|key| key.len().next_multiple_of(16) + 16).sum();
+                (groups.allocation_size() + keys) as u64
+            }
+        }
+    }
+
     /// The group of a row's key, a new one if it has none yet; None where the key has a null or NaN.
     ///
     /// # Panics

@@ -97,7 +97,7 @@ impl Finding {
             }
             Kind::OnlyLater => format!("`{view}`: the entity of {count} has rows only after the label"),
             Kind::NoneInRange => {
-                format!("`{view}`: it has rows, and none in the range of time in which the {of} labels look")
+                format!("`{view}`: it has rows, and none in the range of time in which the labels ({of}) look")
             }
             Kind::DecidedByBytes => {
                 format!(

@@ -8,6 +8,7 @@ use arrow_array::RecordBatch;
 
 use super::joined::JoinedView;
 use super::labels::LabelKeys;
+use super::trim::trim;
 use super::{Shared, TrainingError, output};
 
 /// The answers of all stored views for the labels at `rows`.
@@ -44,6 +45,8 @@ impl Part {
             shared.report(|report| report.phases.index += indexed);
             view.report(shared, times)?;
             views.push(view);
+            // The index of what competed, or events, are there no more.
+            trim();
         }
         Ok(Part { rows, views })
     }

@@ -4,6 +4,7 @@
 //! What is held is the events that can be seen, and of these as many as memory allows: the rest lies in sorted runs in temporary files (`runs`). Of
 //! a sweep's state there is that of one entity for each thread.
 
+mod answers;
 mod asked;
 mod explain;
 mod gather;
@@ -21,7 +22,6 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType, UInt32Type};
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{Field, Schema};
-use arrow_select::concat::concat;
 use tandem_core::feature_plan::StoredStep;
 use tandem_core::model::FeatureView;
 use tandem_core::time::Timestamp;
@@ -31,8 +31,10 @@ use tandem_core::window::{Aggregates, Counted, Events, NotAnswered, Plan, Sweep}
 use super::history::Offered;
 use super::labels::LabelKeys;
 use super::threads::on_threads;
-use super::{Shared, TrainingError};
+use super::trim::trim;
+use super::{Shared, TrainingError, memory};
 use crate::error::OfflineError;
+use answers::Answers;
 use asked::{Asked, EventsOf};
 pub(super) use explain::explain;
 use gather::{Gathered, Gatherer};
@@ -72,39 +74,31 @@ pub(super) fn answer(
         batch_rows: options.batch_rows,
     };
     let asked = Asked::by_labels(keys);
-    let events = gather(of, asked, &plan, aggregates, (options.threads, options.memory_bytes_max / 2), |_| ())?;
+    let memory = memory::events(index, shared, keys);
+    let events = gather(of, asked, &plan, aggregates, (options.threads, memory), |_| ())?;
     let Gathered { offered, counts, runs: all } = events;
     let events: u64 = counts.iter().map(|count| u64::from(*count)).sum();
+    trim();
     let gathering = started.elapsed();
     let started = Instant::now();
     let weight = |group: u32| counts[group as usize] as usize + keys.instants.of_group(group).len();
     let bounds = bounds(counts.len(), weight);
+    let outputs = aggregates.signature().outputs;
     let chunks = Mutex::new(Chunks::new(all, bounds.clone()));
+    let answers = Mutex::new(Answers::new(&outputs, keys.instants.slots()));
     let threads = options.threads.clamp(1, bounds.len().max(1));
-    let answered = on_threads(threads, || {
-        let mut done = Vec::new();
+    on_threads(threads, || {
         loop {
             let chunk = chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((place, batches)) = chunk? else { return Ok(done) };
-            done.push((place, sweep(&plan, (view, aggregates), keys, bounds[place], batches)?));
+            let Some((place, batches)) = chunk? else { return Ok(()) };
+            let values = sweep(&plan, (view, aggregates), keys, bounds[place], batches)?;
+            let first = keys.instants.of_group(bounds[place].0).start;
+            answers.lock().unwrap_or_else(PoisonError::into_inner).put(first, values);
         }
     })?;
-    let mut answered: Vec<(usize, Vec<ArrayRef>)> = answered.into_iter().flatten().collect();
-    answered.sort_by_key(|(place, _)| *place);
-    let outputs = aggregates.signature().outputs;
-    let too_large = || TrainingError::TooLarge { view: history.view().view.id() };
-    let columns = outputs.iter().enumerate().map(|(feature, output)| {
-        let none = new_null_array(&output.data_type.to_arrow(), 0);
-        // Those of one feature are held twice, and no others.
-        let taken = answered.iter_mut().map(|(_, arrays)| std::mem::replace(&mut arrays[feature], Arc::clone(&none)));
-        let taken: Vec<ArrayRef> = taken.collect();
-        match &taken[..] {
-            [] => Ok(none),
-            [one] => Ok(Arc::clone(one)),
-            _ => concat(&taken.iter().map(ArrayRef::as_ref).collect::<Vec<&dyn Array>>()).map_err(|_| too_large()),
-        }
-    });
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    drop(chunks);
+    let answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let columns = answers.finish().map_err(|_| TrainingError::TooLarge { view: history.view().view.id() })?;
     let fields: Vec<Field> = outputs.iter().map(|output| output.to_arrow().with_nullable(true)).collect();
     let rows = RecordBatchOptions::new().with_row_count(Some(keys.instants.slots()));
     let values = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &rows);

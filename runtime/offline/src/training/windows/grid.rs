@@ -15,7 +15,7 @@ use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray, UInt32Array};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
-use arrow_schema::{ArrowError, DataType as ArrowType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
 use arrow_select::take::{take, take_record_batch};
 use tandem_core::key::{KeyEncoder, decode_many};
 use tandem_core::model::{BoundView, JoinKey};
@@ -30,7 +30,7 @@ use super::super::history::History;
 use super::super::threads::on_threads;
 use super::asked::{Asked, EventsOf};
 use super::gather::{Gathered, is_in_reach, reach};
-use super::runs::Chunks;
+use super::runs::{Chunks, arrow, spill};
 use super::{Chunk, Superseded, bounds, gather, not_answered};
 use crate::error::OfflineError;
 use crate::listing::FileEntry;
@@ -366,13 +366,4 @@ impl Spool {
         let batch = batches.next().transpose().map_err(arrow)?;
         Ok(batch.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&self.schema))))
     }
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-fn arrow(error: ArrowError) -> TrainingError {
-    OfflineError::DataFusion(error.into()).into()
-}
-
-fn spill(source: std::io::Error) -> TrainingError {
-    TrainingError::Spill { source }
 }

@@ -13,6 +13,7 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 
 use super::super::TrainingError;
+use super::super::trim::trim;
 use crate::error::OfflineError;
 
 /// Columns of a run: the group, when an event counts from, and until when; its time; where they are needed, created time and sequence; then the values.
@@ -25,6 +26,9 @@ pub(super) const VALUES: usize = 4;
 
 /// Rows of a batch in a file.
 const FILE_BATCH_ROWS: usize = 16_384;
+
+/// Memory that so many bytes of events took goes back to the system before they are sorted, which takes as much again.
+const TRIMMED_BYTES: usize = 8 << 20;
 
 /// Events sorted by their group.
 pub(super) enum Run {
@@ -57,6 +61,9 @@ impl Run {
 fn sorted(batches: Vec<RecordBatch>, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let batch = concat_batches(schema, &batches)?;
     drop(batches);
+    if batch.get_array_memory_size() >= TRIMMED_BYTES {
+        trim();
+    }
     by_group(batch)
 }
 
@@ -173,10 +180,13 @@ fn split(batch: &RecordBatch, end: u32, out: &mut Vec<RecordBatch>) -> RecordBat
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-fn arrow(error: ArrowError) -> TrainingError {
-    OfflineError::DataFusion(error.into()).into()
+pub(super) fn arrow(error: ArrowError) -> TrainingError {
+    match error {
+        ArrowError::IoError(_, source) => spill(source),
+        error => OfflineError::DataFusion(error.into()).into(),
+    }
 }
 
-fn spill(source: std::io::Error) -> TrainingError {
-    TrainingError::Spill { source }
+pub(super) fn spill(source: std::io::Error) -> TrainingError {
+    TrainingError::Spill { folder: std::env::temp_dir(), source }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -92,8 +93,9 @@ impl Feast {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let script = workspace().join("benches/baselines/feast_serving.py");
         let folder = root.join(format!("feast-{online}-{mode}"));
-        let mut command = Command::new("setsid");
-        command.arg(python.join("bin/python")).arg(script).arg(&folder).arg(root.join("spendings.parquet"));
+        let mut command = Command::new(python.join("bin/python"));
+        // Of the same session as the other servers: Linux may give each session as much of a processor as every other.
+        command.process_group(0).arg(script).arg(&folder).arg(root.join("spendings.parquet"));
         command.args([online, &port.to_string(), &workers.to_string(), mode]);
         let log = fs::File::create(root.join(format!("feast-{online}-{mode}.log")))?;
         let process = command.stdout(Stdio::null()).stderr(log).spawn()?;

@@ -66,6 +66,19 @@ pub(crate) fn told(mut command: Command, code: i32) -> (String, String) {
     (data, without_dev_note(&notes))
 }
 
+/// Lets requests wait: other tests take the processors too, for longer than `late_millis_max` says where nothing is said of it.
+fn with_patience(root: &Path) {
+    const PATIENCE: &str = "[server]\nlate_millis_max = 30000\n";
+    let path = root.join("tandem.toml");
+    let settings = std::fs::read_to_string(&path).expect("the project's settings");
+    let patient = match settings.contains("[server]\n") {
+        _ if settings.contains("late_millis_max") => return,
+        true => settings.replacen("[server]\n", PATIENCE, 1),
+        false => format!("{settings}\n{PATIENCE}"),
+    };
+    std::fs::write(&path, patient).expect("a file");
+}
+
 /// `tandem serve` as a process, on a port of its own. Dropped, it is killed.
 pub(crate) struct Serving {
     child: Child,
@@ -78,11 +91,13 @@ pub(crate) struct Serving {
 impl Serving {
     /// Serves the project at `root`; waits until it listens.
     pub(crate) fn start(root: &Path, options: &[&str]) -> Serving {
+        with_patience(root);
         Serving::run(tandem(root, &[&["serve", "--listen", "127.0.0.1:0"], options].concat()))
     }
 
     /// Serves what is registered for the project at `root`.
     pub(crate) fn start_registered(root: &Path, options: &[&str]) -> Serving {
+        with_patience(root);
         Serving::run(tandem_registered(root, &[&["serve", "--listen", "127.0.0.1:0"], options].concat()))
     }
 

@@ -79,10 +79,17 @@ fn push(url: &str, to: &str, rows: &[(i64, i64)]) -> Option<Value> {
         .map(|(time, user)| json!({"customer": user, "changed_at": Timestamp(*time).to_string(), "limit_eur": *time as f64}))
         .collect();
     let body = json!({"to": to, "rows": rows}).to_string();
-    let mut answer = agent.post(format!("{url}/v1/push/account")).header("content-type", JSON).send(&body).ok()?;
-    let text = answer.body_mut().read_to_string().ok()?;
-    assert_eq!(answer.status().as_u16(), 200, "{text}");
-    serde_json::from_str(&text).ok()
+    loop {
+        let mut answer = agent.post(format!("{url}/v1/push/account")).header("content-type", JSON).send(&body).ok()?;
+        let text = answer.body_mut().read_to_string().ok()?;
+        // A busy server refuses before it does anything.
+        if answer.status().as_u16() == 503 {
+            std::thread::sleep(Duration::from_millis(20));
+            continue;
+        }
+        assert_eq!(answer.status().as_u16(), 200, "{text}");
+        return serde_json::from_str(&text).ok();
+    }
 }
 
 /// Pushes until the server is gone.

@@ -71,6 +71,7 @@ impl Pauses {
         pauses
     }
 }
+
 /// All threads of a process on some processors; what it starts inherits that. `taskset` is of util-linux, as in [`crate::child`].
 fn keep(processors: &str, process: u32) -> Result<(), Failure> {
     let output = Command::new("taskset").args(["-a", "-c", "-p", processors, &process.to_string()]).output()?;

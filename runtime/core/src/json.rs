@@ -22,7 +22,7 @@ mod decode;
 mod encode;
 
 pub use decode::decode_column;
-pub use encode::{ColumnWriter, encode_value};
+pub use encode::{ColumnWriter, encode_value, write_timestamp};
 
 use crate::types::DataType;
 

@@ -36,16 +36,18 @@ pub fn hint(name: &str, things: &str, known: &[&str]) -> String {
 /// The same for views as people name them, `name`, `name@version` or `name@alias`: near is the name, and of its versions the last is meant.
 pub fn view_hint(reference: &str, things: &str, known: &[String]) -> String {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let name_of = |view: &'_ str| view.split('@').next().unwrap_or_default().to_owned();
-    let names: Vec<String> = known.iter().map(|view| name_of(view)).collect();
-    let near = nearest(&name_of(reference), names.iter().map(String::as_str));
+    let near = nearest(view_name(reference), known.iter().map(|view| view_name(view)));
     let is_version = |view: &&&str| view.rsplit('@').next().is_some_and(|version| version.parse::<u32>().is_ok());
-    let of_name = || known.iter().filter(|view| Some(&*name_of(view)) == near);
+    let of_name = || known.iter().filter(|view| Some(view_name(view)) == near);
     match of_name().rfind(is_version).or_else(|| of_name().next()) {
         // That is near for sure.
         Some(view) => hint(view, things, &known),
         None => hint(reference, things, &known),
     }
+}
+
+fn view_name(reference: &str) -> &str {
+    reference.split('@').next().unwrap_or_default()
 }
 
 /// "`a`, `b` and `c`".

@@ -194,18 +194,23 @@ fn scan_fraction(scanner: &mut Scanner<'_>) -> Result<i64, &'static str> {
     if digits == 0 { Err("the fraction has no digits") } else { Ok(micros) }
 }
 
-/// RFC 3339 with `Z` and the shortest of no, three or six fractional digits that is exact. Years outside 0000 to 9999 have a sign and
-/// six digits (ECMAScript's expanded years): `+294247-01-10T04:00:54.775807Z`.
 impl Timestamp {
-    /// Appends the text that [`fmt::Display`] gives; answers have thousands of them.
+    /// Appends the text that [`fmt::Display`] gives.
     pub fn write(self, out: &mut Vec<u8>) {
-        let date = Date::of_day(self.0.div_euclid(MICROS_PER_DAY));
-        if !(0..=9999).contains(&date.year) {
-            out.extend_from_slice(self.to_string().as_bytes());
-            return;
+        use std::io::Write as _;
+        match self.plain() {
+            Some((text, end)) => out.extend_from_slice(&text[..end]),
+            None => write!(out, "{self}").expect("memory takes all that is written"),
         }
-        let micros = self.0.rem_euclid(MICROS_PER_DAY);
-        let (seconds, fraction) = (micros / MICROS_PER_SECOND, micros % MICROS_PER_SECOND);
+    }
+
+    /// The text of a year from 0000 to 9999, and its length, digit by digit: answers have thousands of them.
+    fn plain(self) -> Option<([u8; 27], usize)> {
+        let Date { year, month, day } = Date::of_day(self.0.div_euclid(MICROS_PER_DAY));
+        if !(0..=9999).contains(&year) {
+            return None;
+        }
+        let (seconds, fraction) = self.of_day();
         let mut text = *b"0000-00-00T00:00:00.000000Z";
         let mut put = |at: Range<usize>, mut value: i64| {
             for digit in text[at].iter_mut().rev() {
@@ -213,9 +218,9 @@ impl Timestamp {
                 value /= 10;
             }
         };
-        put(0..4, date.year);
-        put(5..7, date.month);
-        put(8..10, date.day);
+        put(0..4, year);
+        put(5..7, month);
+        put(8..10, day);
         put(11..13, seconds / 3600);
         put(14..16, seconds / 60 % 60);
         put(17..19, seconds % 60);
@@ -226,15 +231,25 @@ impl Timestamp {
             _ => 26,
         };
         text[end] = b'Z';
-        out.extend_from_slice(&text[..=end]);
+        Some((text, end + 1))
+    }
+
+    /// Seconds since midnight, and microseconds beyond them.
+    fn of_day(self) -> (i64, i64) {
+        let micros = self.0.rem_euclid(MICROS_PER_DAY);
+        (micros / MICROS_PER_SECOND, micros % MICROS_PER_SECOND)
     }
 }
 
+/// RFC 3339 with `Z` and the shortest of no, three or six fractional digits that is exact. Years outside 0000 to 9999 have a sign and
+/// six digits (ECMAScript's expanded years): `+294247-01-10T04:00:54.775807Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((text, end)) = self.plain() {
+            return f.write_str(std::str::from_utf8(&text[..end]).expect("ASCII"));
+        }
         let date = Date::of_day(self.0.div_euclid(MICROS_PER_DAY));
-        let micros = self.0.rem_euclid(MICROS_PER_DAY);
-        let (seconds, fraction) = (micros / MICROS_PER_SECOND, micros % MICROS_PER_SECOND);
+        let (seconds, fraction) = self.of_day();
         write!(f, "{date}T{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)?;
         if fraction % 1000 != 0 {
             write!(f, ".{fraction:06}")?;

@@ -132,13 +132,9 @@ impl Workers {
     pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, WorkerPanic> {
         let (sender, receiver) = oneshot::channel();
         self.submit(move || {
-            let result = catch_unwind(AssertUnwindSafe(job)).map_err(|panic| WorkerPanic(panic_text(&*panic)));
-            let _ = sender.send(result); // nobody waits any more: the caller was dropped
+            let _ = sender.send(caught(job)); // nobody waits any more: the caller was dropped
         });
-        match receiver.await {
-            Ok(result) => result,
-            Err(oneshot::Canceled) => Err(WorkerPanic("the worker threads have ended".to_owned())),
-        }
+        receiver.await.unwrap_or_else(|oneshot::Canceled| Err(ended()))
     }
 
     /// As [`Workers::run`], but a job for which no thread was free within `wait_max`, or for whose result nobody waits any more, is not begun.
@@ -160,15 +156,22 @@ impl Workers {
             let waited = queued.elapsed();
             let result = match waited > wait_max {
                 true => Err(RunError::Late { waited }),
-                false => catch_unwind(AssertUnwindSafe(job)).map_err(|panic| WorkerPanic(panic_text(&*panic)).into()),
+                false => caught(job).map_err(RunError::from),
             };
             let _ = sender.send(result); // nobody waits any more: the caller was dropped
         });
-        match receiver.await {
-            Ok(result) => result,
-            Err(oneshot::Canceled) => Err(WorkerPanic("the worker threads have ended".to_owned()).into()),
-        }
+        receiver.await.unwrap_or_else(|oneshot::Canceled| Err(ended().into()))
     }
+}
+
+/// What a job gives, or its panic.
+fn caught<T>(job: impl FnOnce() -> T) -> Result<T, WorkerPanic> {
+    catch_unwind(AssertUnwindSafe(job)).map_err(|panic| WorkerPanic(panic_text(&*panic)))
+}
+
+/// Nobody is left to answer.
+fn ended() -> WorkerPanic {
+    WorkerPanic("the worker threads have ended".to_owned())
 }
 
 /// Lowers the priority of this thread. Only Linux has that for a single thread; elsewhere it would be the whole process.

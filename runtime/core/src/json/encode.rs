@@ -144,7 +144,8 @@ fn write_i64(value: i64, out: &mut Vec<u8>) {
     CompactFormatter.write_i64(out, value).expect(IN_MEMORY);
 }
 
-fn write_timestamp(timestamp: Timestamp, out: &mut Vec<u8>) {
+/// Appends a timestamp: as RFC 3339, or, where that has no text for its year, in microseconds.
+pub fn write_timestamp(timestamp: Timestamp, out: &mut Vec<u8>) {
     if timestamp.is_rfc3339() {
         out.push(b'"');
         timestamp.write(out);

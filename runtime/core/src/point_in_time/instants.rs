@@ -50,7 +50,7 @@ impl Group {
     /// The place of the bucket that a time lies in; the end, if that is behind all, or there is none.
     fn place(&self, time: Timestamp) -> u32 {
         let bucket = if time > self.first { self.bucket(time) } else { 0 };
-        // Behind the last bucket there are fewer than 2^64.
+        // A time far behind the last instant lies beyond all buckets that have a number.
         self.start.saturating_add(u32::try_from(bucket).unwrap_or(u32::MAX)).min(self.end)
     }
 }

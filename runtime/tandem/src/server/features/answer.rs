@@ -1,6 +1,6 @@
 //! What the store had, as statuses and JSON.
 
-use tandem_core::json::{ColumnWriter, JsonError};
+use tandem_core::json::{self, ColumnWriter, JsonError};
 use tandem_core::model::BoundView;
 use tandem_core::status::FeatureStatus;
 use tandem_core::time::Timestamp;
@@ -96,12 +96,7 @@ fn write_row(served: &Served, features: &[Feature<'_>], row: usize, has_defaults
 /// A timestamp as core writes it ([`tandem_core::json`]), or null.
 pub(in crate::server) fn write_timestamp(timestamp: Option<Timestamp>, out: &mut Vec<u8>) {
     match timestamp {
-        Some(timestamp) if timestamp.is_rfc3339() => {
-            out.push(b'"');
-            timestamp.write(out);
-            out.push(b'"');
-        }
-        Some(timestamp) => out.extend_from_slice(timestamp.0.to_string().as_bytes()),
+        Some(timestamp) => json::write_timestamp(timestamp, out),
         None => out.extend_from_slice(b"null"),
     }
 }

@@ -274,7 +274,7 @@ pub(in crate::server) fn arrow(vectors: &Vectors) -> Result<Vec<u8>, ArrowError>
             ("tandem.digest".to_owned(), bound.digest.to_string()),
         ]);
         fields.push(ArrowField::new(&column.name, column.data_type.to_arrow(), true).with_metadata(of));
-        columns.push(Arc::clone(&vectors.columns[index]));
+        columns.push(vectors.column(index));
         fields.push(ArrowField::new(format!("{}__status", column.name), ArrowType::Utf8, false));
         let of_places = vectors.statuses(index);
         let statuses = match &before {

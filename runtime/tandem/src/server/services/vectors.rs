@@ -42,8 +42,8 @@ pub(in crate::server) struct Vectors {
     pub(in crate::server) as_of: Timestamp,
     /// What was asked with, a column for each of the plan's request.
     pub(in crate::server) request: Vec<ArrayRef>,
-    /// One for each of the plan's columns.
-    pub(in crate::server) columns: Vec<ArrayRef>,
+    /// Those of the plan's columns that are computed, by position.
+    computed: BTreeMap<usize, ArrayRef>,
     /// For each computed step the rows of which nothing is known, and why.
     pub(in crate::server) failed: Vec<BTreeMap<usize, Unknown>>,
     /// For each stored step what was found.
@@ -63,7 +63,7 @@ impl Vectors {
             }
             Step::Computed(step) => {
                 let of_row = self.failed[step].get(&row).map_or(Status::Present, |why| why.status);
-                FeatureStatus::of(of_row, self.columns[column].is_null(row), false)
+                FeatureStatus::of(of_row, self.computed[&column].is_null(row), false)
             }
         }
     }
@@ -86,8 +86,17 @@ impl Vectors {
         let from = self.service.plan.columns[column].from;
         match from.step {
             Step::Stored(step) => &self.looked_up[step].found.features[from.output],
-            Step::Computed(_) => &self.columns[column],
+            Step::Computed(_) => &self.computed[&column],
         }
+    }
+
+    /// A feature's values, one for each row.
+    pub(in crate::server) fn column(&self, column: usize) -> ArrayRef {
+        let places = match self.service.plan.columns[column].from.step {
+            Step::Stored(step) => self.looked_up[step].places.as_deref(),
+            Step::Computed(_) => None,
+        };
+        spread(self.values(column), places)
     }
 
     /// Whether a value may stand in several rows: rows of one entity.
@@ -122,7 +131,7 @@ impl Vectors {
 
     /// Refuses an answer in which a required feature is not known.
     fn check_required(&self, until: &Until) -> Result<(), Problem> {
-        let required = (0..self.columns.len()).filter(|column| self.service.required[*column]);
+        let required = (0..self.service.required.len()).filter(|column| self.service.required[*column]);
         for column in required {
             let failing = |row: &usize| self.status(column, *row).status.is_failure();
             let Some(row) = (0..self.rows).find(failing) else { continue };
@@ -169,8 +178,8 @@ pub(in crate::server) async fn gather(
     let looked_up = until.run(look_up(server, service, &asked)).await?;
     let mut evaluation = asked.evaluation(service, &looked_up);
     let problems = evaluate(service, &mut evaluation, until).await?;
-    let features = Features::of(service, &evaluation);
-    let vectors = asked.vectors(service, features, problems, looked_up);
+    let computed = Computed::of(service, &evaluation);
+    let vectors = asked.vectors(service, computed, problems, looked_up);
     vectors.check_required(until)?;
     Ok(vectors)
 }
@@ -188,8 +197,7 @@ pub(in crate::server) async fn gather_stored<T: Send + 'static>(
     let (service, live, store, own) = (Arc::clone(service), server.live.clone(), server.store.clone(), *until);
     let job = move || {
         let looked_up = look_up_blocking(store.as_deref(), &service, &asked.columns, asked.at(), live.metrics())?;
-        let features = Features::of(&service, &asked.evaluation(&service, &looked_up));
-        let vectors = asked.vectors(&service, features, BTreeMap::new(), looked_up);
+        let vectors = asked.vectors(&service, Computed::default(), BTreeMap::new(), looked_up);
         vectors.check_required(&own)?;
         let made = then(&vectors);
         Ok((service.logged.is_some().then(|| Arc::new(vectors)), made))
@@ -212,26 +220,29 @@ impl Rows {
     fn vectors(
         self,
         service: &Arc<Service>,
-        Features { columns, failed }: Features,
+        Computed { columns: computed, failed }: Computed,
         problems: BTreeMap<usize, Problem>,
         looked_up: Vec<LookedUp>,
     ) -> Vectors {
         let Rows { columns: request, rows, as_of, .. } = self;
-        Vectors { service: Arc::clone(service), rows, as_of, request, columns, failed, looked_up, problems }
+        Vectors { service: Arc::clone(service), rows, as_of, request, computed, failed, looked_up, problems }
     }
 }
 
-/// The plan's columns, and for each computed step what is not known of it.
-struct Features {
-    columns: Vec<ArrayRef>,
+/// Those of the plan's columns that are computed, and for each computed step what is not known of it.
+#[derive(Default)]
+struct Computed {
+    columns: BTreeMap<usize, ArrayRef>,
     failed: Vec<BTreeMap<usize, Unknown>>,
 }
 
-impl Features {
-    fn of(service: &Service, evaluation: &Evaluation<'_>) -> Features {
-        let columns = service.plan.columns.iter().map(|column| Arc::clone(evaluation.feature(column.from)));
+impl Computed {
+    fn of(service: &Service, evaluation: &Evaluation<'_>) -> Computed {
+        let columns = service.plan.columns.iter().enumerate();
+        let columns = columns.filter(|(_, column)| matches!(column.from.step, Step::Computed(_)));
+        let columns = columns.map(|(index, column)| (index, Arc::clone(evaluation.feature(column.from))));
         let failed = (0..service.computed.len()).map(|step| evaluation.failed(step).clone());
-        Features { columns: columns.collect(), failed: failed.collect() }
+        Computed { columns: columns.collect(), failed: failed.collect() }
     }
 }
 
@@ -355,19 +366,27 @@ fn stored(step: &StoredStep, looked_up: &LookedUp) -> StoredColumns {
     };
     let event_times: TimestampMicrosecondArray = found.rows.iter().map(event_time).collect();
     let event_times: ArrayRef = Arc::new(event_times.with_timezone("UTC"));
-    let features = step.outputs.iter().map(|output| Arc::clone(&found.features[*output]));
+    let features = step.outputs.iter().map(|output| &found.features[*output]);
     let corrupt: BTreeMap<usize, String> =
         found.corrupt.iter().map(|(row, _)| (*row, Status::Corrupt.to_string())).collect();
-    let Some(places) = &looked_up.places else {
-        return StoredColumns { features: features.collect(), event_times, failed: corrupt };
+    let places = looked_up.places.as_deref();
+    let failed = match places {
+        Some(places) => {
+            let of_rows = places.iter().enumerate();
+            of_rows.filter_map(|(row, place)| Some((row, corrupt.get(&(*place as usize))?.clone()))).collect()
+        }
+        None => corrupt,
     };
-    let indices = UInt32Array::from(places.clone());
-    let spread = |column: &ArrayRef| take(column, &indices, None).expect("places lie within what was found");
-    let failed = places.iter().enumerate();
-    let failed = failed.filter_map(|(row, place)| Some((row, corrupt.get(&(*place as usize))?.clone())));
     StoredColumns {
-        features: features.map(|column| spread(&column)).collect(),
-        event_times: spread(&event_times),
-        failed: failed.collect(),
+        features: features.map(|column| spread(column, places)).collect(),
+        event_times: spread(&event_times, places),
+        failed,
     }
+}
+
+/// A value for each row, of a column with one for each entity.
+fn spread(column: &ArrayRef, places: Option<&[u32]>) -> ArrayRef {
+    let Some(places) = places else { return Arc::clone(column) };
+    let indices = UInt32Array::from_iter_values(places.iter().copied());
+    take(column, &indices, None).expect("places lie within what was found")
 }

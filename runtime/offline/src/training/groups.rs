@@ -1,4 +1,4 @@
-//! The labels' distinct keys, numbered.
+//! Distinct keys, numbered: those of labels, or of events.
 
 use hashbrown::HashMap;
 use tandem_core::key::KeyEncoder;
@@ -8,7 +8,16 @@ use tandem_core::types::DataType;
 /// No group: a key that no label has, or one with a null or NaN.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Numbers by key.
+/// Keys that are numbered as they come.
+#[derive(Debug)]
+pub(super) enum Numbering {
+    /// Keys of eight bytes.
+    Eight(HashMap<u64, u32>),
+    /// Any keys.
+    Bytes(HashMap<Box<[u8]>, u32>),
+}
+
+/// Numbers by key, to be looked up: none is added any more.
 #[derive(Debug)]
 pub(super) enum Groups {
     /// Keys of eight bytes.
@@ -32,53 +41,77 @@ pub(super) struct Found {
     bytes: Vec<u8>,
 }
 
-impl Groups {
+impl Numbering {
     /// None yet.
     pub(super) fn new(join_keys: &[JoinKey]) -> Self {
         match join_keys {
             [JoinKey { data_type: DataType::Int64 | DataType::Float64 | DataType::Timestamp, .. }] => {
-                Groups::Eight(HashMap::new())
+                Numbering::Eight(HashMap::new())
             }
-            _ => Groups::Bytes(HashMap::new()),
+            _ => Numbering::Bytes(HashMap::new()),
         }
     }
 
-    /// The keys of all of them, each once, numbered in their order, and the bytes of each.
-    pub(super) fn in_order(join_keys: &[JoinKey], all: Vec<Groups>) -> (Self, Vec<Box<[u8]>>) {
-        let mut keys: Vec<Box<[u8]>> = Vec::new();
-        for groups in all {
-            match groups {
-                Groups::Eight(groups) => keys.extend(groups.into_keys().map(|key| Box::from(key.to_be_bytes()))),
-                Groups::Dense { least, numbers, .. } => {
-                    let there = (least..).zip(numbers).filter(|(_, number)| *number != NONE);
-                    keys.extend(there.map(|(key, _)| Box::from(key.to_be_bytes())));
-                }
-                Groups::Bytes(groups) => keys.extend(groups.into_keys()),
+    /// The group of a row's key, a new one if it has none yet; None where the key has a null or NaN.
+    pub(super) fn add(&mut self, encoder: &KeyEncoder, row: usize, bytes: &mut Vec<u8>) -> Option<u32> {
+        match self {
+            Numbering::Eight(groups) => {
+                let next = groups.len() as u32;
+                encoder.eight(row).map(|key| *groups.entry(key).or_insert(next))
+            }
+            Numbering::Bytes(groups) => {
+                bytes.clear();
+                let next = groups.len() as u32;
+                encoder.encode_into(row, bytes).then(|| match groups.get(&bytes[..]) {
+                    Some(group) => *group,
+                    None => *groups.entry(bytes.as_slice().into()).or_insert(next),
+                })
             }
         }
-        keys.sort_unstable();
-        keys.dedup();
-        let mut numbered = Groups::new(join_keys);
-        for (number, key) in keys.iter().enumerate() {
-            match &mut numbered {
-                Groups::Eight(groups) => {
-                    let key = key[..].try_into().expect("such a key has eight bytes");
-                    groups.insert(u64::from_be_bytes(key), number as u32);
-                }
-                Groups::Bytes(groups) => drop(groups.insert(key.clone(), number as u32)),
-                Groups::Dense { .. } => unreachable!("none are finished yet"),
-            }
-        }
-        (numbered.finished(), keys)
     }
 
-    /// The same, to be looked up: no key is added any more.
-    pub(super) fn finished(self) -> Self {
-        let Groups::Eight(groups) = &self else { return self };
-        let (Some(least), Some(greatest)) = (groups.keys().min(), groups.keys().max()) else { return self };
+    /// The same, to be looked up.
+    pub(super) fn finish(self) -> Groups {
+        match self {
+            Numbering::Eight(groups) => Groups::of_eight(groups),
+            Numbering::Bytes(groups) => Groups::Bytes(groups),
+        }
+    }
+}
+
+impl Groups {
+    /// The keys of all of them, which are of `join_keys`, each once, numbered in their order, and the bytes of each.
+    pub(super) fn in_order(join_keys: &[JoinKey], all: Vec<Numbering>) -> (Self, Vec<Box<[u8]>>) {
+        let (mut eights, mut others): (Vec<u64>, Vec<Box<[u8]>>) = (Vec::new(), Vec::new());
+        for numbering in all {
+            match numbering {
+                Numbering::Eight(groups) => eights.extend(groups.into_keys()),
+                Numbering::Bytes(groups) => others.extend(groups.into_keys()),
+            }
+        }
+        match Numbering::new(join_keys) {
+            Numbering::Eight(_) => {
+                eights.sort_unstable();
+                eights.dedup();
+                let groups = Groups::of_eight(eights.iter().copied().zip(0..).collect());
+                (groups, eights.into_iter().map(|key| Box::from(key.to_be_bytes())).collect())
+            }
+            Numbering::Bytes(_) => {
+                others.sort_unstable();
+                others.dedup();
+                (Groups::Bytes(others.iter().cloned().zip(0..).collect()), others)
+            }
+        }
+    }
+
+    /// As a table, where that takes no more memory than they do.
+    fn of_eight(groups: HashMap<u64, u32>) -> Self {
+        let (Some(least), Some(greatest)) = (groups.keys().min(), groups.keys().max()) else {
+            return Groups::Eight(groups);
+        };
         let (least, span) = (*least, greatest - least);
         if span >= (groups.len() * DENSE_PLACES_MAX) as u64 {
-            return self;
+            return Groups::Eight(groups);
         }
         let mut numbers = vec![NONE; span as usize + 1];
         groups.iter().for_each(|(key, number)| numbers[(key - least) as usize] = *number);
@@ -103,26 +136,6 @@ impl Groups {
             Groups::Bytes(groups) => {
                 let keys: usize = groups.keys().map(|key| key.len().next_multiple_of(16) + 16).sum();
                 (groups.allocation_size() + keys) as u64
-            }
-        }
-    }
-
-    /// The group of a row's key, a new one if it has none yet; None where the key has a null or NaN.
-    ///
-    /// # Panics
-    ///
-    /// If they are [`Groups::finished`].
-    pub(super) fn add(&mut self, encoder: &KeyEncoder, row: usize, bytes: &mut Vec<u8>) -> Option<u32> {
-        let next = self.len() as u32;
-        match self {
-            Groups::Eight(groups) => encoder.eight(row).map(|key| *groups.entry(key).or_insert(next)),
-            Groups::Dense { .. } => panic!("they are finished"),
-            Groups::Bytes(groups) => {
-                bytes.clear();
-                encoder.encode_into(row, bytes).then(|| match groups.get(&bytes[..]) {
-                    Some(group) => *group,
-                    None => *groups.entry(bytes.as_slice().into()).or_insert(next),
-                })
             }
         }
     }

@@ -20,7 +20,7 @@ use tandem_core::window::Aggregates;
 use super::history::{History, Offered};
 use super::labels::LabelKeys;
 use super::report::LabelCounts;
-use super::threads::{in_parallel, on_threads, over_pieces};
+use super::threads::{in_parallel, on_threads, over_pieces, pieces};
 use super::{Prepared, Shared, TrainingError, TrainingOptions, windows};
 use crate::bind::SetAside;
 
@@ -236,13 +236,11 @@ impl JoinedView {
         checker.look(rows, labels as u64, without_key, tied);
     }
 
-    /// Adds what came of the part's labels, whose times are `times`, counted by so many threads.
+    /// Adds what came of the part's labels, whose times are `times`, to the report.
     pub(super) fn report(&self, shared: &Shared, times: &[Timestamp]) -> Result<(), TrainingError> {
         let threads = shared.request.options.threads;
-        let size = times.len().div_ceil(threads.max(1)).max(1);
-        let counts = in_parallel(threads, times.len().div_ceil(size), |piece| {
-            Ok(self.count(times, piece * size..times.len().min((piece + 1) * size)))
-        })?;
+        let pieces = pieces(threads, times.len());
+        let counts = in_parallel(threads, pieces.len(), |piece| Ok(self.count(times, pieces[piece].clone())))?;
         shared.report(|report| {
             let report = &mut report.views[self.index];
             report.row_groups_read += self.offered.row_groups;
@@ -262,12 +260,11 @@ impl JoinedView {
     /// What came of these of the part's labels.
     fn count(&self, times: &[Timestamp], labels: Range<usize>) -> LabelCounts {
         let mut counts = LabelCounts::default();
-        let has_nulls = !self.asked.iter().any(|column| self.values.column(*column).null_count() == 0);
         for label in labels {
             let slot = self.keys.slots[label];
             let given = self.given(label);
             match given {
-                Given::Row(row) if has_nulls && self.is_null(row) => counts.null_value += 1,
+                Given::Row(row) if self.is_null(row) => counts.null_value += 1,
                 Given::Row(_) => counts.present += 1,
                 Given::Expired => counts.outside_max_age += 1,
                 Given::NotFound if slot.is_none() => counts.labels_without_key += 1,

@@ -22,7 +22,7 @@ use tandem_core::time::{Timestamp, Zone, local_to_utc};
 use tandem_core::types::DataType;
 use tandem_engine::convert::to_declared;
 
-use super::groups::Groups;
+use super::groups::{Groups, Numbering};
 use super::{Prepared, TrainingError};
 use crate::error::OfflineError;
 use crate::footers;
@@ -309,7 +309,7 @@ impl LabelKeys {
         let join_key = |column: &&RequestColumn| JoinKey { name: column.name.clone(), data_type: column.data_type };
         let join_keys: Vec<JoinKey> = columns.iter().map(join_key).collect();
 
-        let mut groups = Groups::new(&join_keys);
+        let mut numbering = Numbering::new(&join_keys);
         let mut asked = Vec::with_capacity(times.len());
         let mut has_key = Vec::with_capacity(times.len());
         let mut bytes = Vec::new();
@@ -323,13 +323,13 @@ impl LabelKeys {
             let arrays = columns.iter().zip(&positions).map(convert).collect::<Result<Vec<_>, _>>()?;
             let encoder = KeyEncoder::new(&join_keys, &arrays).expect("columns are of the types of their keys");
             for row in 0..batch.num_rows() {
-                let group = groups.add(&encoder, row, &mut bytes);
+                let group = numbering.add(&encoder, row, &mut bytes);
                 has_key.push(group.is_some());
                 asked.extend(group.map(|group| (group, times[first + row])));
             }
         }
+        let groups = numbering.finish();
         let (instants, found) = Instants::of(groups.len(), &asked);
-        let groups = groups.finished();
         let mut found = found.into_iter();
         let slots = has_key.into_iter().map(|complete| complete.then(|| found.next()).flatten()).collect();
         let span = instants.span();

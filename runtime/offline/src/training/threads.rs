@@ -1,5 +1,6 @@
 //! Work on several threads at once.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -44,17 +45,29 @@ pub(super) fn in_parallel<T: Send>(
     Ok(all.into_iter().map(|(_, done)| done).collect())
 }
 
-/// What `work` gives for each of as many pieces of `values` as there are threads, in their order; it is told where its piece begins.
+/// So many things in as many pieces as there are threads; fewer, where there are fewer of them.
+pub(super) fn pieces(threads: usize, count: usize) -> Vec<Range<usize>> {
+    let size = count.div_ceil(threads.max(1)).max(1);
+    (0..count).step_by(size).map(|start| start..count.min(start + size)).collect()
+}
+
+/// What `work` gives for each of the [`pieces`] of `values`, in their order; it is told where its piece begins.
 pub(super) fn over_pieces<V: Send, T: Send>(
     threads: usize,
     values: &mut [V],
     work: impl Fn(usize, &mut [V]) -> T + Sync,
 ) -> Result<Vec<T>, TrainingError> {
-    let size = values.len().div_ceil(threads.max(1)).max(1);
-    let pieces: Vec<_> = values.chunks_mut(size).enumerate().map(|piece| Mutex::new(Some(piece))).collect();
+    let ranges = pieces(threads, values.len());
+    let mut rest = values;
+    let cut = |piece: Range<usize>| {
+        let values;
+        (values, rest) = std::mem::take(&mut rest).split_at_mut(piece.len());
+        Mutex::new(Some((piece.start, values)))
+    };
+    let pieces: Vec<_> = ranges.into_iter().map(cut).collect();
     in_parallel(threads, pieces.len(), |index| {
         let piece = pieces[index].lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (index, piece) = piece.expect("each piece is taken once");
-        Ok(work(index * size, piece))
+        let (start, piece) = piece.expect("each piece is taken once");
+        Ok(work(start, piece))
     })
 }

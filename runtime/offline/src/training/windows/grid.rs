@@ -25,7 +25,7 @@ use tandem_core::types::timestamp_arrow_type;
 use tandem_core::window::{Aggregates, Counted, Plan, Sweep};
 
 use super::super::TrainingError;
-use super::super::groups::Groups;
+use super::super::groups::{Groups, Numbering};
 use super::super::history::History;
 use super::super::threads::on_threads;
 use super::asked::{Asked, EventsOf};
@@ -170,7 +170,7 @@ impl GridEvents {
         let (units, next, reach) = (history.units(), AtomicUsize::new(0), self.reach());
         let columns: Vec<usize> = (0..join_keys.len()).collect();
         let all = on_threads(options.threads.clamp(1, units.len().max(1)), || {
-            let (mut groups, mut bytes) = (Groups::new(join_keys), Vec::new());
+            let (mut numbering, mut bytes) = (Numbering::new(join_keys), Vec::new());
             while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if !is_in_reach(history.day(unit)?, span, reach) {
                     continue;
@@ -181,12 +181,12 @@ impl GridEvents {
                         let encoder = KeyEncoder::new(join_keys, batch.columns())
                             .map_err(|source| TrainingError::Key { view: view.view.id(), source })?;
                         for row in 0..batch.num_rows() {
-                            groups.add(&encoder, row, &mut bytes);
+                            numbering.add(&encoder, row, &mut bytes);
                         }
                     }
                 }
             }
-            Ok(groups)
+            Ok(numbering)
         })?;
         Ok(Groups::in_order(join_keys, all))
     }

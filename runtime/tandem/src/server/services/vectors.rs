@@ -187,13 +187,7 @@ pub(in crate::server) async fn gather_stored<T: Send + 'static>(
     limits::check_answer(&server.settings, asked.rows, service.plan.columns.len())?;
     let (service, live, store, own) = (Arc::clone(service), server.live.clone(), server.store.clone(), *until);
     let job = move || {
-        let looked_up = match (&store, service.stored.first()) {
-            (None, Some(first)) => return Err(not_materialized(first)),
-            (Some(store), Some(_)) => look_up_blocking(store, &service, &asked.columns, asked.at(), live.metrics())
-                .map_err(|error| error.problem())?
-                .map_err(|missing| not_materialized(&service.stored[missing]))?,
-            (_, None) => Vec::new(),
-        };
+        let looked_up = look_up_blocking(store.as_deref(), &service, &asked.columns, asked.at(), live.metrics())?;
         let features = Features::of(&service, &asked.evaluation(&service, &looked_up));
         let vectors = asked.vectors(&service, features, BTreeMap::new(), looked_up);
         vectors.check_required(&own)?;
@@ -307,40 +301,40 @@ impl View {
 
 /// What the store has for the rows, by stored step.
 async fn look_up(server: &Server, service: &Arc<Service>, asked: &Rows) -> Result<Vec<LookedUp>, Problem> {
+    // A read transaction must not live across an await.
+    let (shared, columns, at, live) = (Arc::clone(service), asked.columns.clone(), asked.at(), server.live.clone());
+    let look_up = move |store: Option<&Store>| look_up_blocking(store, &shared, &columns, at, live.metrics());
+    let Some(store) = &server.store else { return look_up(None) };
     if service.stored.is_empty() {
         return Ok(Vec::new());
     }
-    let Some(store) = &server.store else { return Err(not_materialized(&service.stored[0])) };
-    // A read transaction must not live across an await.
-    let (shared, columns, at, live) = (Arc::clone(service), asked.columns.clone(), asked.at(), server.live.clone());
     let keys = asked.rows * service.stored.len();
     let views = service.stored.iter().map(|view| &*view.bound);
     let job_store = Arc::clone(store);
-    let job = move || look_up_blocking(&job_store, &shared, &columns, at, live.metrics());
-    let looked_up = server.look_up(store, views, keys, job).await?;
-    match looked_up.map_err(|error| error.problem())? {
-        Ok(looked_up) => Ok(looked_up),
-        Err(missing) => Err(not_materialized(&service.stored[missing])),
-    }
+    server.look_up(store, views, keys, move || look_up(Some(&job_store))).await?
 }
 
-/// The position of a stored step that was never materialized is the inner error.
+/// The same, by a thread that may wait.
 fn look_up_blocking(
-    store: &Store,
+    store: Option<&Store>,
     service: &Service,
     request: &[ArrayRef],
     at: At,
     metrics: &Metrics,
-) -> Result<Result<Vec<LookedUp>, usize>, FeaturesError> {
+) -> Result<Vec<LookedUp>, Problem> {
+    let Some(first) = service.stored.first() else { return Ok(Vec::new()) };
+    let Some(store) = store else { return Err(not_materialized(first)) };
     let started = Instant::now();
+    let unreadable = |error: FeaturesError| error.problem();
     let steps = std::iter::zip(&service.plan.stored, &service.stored);
     let mut asks = Vec::with_capacity(service.stored.len());
-    for (index, (step, view)) in steps.clone().enumerate() {
-        let Some(id) = find_number(store, &step.view, view.store_view)? else { return Ok(Err(index)) };
+    for (step, view) in steps.clone() {
+        let number = find_number(store, &step.view, view.store_view).map_err(|error| unreadable(error.into()))?;
+        let Some(id) = number else { return Err(not_materialized(view)) };
         let keys = step.keys.iter().map(|key| Arc::clone(&request[*key])).collect();
         asks.push(Ask { id, view: &step.view, keys });
     }
-    let looked_up = lookup_all(store, &asks, at)?;
+    let looked_up = lookup_all(store, &asks, at).map_err(|error| unreadable(error.into()))?;
     metrics.looked_up(started.elapsed());
     for ((step, view), LookedUp { found, .. }) in steps.zip(&looked_up) {
         view.metrics.looked_up(found, &step.outputs, at.as_of);
@@ -349,7 +343,7 @@ fn look_up_blocking(
             tracing::error!(view = view.name, version = view.version, rows, row, reason, "stored rows are corrupt");
         }
     }
-    Ok(Ok(looked_up))
+    Ok(looked_up)
 }
 
 /// What on-demand views, and the answer, see of stored rows.

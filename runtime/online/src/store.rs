@@ -294,13 +294,17 @@ impl Store {
                 record_keys.push(RecordKey::new(number, key.as_ref(), self.inner.hash));
             }
             // In the order of keys, neighbours are on pages that the one before has touched.
-            let mut order: Vec<usize> = (0..probes.len()).collect();
-            order.sort_by(|a, b| record_keys[*a].cmp(&record_keys[*b]));
-            let mut lookups = vec![LookupOf::NotFound; probes.len()];
-            for &index in &order {
-                lookups[index] = look_up(snapshot, &record_keys[index], probes[index].1.as_ref())?;
+            let mut order: Vec<_> = record_keys.iter().map(RecordKey::head).zip(0..).collect();
+            order.sort_unstable_by(|(head, index), (other_head, other)| {
+                head.cmp(other_head).then_with(|| record_keys[*index].cmp(&record_keys[*other]))
+            });
+            // All are found before the first is read: the processor has several on the way from memory then.
+            let mut values: Vec<Option<&[u8]>> = vec![None; probes.len()];
+            for (_, index) in order {
+                values[index] = snapshot.get(Table::Records, record_keys[index].as_bytes())?;
             }
-            Ok(read(lookups))
+            let each = values.into_iter().zip(&record_keys).zip(probes);
+            Ok(read(each.map(|((bytes, record_key), (_, key))| found(bytes, record_key, key.as_ref())).collect()))
         })
     }
 
@@ -485,17 +489,16 @@ impl Store {
     }
 }
 
-fn look_up<'a>(snapshot: &'a Snapshot<'_>, record_key: &RecordKey, entity_key: &[u8]) -> Result<LookupRef<'a>, Fault> {
-    let Some(bytes) = snapshot.get(Table::Records, record_key.as_bytes())? else {
-        return Ok(LookupOf::NotFound);
-    };
-    Ok(match read(record_key, bytes) {
+/// What the bytes of a record, if there are any, are for an entity.
+fn found<'a>(bytes: Option<&'a [u8]>, record_key: &RecordKey, entity_key: &[u8]) -> LookupRef<'a> {
+    let Some(bytes) = bytes else { return LookupOf::NotFound };
+    match read(record_key, bytes) {
         // Another key with the same hash: this entity has no row.
         Ok(stored) if stored.full_key.is_some_and(|stored| stored != entity_key) => LookupOf::NotFound,
         Ok(stored) if stored.removed => LookupOf::Removed(stored.record),
         Ok(stored) => LookupOf::Found(stored.record),
         Err(corruption) => LookupOf::Corrupt(corruption),
-    })
+    }
 }
 
 /// Reads a record, which must hold the full entity key exactly where its own key is a hash.

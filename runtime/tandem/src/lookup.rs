@@ -3,6 +3,7 @@
 mod keys;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
@@ -45,8 +46,8 @@ pub struct Found {
     pub rows: Vec<Served>,
     /// One column for each output of the signature: null where there is neither a value nor a default.
     pub features: Vec<ArrayRef>,
-    /// For each output of the signature what it is served as, one for each entity.
-    pub statuses: Vec<Vec<FeatureStatus>>,
+    /// For each output of the signature what it is served as, one for each entity. Features that are alike share them.
+    pub statuses: Vec<Arc<[FeatureStatus]>>,
     /// Rows that could not be read, with the reason, for the log.
     pub corrupt: Vec<(usize, String)>,
 }
@@ -79,8 +80,15 @@ pub struct Ask<'a> {
     pub id: ViewId,
     /// The view.
     pub view: &'a BoundView,
+    /// Its [`fingerprint`].
+    pub fingerprint: u64,
     /// One column for each of its join keys.
     pub keys: Vec<ArrayRef>,
+}
+
+/// The fingerprint of a view's stored rows, to be worked out once for many look-ups.
+pub fn fingerprint(view: &BoundView) -> u64 {
+    schema_fingerprint(&view.stored_fields())
 }
 
 /// What was found for the entities of one view, each entity once.
@@ -114,10 +122,11 @@ pub fn lookup_all(store: &Store, asks: &[Ask<'_>], at: At) -> Result<Vec<LookedU
     let probes: Vec<_> = of_rows.iter().flat_map(|(ask, keys)| keys.whole().map(|key| (ask.id, key))).collect();
     let rows = store.read_many_of(&probes, |lookups| {
         let mut lookups = lookups.into_iter();
-        let each = of_rows.iter().map(|(ask, keys)| found(ask.view, in_places(keys, &mut lookups), at));
+        let each =
+            of_rows.iter().map(|(ask, keys)| found(ask.view, ask.fingerprint, in_places(keys, &mut lookups), at));
         each.collect::<Vec<_>>()
     })?;
-    let windows = of_windows.iter().map(|(ask, keys)| look_up(store, ask.id, ask.view, keys, at));
+    let windows = of_windows.iter().map(|(ask, keys)| look_up(store, ask, keys, at));
     let (mut rows, mut windows) = (rows.into_iter(), windows.collect::<Result<Vec<_>, _>>()?.into_iter());
     let each = std::iter::zip(asks, distinct).map(|(ask, (_, places))| {
         let found = if ask.view.view.is_aggregates() { windows.next() } else { rows.next() };
@@ -131,29 +140,30 @@ fn in_places<R>(keys: &Keys, lookups: &mut impl Iterator<Item = LookupOf<R>>) ->
     keys.iter().map(|key| key.and_then(|_| lookups.next()).unwrap_or(LookupOf::NotFound)).collect()
 }
 
-/// Looks entities up in one read transaction. `keys`: one column for each join key of the view. Blocking.
+/// Looks entities up in one read transaction, each as often as it stands there. Blocking.
 ///
 /// An entity with a null or NaN key is `NOT_FOUND`. A row that cannot be read is that entity's `CORRUPT` and nobody else's.
-pub fn lookup(store: &Store, id: ViewId, view: &BoundView, keys: &[ArrayRef], at: At) -> Result<Found, LookupError> {
-    look_up(store, id, view, &Keys::of_rows(view, keys)?, at)
+pub fn lookup(store: &Store, ask: &Ask<'_>, at: At) -> Result<Found, LookupError> {
+    look_up(store, ask, &Keys::of_rows(ask.view, &ask.keys)?, at)
 }
 
-fn look_up(store: &Store, id: ViewId, view: &BoundView, keys: &Keys, at: At) -> Result<Found, LookupError> {
+fn look_up(store: &Store, ask: &Ask<'_>, keys: &Keys, at: At) -> Result<Found, LookupError> {
+    let &Ask { id, view, fingerprint, .. } = ask;
     let Some(windows) = store.window_view(view) else {
         let asked: Vec<_> = keys.whole().map(|key| (id, key)).collect();
-        let found = |lookups: Vec<LookupRef<'_>>| found(view, in_places(keys, &mut lookups.into_iter()), at);
+        let found =
+            |lookups: Vec<LookupRef<'_>>| found(view, fingerprint, in_places(keys, &mut lookups.into_iter()), at);
         return Ok(store.read_many_of(&asked, found)?);
     };
     let features = (&view.signature.outputs[..], view.digest);
     let asked: Vec<_> = keys.whole().collect();
     let lookups = store.windows_of(id, &windows, features, &asked, (at.as_of, at.is_present))?;
-    Ok(found(view, in_places(keys, &mut lookups.into_iter()), at))
+    Ok(found(view, fingerprint, in_places(keys, &mut lookups.into_iter()), at))
 }
 
 /// What lookups mean for a view at an instant.
-pub fn found<R: AsRef<[u8]>>(view: &BoundView, lookups: Vec<LookupOf<R>>, at: At) -> Found {
+pub fn found<R: AsRef<[u8]>>(view: &BoundView, fingerprint: u64, lookups: Vec<LookupOf<R>>, at: At) -> Found {
     let stored = view.stored_fields();
-    let fingerprint = schema_fingerprint(&stored);
     let mut corrupt = Vec::new();
     let mut failed = HashSet::new();
     let mut rows = Vec::with_capacity(lookups.len());
@@ -193,15 +203,22 @@ pub fn found<R: AsRef<[u8]>>(view: &BoundView, lookups: Vec<LookupOf<R>>, at: At
             features.pop();
         }
     }
+    // Where a feature has a value in each row that has any, its statuses are those of the rows.
+    let valueless = rows.iter().filter(|served| !served.status.gives_values()).count();
+    let of_row = |served: &Served| FeatureStatus::of(served.status, false, false);
+    let of_rows: Arc<[FeatureStatus]> = rows.iter().map(of_row).collect();
     let statuses = std::iter::zip(&view.signature.outputs, &mut features)
         .enumerate()
         .map(|(feature, (output, column))| {
             let default = view.defaults.get(&output.name);
+            if default.is_none() && failed.is_empty() && column.null_count() == valueless {
+                return Arc::clone(&of_rows);
+            }
             let of = |(row, served): (usize, &Served)| match failed.contains(&(row, feature)) {
                 true => FeatureStatus { status: Status::TransformError, reason: None },
                 false => FeatureStatus::of(served.status, column.is_null(row), default.is_some()),
             };
-            let statuses: Vec<FeatureStatus> = rows.iter().enumerate().map(of).collect();
+            let statuses: Arc<[FeatureStatus]> = rows.iter().enumerate().map(of).collect();
             if let Some(default) = default {
                 *column = stand_in(default, column, &statuses);
             }

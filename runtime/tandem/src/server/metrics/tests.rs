@@ -48,8 +48,8 @@ fn found() -> Found {
         rows: vec![row(Status::Present, 30), row(Status::Present, 7_200), row(Status::NotFound, 0)],
         features: vec![],
         statuses: vec![
-            vec![of(Status::Present), of(Status::NullValue), of(Status::Defaulted)],
-            vec![of(Status::Present), of(Status::Present), of(Status::NotFound)],
+            vec![of(Status::Present), of(Status::NullValue), of(Status::Defaulted)].into(),
+            vec![of(Status::Present), of(Status::Present), of(Status::NotFound)].into(),
         ],
         corrupt: vec![],
     }

@@ -108,7 +108,7 @@ impl Vectors {
     }
 
     /// What the values of a stored feature are served as, by place; None for what is computed.
-    pub(in crate::server) fn statuses(&self, column: usize) -> Option<&[FeatureStatus]> {
+    pub(in crate::server) fn statuses(&self, column: usize) -> Option<&Arc<[FeatureStatus]>> {
         let from = self.service.plan.columns[column].from;
         match from.step {
             Step::Stored(step) => Some(&self.looked_up[step].found.statuses[from.output]),
@@ -343,7 +343,7 @@ fn look_up_blocking(
         let number = find_number(store, &step.view, view.store_view).map_err(|error| unreadable(error.into()))?;
         let Some(id) = number else { return Err(not_materialized(view)) };
         let keys = step.keys.iter().map(|key| Arc::clone(&request[*key])).collect();
-        asks.push(Ask { id, view: &step.view, keys });
+        asks.push(Ask { id, view: &step.view, fingerprint: view.fingerprint, keys });
     }
     let looked_up = lookup_all(store, &asks, at).map_err(|error| unreadable(error.into()))?;
     metrics.looked_up(started.elapsed());

@@ -215,6 +215,8 @@ fn parity_and_ingest_show_their_tokens() {
         let (_, notes) = told(ingest(options), 1);
         assert!(notes.contains(said) && notes.contains(hint), "{options:?}: {notes}");
     }
+    let (_, notes) = told(ingest(&["--token", "two words"]), 2);
+    assert!(notes.starts_with("error: --token: a token has letters, digits and signs of ASCII alone"), "{notes}");
     let (_, notes) = told(tandem(root, &["ingest", "usual", "rows.jsonl", "--server", &encrypted]), 1);
     assert!(notes.contains("hint: no TLS is spoken there") && !notes.contains("asked again"), "{notes}");
     let (data, _) = told(ingest(&["--token", &writer]), 0);

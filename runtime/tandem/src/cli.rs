@@ -34,7 +34,7 @@ struct Global {
     #[arg(long, global = true)]
     json: bool,
     /// What to log to stderr: error, warn, info, debug, trace, or a filter such as tandem=debug
-    #[arg(long, global = true, value_name = "FILTER", env = "TANDEM_LOG")]
+    #[arg(long, global = true, value_name = "FILTER", env = "TANDEM_LOG", value_parser = crate::output::log_filter)]
     log: Option<String>,
     /// Log as JSON lines
     #[arg(long, global = true)]

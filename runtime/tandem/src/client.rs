@@ -46,7 +46,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// No URL, or of another scheme than `http` and `https`, or a file of authorities that has none.
+    /// No URL, or of another scheme than `http` and `https`; a token that no header can have; or a file of authorities that has none.
     pub fn new(option: &str, url: &str, token: Option<String>, authorities: Option<&Path>) -> Result<Client, Error> {
         let refuse = |reason: String| Error::Argument { what: format!("{option} {url}"), reason };
         let parsed: ureq::http::Uri =
@@ -56,6 +56,12 @@ impl Client {
             Some("https") => true,
             _ => return Err(refuse("write it as http://127.0.0.1:8080, or with https".to_owned())),
         };
+        let token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
+        if token.as_ref().is_some_and(|token| !token.chars().all(|c| c.is_ascii_graphic())) {
+            let reason =
+                "a token has letters, digits and signs of ASCII alone; `tandem token new` prints one".to_owned();
+            return Err(Error::Argument { what: "--token".to_owned(), reason });
+        }
         let roots = authorities.filter(|_| is_encrypted).map(roots).transpose()?;
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)

@@ -59,6 +59,11 @@ fn what_the_store_does_not_have() {
     said.note("no project in the folder that --project names, though there is one above it");
     said.run(&["--project", "features", "online", "stats"], 2);
 
+    said.note("a log of which nobody would see anything, and a comparison of nothing");
+    said.run(&["online", "stats", "--log", "verbose"], 2);
+    said.run(&["online", "stats", "--log", "tandem=debug=1"], 2);
+    said.run(&["parity", "doubles", "--sample", "0"], 2);
+
     said.note("rows that are no newline JSON, and rows that have mistakes");
     fs::write(root.join("rows.csv"), "user_id,at,amount\n1,2024-03-05T10:00:00Z,5\n").unwrap();
     said.run(&["ingest", "doubles", "rows.csv"], 2);

@@ -212,7 +212,7 @@ fn parity_and_ingest_show_their_tokens() {
         assert!(notes.contains(said) && notes.contains("hint: "), "{options:?}: {notes}");
     }
     let (data, _) = told(ingest(&["--token", &writer]), 0);
-    assert!(data.starts_with("1 rows read, 1 accepted (1 written"), "{data}");
+    assert!(data.starts_with("1 row read, 1 accepted (1 written"), "{data}");
 }
 
 #[test]

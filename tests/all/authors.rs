@@ -270,7 +270,7 @@ fn rows_that_cannot_be_taken_are_named() {
     );
     assert_eq!(
         error("merchant,amount,limit,discount\na,1,2\n", 1),
-        "error: b.csv: line 2: 3 values, and 4 columns are named in the first line\n"
+        "error: b.csv: line 2: 3 values, and the first line names 4 columns\n"
     );
     fs::write(root.path().join("b.parquet"), "PAR1, and then the writer died").unwrap();
     let (_, notes) = told(root.path(), &["test", "columnar.wasm", "--rows", "b.parquet"], 1);

@@ -220,7 +220,7 @@ fn parity_and_ingest_show_their_tokens() {
     let (_, notes) = told(tandem(root, &["ingest", "usual", "rows.jsonl", "--server", &encrypted]), 1);
     assert!(notes.contains("hint: no TLS is spoken there") && !notes.contains("asked again"), "{notes}");
     let (data, _) = told(ingest(&["--token", &writer]), 0);
-    assert!(data.starts_with("1 rows read, 1 accepted (1 written"), "{data}");
+    assert!(data.starts_with("1 row read, 1 accepted (1 written"), "{data}");
 }
 
 #[test]

@@ -152,6 +152,11 @@ fn a_query_is_a_source_for_batch_alone() {
         ],
         "{explained}"
     );
+    // As text it names the digest too, in short.
+    let digest = explained["features"][0]["digest"].as_str().and_then(|digest| digest.strip_prefix("sha256:"));
+    let told = run(&ask[..ask.len() - 1], 0).0;
+    let made_by = format!("paid@1, columns of its source, {}\n", &digest.expect("a digest")[..12]);
+    assert!(told.contains(&made_by), "{made_by}{told}");
 
     // Labels of a year without a row: every one is there, counted as not found, and no file but the tables' is missed.
     write(root, "old.csv", "user_id,event_time\n1,2020-01-01T00:00:00Z\n2,2020-06-01T00:00:00Z\n");

@@ -226,7 +226,7 @@ impl TrainingSet {
             });
         let superseded = superseded.collect::<Result<Vec<_>, _>>()?;
         let computing = Computing::new(&prepared.plan, functions)?;
-        let parts = memory::parts(times.len(), &prepared);
+        let parts = memory::parts(times.len(), &prepared, &histories);
         let names = output::names(&prepared.labels, &prepared.plan).features;
         let mut report = TrainingReport::new(&prepared.plan, &names, &histories, &times);
         report.observed_before_time = observed_before;

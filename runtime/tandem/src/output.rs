@@ -168,6 +168,16 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// So many things, by the name of one: `1 row`, `1,234 rows`, `2 tries`.
+pub fn counted(count: u64, thing: &str) -> String {
+    let number = grouped(count);
+    match thing.strip_suffix('y') {
+        _ if count == 1 => format!("{number} {thing}"),
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{number} {stem}ies"),
+        _ => format!("{number} {thing}s"),
+    }
+}
+
 /// `31744` as `31.0 KiB`.
 pub fn bytes(number: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
@@ -198,6 +208,9 @@ mod tests {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!([0, 1, 1_234].map(|count| counted(count, "row")), ["0 rows", "1 row", "1,234 rows"]);
+        assert_eq!(["try", "key"].map(|thing| counted(2, thing)), ["2 tries", "2 keys"]);
+        assert_eq!(["try", "key"].map(|thing| counted(1, thing)), ["1 try", "1 key"]);
         assert_eq!(bytes(1023), "1023 B");
         assert_eq!(bytes(31_744), "31.0 KiB");
         assert_eq!(bytes(3 << 20), "3.0 MiB");

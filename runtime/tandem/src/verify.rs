@@ -12,7 +12,7 @@ use tandem_core::types::{Field, Signature};
 use tandem_engine::verify::golden::Replay;
 use tandem_engine::verify::{Compared, Difference, Mismatch, Report, Seen, Smallest, Verdict};
 
-use crate::output::{grouped, plain};
+use crate::output::{counted, grouped, plain};
 use crate::registry::prove::Replayed;
 
 /// A value of the smallest input is cut to so many characters in text; JSON has it whole.
@@ -61,7 +61,7 @@ pub fn text(report: &Report) -> String {
             let _ = writeln!(text, "nothing is proved: no row has a value");
         }
         (None, _) => {
-            let _ = writeln!(text, "proved: no bit differs in {} values", grouped(report.values()));
+            let _ = writeln!(text, "proved: no bit differs in {}", counted(report.values(), "value"));
         }
     }
     let (compiling, comparing) = (report.compiling.as_secs_f64(), report.comparing.as_secs_f64());
@@ -71,14 +71,13 @@ pub fn text(report: &Report) -> String {
 
 fn smallest_text(text: &mut String, smallest: &Smallest, signature: &Signature) {
     let rows: usize = smallest.calls.iter().map(RecordBatch::num_rows).sum();
-    let plural = |count: usize, thing: &str| format!("{count} {thing}{}", if count == 1 { "" } else { "s" });
-    let _ = write!(text, "the smallest input that still differs: {}", plural(rows, "row"));
+    let _ = write!(text, "the smallest input that still differs: {}", counted(rows as u64, "row"));
     let _ = match smallest.calls.len() {
         1 => writeln!(text, " in one call"),
-        calls => writeln!(text, " in {} to one instance", plural(calls, "call")),
+        calls => writeln!(text, " in {} to one instance", counted(calls as u64, "call")),
     };
     if smallest.gave_up {
-        let _ = writeln!(text, "(after {} tries; there may be smaller ones)", grouped(smallest.tries));
+        let _ = writeln!(text, "(after {}; there may be smaller ones)", counted(smallest.tries, "try"));
     }
     let mut index = 0;
     for same in smallest.calls.chunk_by(|one, other| one == other) {
@@ -234,8 +233,8 @@ pub fn replayed_text(replayed: &[Replayed]) -> String {
     let width = names.iter().map(String::len).max().unwrap_or(0);
     let mut text = String::new();
     for (name, Replayed { replay, .. }) in std::iter::zip(&names, replayed) {
-        let (rows, different) = (grouped(replay.rows), grouped(replay.different));
-        let _ = writeln!(text, "{name:width$}  {rows} rows, {different} different");
+        let (rows, different) = (counted(replay.rows, "row"), grouped(replay.different));
+        let _ = writeln!(text, "{name:width$}  {rows}, {different} different");
     }
     for (name, Replayed { bound, replay }) in std::iter::zip(&names, replayed) {
         if replay.different > 0 {
@@ -243,7 +242,7 @@ pub fn replayed_text(replayed: &[Replayed]) -> String {
         }
     }
     let different = replayed.iter().filter(|replayed| replayed.replay.different > 0).count();
-    let _ = writeln!(text, "{} views, {different} different", replayed.len());
+    let _ = writeln!(text, "{}, {different} different", counted(replayed.len() as u64, "view"));
     text
 }
 

@@ -167,7 +167,7 @@ fn a_store_is_counted_copied_and_written_back_while_it_is_served() {
     let ages: i64 = stats["views"][0]["ages"].as_object().unwrap().values().map(|rows| rows.as_i64().unwrap()).sum();
     assert_eq!(ages, 30, "{stats}");
     let (table, _) = shop.run(&["online", "stats"]);
-    assert!(table.contains("account@1") && table.contains("30 rows of 1 versions, 30 in the push log"), "{table}");
+    assert!(table.contains("account@1") && table.contains("30 rows of 1 version, 30 in the push log"), "{table}");
     let copied = shop.json(&["online", "backup", "copy"]);
     assert_eq!((&copied["rows"], &copied["logged"], &copied["corrupt"]), (&json!(30), &json!(30), &json!(0)));
     let (_, refused) = told(tandem(shop.root(), &["online", "backup", "copy"]), 2);

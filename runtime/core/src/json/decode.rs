@@ -74,6 +74,7 @@ fn describe(value: &Value) -> String {
             let rest = if shown.len() < text.len() { "…" } else { "" };
             format!("{shown:?}{rest}")
         }
+        Value::Array(items) if items.len() == 1 => "an array of one item".to_owned(),
         Value::Array(items) => format!("an array of {} items", items.len()),
         Value::Object(_) => "an object".to_owned(),
     }

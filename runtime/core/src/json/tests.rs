@@ -146,8 +146,8 @@ fn what_is_not_in_the_table_is_refused() {
         (Binary, "\"YR==\"", "\"YR==\"", BASE64),
         (Binary, "\"-_8=\"", "\"-_8=\"", BASE64),
         (Binary, "\"YWJj\\n\"", "\"YWJj\\n\"", BASE64),
-        (Binary, "[97]", "an array of 1 items", BASE64),
-        (Float32Vector(2), "[1]", "an array of 1 items", "write exactly as many numbers as the width"),
+        (Binary, "[97]", "an array of one item", BASE64),
+        (Float32Vector(2), "[1]", "an array of one item", "write exactly as many numbers as the width"),
         (Float32Vector(2), "1", "1", "write an array"),
         (Sequence(ItemType::String), "\"a\"", "\"a\"", "write an array"),
     ] {

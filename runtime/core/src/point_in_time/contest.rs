@@ -108,7 +108,7 @@ pub struct Contest<'a> {
 impl<'a> Contest<'a> {
     /// Without rows yet.
     pub fn new(instants: &'a Instants, rules: Rules) -> Self {
-        let watched = if rules.known_by == KnownBy::Event { 0 } else { instants.slots() };
+        let watched = if is_watched(rules) { instants.slots() } else { 0 };
         Contest {
             instants,
             rules,
@@ -117,6 +117,13 @@ impl<'a> Contest<'a> {
             spans: HashMap::new(),
             ties: Ties::default(),
         }
+    }
+
+    /// Bytes that are taken for each slot, if a row ties with another in each; `has_later`: where rows have created times or sequences. Groups of which rows
+    /// were taken back take more.
+    pub fn bytes_of_slot(rules: Rules, has_later: bool) -> usize {
+        let watched = if is_watched(rules) { size_of::<Option<Timestamp>>() } else { 0 };
+        Slots::bytes_of_slot(has_later) + watched + Ties::BYTES_OF_ROW
     }
 
     /// Offers a row of a group. The order of the offers does not matter, and an offer may be repeated.
@@ -250,6 +257,11 @@ impl<'a> Contest<'a> {
         let Contest { instants, rules, slots, happened, spans: _, ties } = self;
         Decided { instants, rules, slots, happened, ties }
     }
+}
+
+/// Whether something may have happened that is not known.
+fn is_watched(rules: Rules) -> bool {
+    rules.known_by != KnownBy::Event
 }
 
 /// The greater of two rows; where they tie, the first with the other and its ties among its own.

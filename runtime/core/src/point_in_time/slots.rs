@@ -27,6 +27,12 @@ pub(super) struct Slots {
 }
 
 impl Slots {
+    /// Bytes of a slot where rows tie; `has_later`: where they have created times or sequences.
+    pub(super) fn bytes_of_slot(has_later: bool) -> usize {
+        let later = if has_later { size_of::<(Option<Timestamp>, Option<i64>)>() } else { 0 };
+        size_of::<Slot>() + size_of::<u32>() + later
+    }
+
     /// Without rows.
     pub(super) fn new(slots: usize) -> Self {
         let slots = vec![Slot { event_time: Timestamp::MIN, row: NOBODY }; slots];

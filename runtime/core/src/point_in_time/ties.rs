@@ -16,6 +16,9 @@ struct Node {
 pub(super) struct Ties(Vec<Node>);
 
 impl Ties {
+    /// Bytes of a row that ties.
+    pub(super) const BYTES_OF_ROW: usize = size_of::<Node>();
+
     /// A row and the rows of two lists.
     pub(super) fn with(&mut self, row: u64, first: u32, second: u32) -> u32 {
         let index = u32::try_from(self.0.len()).ok().filter(|index| *index != NONE).expect("fewer than 2^32 - 1 ties");

@@ -21,6 +21,7 @@ use super::history::{History, Offered};
 use super::labels::LabelKeys;
 use super::report::LabelCounts;
 use super::threads::{in_parallel, on_threads, over_pieces, pieces};
+use super::trim::trim;
 use super::{Prepared, Shared, TrainingError, TrainingOptions, windows};
 use crate::bind::SetAside;
 
@@ -76,6 +77,9 @@ struct SlotWinner {
     known_later: bool,
 }
 
+/// What it takes.
+pub(super) const WINNER_BYTES: usize = size_of::<SlotWinner>();
+
 impl SlotWinner {
     const NONE: SlotWinner = SlotWinner {
         row: None,
@@ -116,6 +120,7 @@ impl JoinedView {
         let decided = contest.decide();
         let mut winners = Winners::of(&decided, &step.view.view, &keys, request)?;
         drop(decided);
+        trim();
         let offering = started.elapsed();
         let started = Instant::now();
         winners.settle_ties(history)?;

@@ -1,5 +1,7 @@
 //! The labels: rows with join keys and the instant for which values are asked.
 
+mod distinct;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Range;
@@ -35,6 +37,8 @@ const LABELS_MAX: u64 = u32::MAX as u64;
 pub struct Labels {
     schema: SchemaRef,
     rows: u64,
+    /// At most so many distinct values has each column, nulls aside.
+    distinct_max: Vec<u64>,
     from: From,
 }
 
@@ -51,21 +55,23 @@ impl Labels {
     pub fn parquet(file: &Path) -> Result<Self, TrainingError> {
         let footer = footers::read(file)?;
         let rows = footer.metadata().file_metadata().num_rows().max(0) as u64;
-        Self::new(Arc::clone(footer.schema()), rows, From::File(file.to_owned()))
+        let distinct_max = distinct::of_file(footer.schema(), footer.metadata());
+        Self::new(Arc::clone(footer.schema()), rows, distinct_max, From::File(file.to_owned()))
     }
 
     /// Those in memory.
     pub fn rows(rows: RecordBatch) -> Result<Self, TrainingError> {
-        Self::new(rows.schema(), rows.num_rows() as u64, From::Rows(Arc::new(rows)))
+        let distinct_max = rows.columns().iter().map(distinct::of_array).collect();
+        Self::new(rows.schema(), rows.num_rows() as u64, distinct_max, From::Rows(Arc::new(rows)))
     }
 
-    fn new(schema: SchemaRef, rows: u64, from: From) -> Result<Self, TrainingError> {
+    fn new(schema: SchemaRef, rows: u64, distinct_max: Vec<u64>, from: From) -> Result<Self, TrainingError> {
         if rows > LABELS_MAX {
             return Err(TrainingError::TooManyLabels { labels: rows, max: LABELS_MAX });
         }
         // The metadata of the labels' file says nothing of the training set.
         let schema = Arc::new(schema.as_ref().clone().with_metadata(HashMap::new()));
-        Ok(Labels { schema, rows, from })
+        Ok(Labels { schema, rows, distinct_max, from })
     }
 
     /// The label at `row`, from 0, alone. Blocking.
@@ -89,6 +95,12 @@ impl Labels {
     /// Their number.
     pub fn len(&self) -> u64 {
         self.rows
+    }
+
+    /// How many distinct values a column has at most, nulls aside, as far as that is known without reading it.
+    pub(super) fn distinct_max(&self, column: &str) -> u64 {
+        let known = self.schema.index_of(column).ok().and_then(|index| self.distinct_max.get(index));
+        known.copied().unwrap_or(self.rows).min(self.rows)
     }
 
     /// Whether there are none.

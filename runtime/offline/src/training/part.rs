@@ -24,6 +24,8 @@ type LabelBatch = Result<(Range<usize>, RecordBatch), TrainingError>;
 impl Part {
     /// Both passes over the rows of each view. Blocking.
     pub(super) fn join(shared: &Shared, rows: Range<usize>) -> Result<Self, TrainingError> {
+        // The part before is there no more.
+        trim();
         let request = &shared.request;
         let times = &shared.times[rows.clone()];
         let mut known: Vec<Arc<LabelKeys>> = Vec::new();

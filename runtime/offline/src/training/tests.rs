@@ -2,6 +2,7 @@
 
 mod columns;
 mod dimension;
+mod memory;
 
 use std::fs::File;
 use std::path::Path;
@@ -71,7 +72,7 @@ fn published(rows: &[Row], view: &BoundView) -> RecordBatch {
 
 /// Publishes rows as one file of the view, in row groups of two.
 fn publish(root: &Path, view: &BoundView, folder: &str, rows: &[Row]) {
-    let path = view_folder(root, "spend", 1).join(folder).join("part-0.parquet");
+    let path = view_folder(root, &view.view.name, view.view.version).join(folder).join("part-0.parquet");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let properties = WriterProperties::builder()
         .set_max_row_group_row_count(Some(2))

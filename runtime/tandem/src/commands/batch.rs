@@ -11,7 +11,7 @@ use tandem_offline::{BatchOptions, BatchReport, BatchRequest, GridRequest, Offli
 
 use crate::cli::{Context, RangeArguments, RunArguments, async_runtime};
 use crate::error::Error;
-use crate::output::{ProgressBar, bytes, grouped, rate};
+use crate::output::{ProgressBar, bytes, counted, grouped, rate};
 use crate::project::Opened;
 
 /// Arguments of the command.
@@ -157,10 +157,10 @@ fn warn(context: &Context, report: &BatchReport) {
 fn text(report: &BatchReport) -> String {
     let rows = report.rows();
     format!(
-        "{} rows in, {} rows out, {} partitions  ({} in, {} out)  {:.2} s, {}\n{}\n",
-        grouped(rows.rows_in),
-        grouped(rows.rows_out),
-        report.partitions.len(),
+        "{} in, {} out, {}  ({} in, {} out)  {:.2} s, {}\n{}\n",
+        counted(rows.rows_in, "row"),
+        counted(rows.rows_out, "row"),
+        counted(report.partitions.len() as u64, "partition"),
         bytes(report.bytes_in()),
         bytes(report.bytes_out()),
         report.elapsed.as_secs_f64(),

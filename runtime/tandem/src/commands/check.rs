@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::cli::Context;
 use crate::error::Error;
+use crate::output::counted;
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -19,11 +20,11 @@ pub fn run(context: &Context, _: &Arguments) -> Result<(), Error> {
             for view in &views {
                 let (view, bound) = (&view.bound.view, &view.bound);
                 text.push_str(&format!(
-                    "{}@{}  {} inputs, {} features  {} {}  definition {}\n",
+                    "{}@{}  {}, {}  {} {}  definition {}\n",
                     view.name,
                     view.version,
-                    bound.signature.inputs.len(),
-                    bound.signature.outputs.len(),
+                    counted(bound.signature.inputs.len() as u64, "input"),
+                    counted(bound.signature.outputs.len() as u64, "feature"),
                     super::show::made_by(view),
                     bound.digest.short(),
                     bound.definition_hash.short(),

@@ -230,9 +230,9 @@ impl Explained<'_> {
 
 fn made_by(bound: &BoundView) -> String {
     if bound.view.is_aggregates() {
-        "aggregates of the events of its source".to_owned()
+        format!("aggregates of the events of its source, {}", bound.digest.short())
     } else if bound.view.is_columns() {
-        "columns of its source".to_owned()
+        format!("columns of its source, {}", bound.digest.short())
     } else {
         format!("component {}", bound.digest.short())
     }

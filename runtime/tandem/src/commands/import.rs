@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::Context;
 use crate::error::Error;
 use crate::import::{Request, import};
-use crate::output::grouped;
+use crate::output::{counted, grouped};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -41,9 +41,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     context.output.data(
         || {
             let (rows, files) = (report.rows(), report.files.len() as u64);
-            let noun =
-                |count: u64, noun: &str| format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" });
-            format!("{} into {}\n{}\n", noun(rows, "row"), noun(files, "file"), report.folder.display())
+            format!("{} into {}\n{}\n", counted(rows, "row"), counted(files, "file"), report.folder.display())
         },
         || {
             let files = report

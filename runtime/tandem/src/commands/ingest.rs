@@ -14,7 +14,7 @@ use crate::cli::{Context, RunArguments, ServerArguments, async_runtime};
 use crate::error::Error;
 use crate::ingest::{Input, Local, Remote, Request, Sink, run as ingest};
 use crate::materialize::store_view;
-use crate::output::{grouped, rate};
+use crate::output::{counted, grouped, rate};
 use crate::project::Opened;
 use crate::push::{PushPlan, Pusher};
 
@@ -120,8 +120,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     context.output.data(
         || {
             format!(
-                "{} rows read, {} accepted ({} written, {} older, {} unchanged), {} rejected  {:.2} s, {}\n",
-                grouped(report.rows),
+                "{} read, {} accepted ({} written, {} older, {} unchanged), {} rejected  {:.2} s, {}\n",
+                counted(report.rows, "row"),
                 grouped(report.accepted),
                 grouped(report.written),
                 grouped(report.older),

@@ -9,7 +9,7 @@ use tandem_online::{LogStats, Store, StoreOptions};
 
 use crate::cli::{Context, RunArguments};
 use crate::error::Error;
-use crate::output::{Column, Table, grouped, width};
+use crate::output::{Column, Table, counted, grouped, width};
 use crate::roll::{Provenance, Rolled, roll};
 
 /// Arguments of the command.
@@ -91,7 +91,7 @@ fn flush(context: &Context, arguments: &FlushArguments) -> Result<(), Error> {
             true => "the push log has no rows\n".to_owned(),
             false => {
                 let line = |(id, rolled): &(ViewVersion, Rolled)| {
-                    format!("{id}: {} rows in {} files\n", grouped(rolled.rows), grouped(rolled.files))
+                    format!("{id}: {} in {}\n", counted(rolled.rows, "row"), counted(rolled.files, "file"))
                 };
                 flushed.iter().map(line).collect()
             }

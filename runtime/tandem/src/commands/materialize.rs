@@ -10,7 +10,7 @@ use super::batch::now;
 use crate::cli::{Context, RangeArguments, RunArguments, async_runtime};
 use crate::error::Error;
 use crate::materialize;
-use crate::output::{grouped, rate};
+use crate::output::{counted, grouped, rate};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -114,9 +114,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     context.output.data(
         || {
             format!(
-                "{} rows read from {} partitions, {} written, {} older or equal to what was there  {:.2} s, {}\n{}\n",
-                grouped(report.rows),
-                report.partitions,
+                "{} read from {}, {} written, {} older or equal to what was there  {:.2} s, {}\n{}\n",
+                counted(report.rows, "row"),
+                counted(report.partitions, "partition"),
                 grouped(report.written),
                 grouped(report.kept),
                 elapsed.as_secs_f64(),

@@ -12,7 +12,7 @@ use tandem_online::{AGE_BOUNDS_SECONDS, OnlineError, RestoredView, Store, StoreO
 use super::batch::now;
 use crate::cli::{Context, RunArguments};
 use crate::error::Error;
-use crate::output::{Column, Table, bytes, grouped, width};
+use crate::output::{Column, Table, bytes, counted, grouped, width};
 use crate::roll::{Provenance, Rolled, roll_copy};
 use crate::{expiry, materialize};
 
@@ -91,8 +91,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
             }
             context.output.data(
                 || {
-                    let (entries, logged) = (grouped(copied.entries), grouped(copied.logged));
-                    format!("{entries} rows, {logged} in the push log, {}\n{}\n", bytes(copied.bytes), folder.display())
+                    let (entries, logged) = (counted(copied.entries, "row"), grouped(copied.logged));
+                    format!("{entries}, {logged} in the push log, {}\n{}\n", bytes(copied.bytes), folder.display())
                 },
                 || {
                     json!({
@@ -149,7 +149,7 @@ fn drop_generation(context: &Context, arguments: &ViewArguments) -> Result<(), E
     let (dropped, keys) = store.drop_generation(id)?;
     let id = view.view.id();
     context.output.data(
-        || format!("{id}: generation {} dropped, {} keys removed\n", dropped.ordinal, grouped(keys)),
+        || format!("{id}: generation {} dropped, {} removed\n", dropped.ordinal, counted(keys, "key")),
         || json!({ "view": id.to_string(), "generation": dropped.ordinal, "keys": keys }),
     );
     Ok(())
@@ -174,7 +174,7 @@ fn expire(context: &Context, arguments: &ViewArguments) -> Result<(), Error> {
     }
     let id = view.view.id();
     context.output.data(
-        || format!("{id}: values of {} of {} rows removed\n", grouped(removed), grouped(looked)),
+        || format!("{id}: values of {} of {} removed\n", grouped(removed), counted(looked, "row")),
         || json!({ "view": id.to_string(), "looked": looked, "removed": removed }),
     );
     Ok(())
@@ -234,8 +234,8 @@ fn restore(context: &Context, arguments: &RestoreArguments) -> Result<(), Error>
     context.output.data(
         || {
             let line = |RestoredView { view, put, .. }: &RestoredView| {
-                let (written, kept) = (grouped(put.written as u64), grouped(put.kept as u64));
-                let line = format!("{}: {written} rows written, {kept} older or equal to what was there", id(view));
+                let (written, kept) = (counted(put.written as u64, "row"), grouped(put.kept as u64));
+                let line = format!("{}: {written} written, {kept} older or equal to what was there", id(view));
                 match files(view).rows {
                     0 => format!("{line}\n"),
                     rows => format!("{line}, {} from the push log into the offline history\n", grouped(rows)),
@@ -276,10 +276,10 @@ fn stats(context: &Context, store: &Store) -> Result<(), Error> {
             };
             let table = Table { split: columns.len(), columns, rows: views.iter().map(row).collect() };
             format!(
-                "{}\n{} rows of {} versions, {} in the push log; {} in use of a map of {}; {} of {} reader slots\n{}\n",
+                "{}\n{} of {}, {} in the push log; {} in use of a map of {}; {} of {} reader slots\n{}\n",
                 table.render(width()),
-                grouped(sizes.entries as u64),
-                sizes.views,
+                counted(sizes.entries as u64, "row"),
+                counted(sizes.views as u64, "version"),
                 grouped(logged),
                 bytes(sizes.used_bytes as u64),
                 bytes(sizes.map_bytes as u64),

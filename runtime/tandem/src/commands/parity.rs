@@ -11,7 +11,7 @@ use tandem_online::{Store, StoreOptions};
 use super::batch::now;
 use crate::cli::{Context, RangeArguments, RunArguments, ServerArguments, async_runtime};
 use crate::error::Error;
-use crate::output::grouped;
+use crate::output::{counted, grouped};
 use crate::parity::{self, Format, Report, Server, windows};
 use crate::project::Opened;
 
@@ -108,13 +108,13 @@ fn text(report: &Report) -> String {
         );
     }
     for (partition, offline, online) in &report.missing_rows {
-        let _ = writeln!(text, "{partition}: {offline} rows offline, {online} online");
+        let _ = writeln!(text, "{partition}: {} offline, {online} online", counted(*offline, "row"));
     }
     let _ = writeln!(
         text,
-        "{} rows, {} values compared, {} different",
-        grouped(report.rows),
-        grouped(report.compared()),
+        "{}, {} compared, {} different",
+        counted(report.rows, "row"),
+        counted(report.compared(), "value"),
         grouped(report.different())
     );
     text
@@ -190,7 +190,7 @@ fn windows_text(report: &windows::Report) -> String {
         );
     }
     for (at, events) in &report.replayed {
-        let _ = writeln!(text, "at {at} {} events had been published", grouped(*events));
+        let _ = writeln!(text, "at {at} {} had been published", counted(*events, "event"));
     }
     for one in &report.skews {
         let windows::Difference { entity, at, feature, offline, online } = one;
@@ -203,8 +203,9 @@ fn windows_text(report: &windows::Report) -> String {
         let windows::Difference { entity, at, feature, offline, online } = one;
         let _ = writeln!(text, "{entity} at {at} {feature}\n  offline {offline}\n  online  {online}");
     }
-    let [rows, compared, different] = [report.rows, report.compared(), report.different()].map(grouped);
-    let _ = writeln!(text, "{rows} entities and instants, {compared} values compared, {different} not the same");
+    let [rows, different] = [report.rows, report.different()].map(grouped);
+    let of = if report.rows == 1 { "entity and instant" } else { "entities and instants" };
+    let _ = writeln!(text, "{rows} {of}, {} compared, {different} not the same", counted(report.compared(), "value"));
     if report.behind_horizon > 0 {
         let _ = writeln!(
             text,

@@ -21,7 +21,7 @@ use tandem_offline::training::{
 
 use crate::cli::{Context, RunArguments};
 use crate::error::Error;
-use crate::output::grouped;
+use crate::output::{counted, grouped};
 use crate::project::Opened;
 use crate::training::manifest::{self, LabelsFile, Manifest, Options, OutputFile, Tool};
 use crate::training::{Asked, labels, reproduce};
@@ -343,10 +343,10 @@ fn tell(context: &Context, report: &TrainingReport, found: &[Finding]) {
     }
     for view in report.computed.iter().filter(|view| view.failed > 0) {
         let first = view.first_failure.as_ref().map(|(row, message)| format!("; labels row {row}: {message}"));
-        let (id, failed) = (&view.view, view.failed);
+        let (id, failed) = (&view.view, grouped(view.failed));
         context.output.warning(format!(
-            "`{id}` failed for {failed} of {} labels{}",
-            report.labels,
+            "`{id}` failed for {failed} of {}{}",
+            counted(report.labels, "label"),
             first.unwrap_or_default()
         ));
     }
@@ -369,7 +369,7 @@ fn deny(arguments: &Arguments, report: &TrainingReport, found: &[Finding]) -> Re
     }
     if arguments.deny.contains(&Deny::Failures) {
         let failed = report.computed.iter().filter(|view| view.failed > 0);
-        reasons.extend(failed.map(|view| format!("`{}` failed for {} labels", view.view, view.failed)));
+        reasons.extend(failed.map(|view| format!("`{}` failed for {}", view.view, counted(view.failed, "label"))));
     }
     if reasons.is_empty() { Ok(()) } else { Err(Error::Denied { reason: reasons.join("; ") }) }
 }

@@ -13,7 +13,7 @@ use super::describe::{Function, ParameterArguments, Unbound, engine, view_of};
 use super::test::instant;
 use crate::cli::{Context, compiler};
 use crate::error::{Error, io};
-use crate::output::grouped;
+use crate::output::{counted, grouped};
 use crate::project::{self, Opened};
 use crate::rows::{self, Mapping};
 use crate::{registry, verify as shown};
@@ -132,8 +132,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     };
     let given = file.map(|file| rows::read(&file, &mapping, arguments.limit as usize)).transpose()?;
     if let Some(rows) = given.as_ref().filter(|rows| rows.total > rows.inputs.num_rows() as u64) {
-        let (taken, total) = (grouped(rows.inputs.num_rows() as u64), grouped(rows.total));
-        context.output.note(format!("note: the first {taken} of {total} rows; --limit takes more"));
+        let (taken, total) = (grouped(rows.inputs.num_rows() as u64), counted(rows.total, "row"));
+        context.output.note(format!("note: the first {taken} of {total}; --limit takes more"));
     }
     let given = given.map(|rows| rows.inputs);
     let mut options = VerifyOptions {

@@ -3,6 +3,8 @@
 use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressStyle};
 use tandem_offline::{PartitionReport, Progress};
 
+use super::counted;
+
 /// A bar over rows. indicatif draws it only where stderr is a terminal. Clones are the same bar.
 #[derive(Clone)]
 pub struct ProgressBar {
@@ -45,7 +47,7 @@ impl ProgressBar {
 impl Progress for ProgressBar {
     fn planned(&self, partitions: u64, rows: u64) {
         self.bar.set_length(rows);
-        self.bar.set_message(format!("{partitions} partitions"));
+        self.bar.set_message(counted(partitions, "partition"));
     }
 
     fn rows_done(&self, rows: u64) {

@@ -15,7 +15,7 @@ use tandem_engine::{EngineError, Transform, WorkerPanic};
 
 use super::Opening;
 use crate::error::Error;
-use crate::output::grouped;
+use crate::output::counted;
 use crate::project::Opened;
 use crate::rows::{self, Mapping, RowsFault};
 
@@ -169,7 +169,7 @@ fn recorded(report: &Report) -> Value {
     let comparisons = report.compared.iter().filter(|compared| compared.skipped.is_none()).count();
     let (values, tried) = (report.values(), (rows.given + rows.generated) as u64);
     json!({
-        "summary": format!("{} values of {} rows in {comparisons} comparisons, no bit differs", grouped(values), grouped(tried)),
+        "summary": format!("{} of {} in {}, no bit differs", counted(values, "value"), counted(tried, "row"), counted(comparisons as u64, "comparison")),
         "seed": report.seed,
         "rows": {
             "given": rows.given,

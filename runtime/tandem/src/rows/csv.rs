@@ -13,6 +13,7 @@ use tandem_core::time::Timestamp;
 use tandem_core::types::DataType;
 
 use super::RowsFault;
+use crate::output::counted;
 
 /// A file's values, as text.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,7 +95,11 @@ pub(super) fn parse(text: &str) -> Result<Table, RowsFault> {
             continue;
         }
         if row.len() != columns.len() {
-            let reason = format!("{} values, and {} columns are named in the first line", row.len(), columns.len());
+            let reason = format!(
+                "{}, and the first line names {}",
+                counted(row.len() as u64, "value"),
+                counted(columns.len() as u64, "column")
+            );
             return Err(RowsFault::Csv { line, reason });
         }
         rows.push(row);
@@ -200,7 +205,7 @@ mod tests {
     #[test]
     fn mistakes_have_their_line() {
         let told = |text| parse(text).unwrap_err().to_string();
-        assert_eq!(told("a,b\n1,2\n\"x\ny\"\n"), "line 3: 1 values, and 2 columns are named in the first line");
+        assert_eq!(told("a,b\n1,2\n\"x\ny\"\n"), "line 3: 1 value, and the first line names 2 columns");
         assert_eq!(told("a,b\n\"x\ny\",1\n1,\"z\n"), "line 4: a quoted value has no end");
         assert_eq!(told("a\n\"x\"y\n"), "line 2: something follows the closing quote of a value");
         assert!(told("a\nx\"y\"\n").starts_with("line 2: a quote inside a value"));

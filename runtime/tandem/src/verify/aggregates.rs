@@ -6,22 +6,22 @@ use serde_json::{Value, json};
 use tandem_engine::verify::{AggregateDifference, AggregateReport};
 
 use super::objects;
-use crate::output::{grouped, plain};
+use crate::output::{counted, grouped, plain};
 
 /// As a person reads it.
 pub fn text(report: &AggregateReport) -> String {
     let (failed, reason) = &report.failed;
     let mut text = format!(
-        "component  {}\nlists      {} lists of events (seed {}), {} on which a call fails\n",
+        "component  {}\nlists      {} of events (seed {}), {} on which a call fails\n",
         report.digest,
-        grouped(report.lists),
+        counted(report.lists, "list"),
         report.seed,
         grouped(*failed)
     );
     if let Some(reason) = reason {
         let _ = writeln!(text, "           the first of those: {}", plain(reason));
     }
-    let _ = writeln!(text, "states     of {} bytes at most\n", grouped(report.state_bytes));
+    let _ = writeln!(text, "states     of {} at most\n", counted(report.state_bytes, "byte"));
     let _ = writeln!(text, "{:<60}  {:>9}", "states and values compared", "times");
     for (check, compared) in &report.compared {
         let _ = writeln!(text, "{:<60}  {:>9}", check.title(), grouped(*compared));
@@ -34,7 +34,7 @@ pub fn text(report: &AggregateReport) -> String {
         }
         None => {
             let times = report.compared.iter().map(|(_, times)| times).sum();
-            let _ = writeln!(text, "proved: no bit differs in {} comparisons", grouped(times));
+            let _ = writeln!(text, "proved: no bit differs in {}", counted(times, "comparison"));
         }
     }
     let (compiling, comparing) = (report.compiling.as_secs_f64(), report.comparing.as_secs_f64());
@@ -46,9 +46,8 @@ fn difference_text(text: &mut String, difference: &AggregateDifference, report: 
     let AggregateDifference { check, events, found: (one, other), tries } = difference;
     let count = events.num_rows();
     let _ = writeln!(text, "it differs: {check}");
-    let plural = if count == 1 { "" } else { "s" };
-    let _ =
-        writeln!(text, "the smallest list that still differs has {count} event{plural} ({} tries)", grouped(*tries));
+    let (count, tries) = (counted(count as u64, "event"), counted(*tries, "try"));
+    let _ = writeln!(text, "the smallest list that still differs has {count} ({tries})");
     let lines: Vec<String> =
         objects(events, &report.signature.inputs).iter().map(|object| format!("  {object}")).collect();
     let _ = writeln!(text, "[\n{}\n]", lines.join(",\n"));
@@ -89,7 +88,7 @@ pub fn json(report: &AggregateReport) -> Value {
 pub fn recorded(report: &AggregateReport) -> Value {
     let times: u64 = report.compared.iter().map(|(_, times)| times).sum();
     json!({
-        "summary": format!("{} lists of events in {} comparisons, no bit differs", grouped(report.lists), grouped(times)),
+        "summary": format!("{} of events in {}, no bit differs", counted(report.lists, "list"), counted(times, "comparison")),
         "seed": report.seed,
         "lists": report.lists,
         "failed": report.failed.0,

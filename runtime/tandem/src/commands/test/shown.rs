@@ -9,7 +9,7 @@ use tandem_core::json::encode_value;
 use tandem_core::types::{DataType, Field, Signature};
 use tandem_engine::Outcome;
 
-use crate::output::{Column, Table, grouped, plain};
+use crate::output::{Column, Table, counted, grouped, plain};
 
 /// What stands in place of a failed row's first output.
 const FAILED: &str = "failed";
@@ -54,10 +54,12 @@ impl Shown<'_> {
         for (row, message) in &failures {
             let _ = writeln!(text, "row {row} failed: {}", plain(message));
         }
-        let count = |count: usize, things: &str| {
-            format!("{} {things}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
-        };
-        let _ = writeln!(text, "\n{}, {} failed", count(self.inputs.num_rows(), "row"), grouped(failures.len() as u64));
+        let _ = writeln!(
+            text,
+            "\n{}, {} failed",
+            counted(self.inputs.num_rows() as u64, "row"),
+            grouped(failures.len() as u64)
+        );
         text
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tandem_offline::training::{TrainingReport, Written};
 
-use crate::output::{Column, Table, bytes, grouped, rate, width};
+use crate::output::{Column, Table, bytes, counted, grouped, rate, width};
 use crate::training::manifest::{self, Manifest};
 
 /// A line for the set, a table of its features.
@@ -34,8 +34,8 @@ pub(super) fn text(manifest: &Manifest, out: &Path, written: &Written, elapsed: 
     let mut text = table.render(width());
     let _ = writeln!(
         text,
-        "{} rows, {}  {:.2} s, {}\n{}\n{}",
-        grouped(written.rows),
+        "{}, {}  {:.2} s, {}\n{}\n{}",
+        counted(written.rows, "row"),
         bytes(written.bytes),
         elapsed.as_secs_f64(),
         rate(written.rows, elapsed),
@@ -49,22 +49,23 @@ pub(super) fn text(manifest: &Manifest, out: &Path, written: &Written, elapsed: 
 pub(super) fn explain(report: &TrainingReport, elapsed: Duration) -> String {
     let mut text = String::from("\nplan\n");
     let parts = if report.parts == 1 { "one part".to_owned() } else { format!("{} parts", report.parts) };
-    let _ = writeln!(text, "  labels: {} rows, joined in {parts}", grouped(report.labels));
+    let _ = writeln!(text, "  labels: {}, joined in {parts}", counted(report.labels, "row"));
     for view in &report.views {
         let _ = writeln!(
             text,
-            "  join {}: {} files, {} of {} row groups, {} rows against {} keys and times; values of {} rows",
+            "  join {}: {}, {} of {}, {} against {} {}; values of {}",
             view.view,
-            grouped(view.files),
+            counted(view.files, "file"),
             grouped(view.row_groups_read),
-            grouped(view.row_groups * report.parts),
-            grouped(view.rows_read),
+            counted(view.row_groups * report.parts, "row group"),
+            counted(view.rows_read, "row"),
             grouped(view.slots),
-            grouped(view.rows_fetched),
+            if view.slots == 1 { "key and time" } else { "keys and times" },
+            counted(view.rows_fetched, "row"),
         );
     }
     for view in &report.computed {
-        let _ = writeln!(text, "  compute {}: {} rows", view.view, grouped(report.labels));
+        let _ = writeln!(text, "  compute {}: {}", view.view, counted(report.labels, "row"));
     }
     let phases = report.phases;
     let seconds = |duration: Duration| format!("{:.3} s", duration.as_secs_f64());

@@ -1,6 +1,5 @@
 //! Redis of Debian, and an axum handler over it that answers as Tandem does: what a team would write itself.
 
-use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream as Blocking;
 use std::path::PathBuf;
@@ -209,52 +208,52 @@ type Row = Option<[u8; ROW_BYTES]>;
 
 /// `{"columns": {feature: {"values": [...], "statuses": [...], "event_times": [...]}}}`, or `{feature: [...]}` of the values alone.
 fn object(views: &[(char, &Vec<Row>, &Vec<usize>)], with_statuses: bool) -> Vec<u8> {
-    let mut out = String::with_capacity(64 << 10);
-    out.push_str("{\"columns\":{");
+    let mut out = Vec::with_capacity(512 << 10);
+    out.extend_from_slice(b"{\"columns\":{");
     let mut first = true;
     for (prefix, rows, places) in views {
         for feature in 0..FEATURES {
             if !std::mem::take(&mut first) {
-                out.push(',');
+                out.push(b',');
             }
             let _ = write!(out, "\"{prefix}{feature}\":");
             if with_statuses {
-                out.push_str("{\"values\":");
+                out.extend_from_slice(b"{\"values\":");
             }
             let at = 8 * (1 + feature);
-            list(&mut out, rows, places, |out, row| number(out, f64::from_le_bytes(eight(row, at))));
+            list(&mut out, rows, places, |out, row| {
+                let _ = serde_json::to_writer(out, &f64::from_le_bytes(eight(row, at)));
+            });
             if with_statuses {
-                out.push_str(",\"statuses\":");
-                list(&mut out, rows, places, |out, _| out.push_str("\"PRESENT\""));
-                out.push_str(",\"event_times\":");
+                out.extend_from_slice(b",\"statuses\":");
+                list(&mut out, rows, places, |out, _| out.extend_from_slice(b"\"PRESENT\""));
+                out.extend_from_slice(b",\"event_times\":");
                 list(&mut out, rows, places, |out, row| {
                     let time = tandem_core::time::Timestamp(i64::from_le_bytes(eight(row, 0)));
-                    let _ = write!(out, "\"{time}\"");
+                    out.push(b'"');
+                    time.write(out);
+                    out.push(b'"');
                 });
-                out.push('}');
+                out.push(b'}');
             }
         }
     }
-    out.push_str("}}");
-    out.into_bytes()
+    out.extend_from_slice(b"}}");
+    out
 }
 
-fn list(out: &mut String, rows: &[Row], places: &[usize], mut each: impl FnMut(&mut String, &[u8; ROW_BYTES])) {
-    out.push('[');
+fn list(out: &mut Vec<u8>, rows: &[Row], places: &[usize], mut each: impl FnMut(&mut Vec<u8>, &[u8; ROW_BYTES])) {
+    out.push(b'[');
     for (index, place) in places.iter().enumerate() {
         if index > 0 {
-            out.push(',');
+            out.push(b',');
         }
         match &rows[*place] {
             Some(row) => each(out, row),
-            None => out.push_str("null"),
+            None => out.extend_from_slice(b"null"),
         }
     }
-    out.push(']');
-}
-
-fn number(out: &mut String, value: f64) {
-    out.push_str(&serde_json::to_string(&value).unwrap_or_default());
+    out.push(b']');
 }
 
 fn eight(row: &[u8; ROW_BYTES], at: usize) -> [u8; 8] {

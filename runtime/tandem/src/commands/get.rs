@@ -15,7 +15,7 @@ use tandem_online::{Store, StoreOptions};
 use super::batch::now;
 use crate::cli::{Context, RunArguments};
 use crate::error::Error;
-use crate::lookup::{Ask, At, Found, LookupError, fingerprint, lookup};
+use crate::lookup::{Ask, At, Found, LookupError, lookup};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         return Err(Error::NotMaterialized { view: format!("{name}@{version}"), store: store.path().to_owned() });
     };
     let at = At { as_of, is_present: arguments.as_of.is_none() };
-    let ask = Ask { id: stored.id, view: &view, fingerprint: fingerprint(&view), keys };
+    let ask = Ask::new(stored.id, &view, keys);
     let found = lookup(&store, &ask, at).map_err(|error| match error {
         LookupError::Online(error) => Error::Online(error),
         LookupError::Key(error) => Error::Data(error.to_string()),

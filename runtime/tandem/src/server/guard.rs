@@ -117,6 +117,7 @@ async fn answer(
     mut request: Request,
     next: Next,
 ) -> Response {
+    server.lateness.arrived();
     let (late, late_max) = (waited(server, &request), server.settings.late_millis_max);
     if !WITHOUT_SLOT.contains(&route) && late > Duration::from_millis(late_max) {
         return limits::late("a thread that takes it", late, late_max).into_response();

@@ -3,14 +3,16 @@
 //! Work that is done where requests are waits in no queue of its own, so no count of requests says that there is too much of it. What says so is time, which has
 //! two parts. First a request lies in its socket, until a thread asks the system what is there; then its connection's task has been told, and waits behind
 //! others. The second part is known of each request ([`super::arrival`]). The first is not, and is measured by a probe that goes the way of requests: a byte is
-//! written to a socket, and a task told of it by the same poll of the same sockets. A probe that is still under way counts for as long as it has been.
+//! written to a socket, and a task told of it by the same poll of the same sockets. A probe that is still under way counts for as long as it has been. Where
+//! no request arrives there is none: an idle server is not late, and takes no processor time.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 
 use super::arrival::Arrival;
 
@@ -31,6 +33,10 @@ pub(super) struct Lateness {
     last_unseen: AtomicU64,
     /// When the one that is under way began, in microseconds.
     begun: AtomicU64,
+    /// Whether a request arrived since the last probe.
+    asked: AtomicBool,
+    /// Told with the first of them.
+    wanted: Notify,
     /// The probe's task.
     arrival: Arc<Arrival>,
 }
@@ -38,11 +44,26 @@ pub(super) struct Lateness {
 impl Default for Lateness {
     fn default() -> Self {
         let [last, last_unseen] = [0, 0].map(AtomicU64::new);
-        Lateness { begin: OnceLock::new(), last, last_unseen, begun: AtomicU64::new(NONE), arrival: Arc::default() }
+        Lateness {
+            begin: OnceLock::new(),
+            last,
+            last_unseen,
+            begun: AtomicU64::new(NONE),
+            asked: AtomicBool::new(false),
+            wanted: Notify::new(),
+            arrival: Arc::default(),
+        }
     }
 }
 
 impl Lateness {
+    /// A request arrived.
+    pub(super) fn arrived(&self) {
+        if !self.asked.swap(true, Ordering::Relaxed) {
+            self.wanted.notify_one();
+        }
+    }
+
     /// For how long what arrives now is going to wait, as far as one knows: as long as the last probe, or as the one that still waits.
     pub(super) fn now(&self) -> Duration {
         Duration::from_micros(self.under_way().max(self.last.load(Ordering::Relaxed)))
@@ -67,15 +88,23 @@ impl Lateness {
     pub(super) async fn watch(&self) -> io::Result<()> {
         let watched = self.arrival.watch(self.probe()).await;
         self.begun.store(NONE, Ordering::Relaxed);
+        self.forget();
+        watched
+    }
+
+    fn forget(&self) {
         self.last.store(0, Ordering::Relaxed);
         self.last_unseen.store(0, Ordering::Relaxed);
-        watched
     }
 
     async fn probe(&self) -> io::Result<()> {
         let (sender, receiver) = UnixStream::pair()?;
         let mut byte = [0];
         loop {
+            if !self.asked.swap(false, Ordering::Relaxed) {
+                self.forget();
+                self.wanted.notified().await; // also of a request before the last probe: one more does no harm
+            }
             tokio::time::sleep(PAUSE).await;
             // Nothing is there, so that the next byte is told by the poll and not found at once.
             let nothing = receiver.try_read(&mut byte);
@@ -115,6 +144,7 @@ mod tests {
         let asking = std::thread::spawn(move || {
             let asked = (0..600).map(|_| {
                 std::thread::sleep(Duration::from_millis(1));
+                asked.arrived();
                 asked.now()
             });
             asked.max().unwrap()
@@ -147,6 +177,7 @@ mod tests {
                 let mut least = Duration::MAX;
                 for _ in 0..200 {
                     tokio::time::sleep(Duration::from_millis(1)).await;
+                    lateness.arrived();
                     least = least.min(lateness.now());
                 }
                 least
@@ -157,5 +188,25 @@ mod tests {
             }
         });
         assert!(least < Duration::from_millis(5), "{least:?}");
+    }
+
+    #[test]
+    fn an_idle_server_is_not_late_any_more() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let lateness = Lateness::default();
+        lateness.last.store(70_000, Ordering::Relaxed);
+        lateness.last_unseen.store(60_000, Ordering::Relaxed);
+        runtime.block_on(async {
+            let look = async {
+                while !lateness.unseen().is_zero() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            tokio::select! {
+                () = look => {},
+                ended = lateness.watch() => panic!("{ended:?}"),
+            }
+        });
+        assert_eq!((lateness.now(), lateness.unseen()), (Duration::ZERO, Duration::ZERO));
     }
 }

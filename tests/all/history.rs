@@ -93,7 +93,7 @@ fn events_are_corrected_and_retracted_by_later_days() {
     let serving = Serving::start(project.root(), &["--allow-replay"]);
     for format in ["json", "arrow"] {
         let (data, notes) = project.told(&["parity", "doubles", "--url", serving.url(), "--format", format], 0);
-        assert!(data.ends_with("\n1 rows, 6 values compared, 0 different\n") && notes.is_empty(), "{data}{notes}");
+        assert!(data.ends_with("\n1 row, 6 values compared, 0 different\n") && notes.is_empty(), "{data}{notes}");
     }
 }
 

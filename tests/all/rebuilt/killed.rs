@@ -1,5 +1,5 @@
 //! `tandem online restore` and `tandem online expire` are killed with SIGKILL at random moments, beside a server that is pushed to and killed, too, and without one; into stores that are lost, that
-//! are older than the copy, and that are newer. After each kill the store opens, and is whole: of a copy's rows there are all or none, an entity of a tiled view is there as the copy has it or as it was,
+//! are older than the copy, and that are newer. After each kill the store opens, and is whole: of a copy's rows, which are so few that they are one transaction, there are all or none, an entity of a tiled view is there as the copy has it or as it was,
 //! the files of the history have no row twice; and a row that is within its ttl has its value. Repeated, each command ends its work, and repeated once more it has nothing to do.
 //!
 //! A longer run: `TANDEM_CRASH_ROUNDS=200 cargo test -p tandem-tests --test all rebuilt::killed`.

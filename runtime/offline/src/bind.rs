@@ -1,26 +1,31 @@
 //! A batch of source rows to a batch of feature rows: columns converted and bound to inputs, one call into the transform, rows at fault
 //! set aside.
 
+mod aside;
+mod function;
+mod rows;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, TimestampMicrosecondType};
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
-    UInt32Array, new_null_array,
-};
-use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array, new_null_array};
+use arrow_schema::{Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use arrow_select::nullif::nullif;
 use arrow_select::take::take;
 use datafusion::error::DataFusionError;
-use tandem_core::canonical::{CanonicalError, RowEncoder, decode_rows};
 use tandem_core::model::{BoundView, ColumnContract, InputSource, OnError, Source, ViewSource};
 use tandem_core::time::{Timestamp, Zone};
 use tandem_core::types::{DataType, EVENT_ID, HISTORY_COLUMNS, RETRACTED, TIME_COLUMNS, is_of_source};
 use tandem_engine::convert::{ConvertError, to_declared, to_event_id};
-use tandem_engine::{EngineError, Outcome, Session, Transform};
+use tandem_engine::{EngineError, Outcome};
+
+pub(crate) use aside::SetAside;
+use aside::{Reject, Rejects, take_back};
+pub(crate) use function::{RowFunction, RowSession};
+use rows::{arrow, is_null_or_nan, keep, one_nan, record_batch};
 
 use crate::columns::{QUARANTINE_COLUMNS, UPSTREAM_HISTORY, feature_schema, quarantine_schema};
 use crate::direct::aligned_schema;
@@ -30,30 +35,6 @@ use crate::inputs::InputBatch;
 use crate::promised::{broken_rows, convert_values};
 use crate::report::RowCounts;
 use crate::rerun::standing;
-
-/// Where sessions come from. [`Transform`] is the only one in the product; unit tests have a native one.
-pub(crate) trait RowFunction: Send + Sync {
-    /// A session for one partition at most.
-    fn session(&self) -> Box<dyn RowSession>;
-}
-
-/// A session, as [`Session`] has it.
-pub(crate) trait RowSession: Send {
-    /// Blocking.
-    fn apply(&mut self, inputs: &RecordBatch) -> Result<Outcome, EngineError>;
-}
-
-impl RowFunction for Transform {
-    fn session(&self) -> Box<dyn RowSession> {
-        Box::new(Transform::session(self))
-    }
-}
-
-impl RowSession for Session {
-    fn apply(&mut self, inputs: &RecordBatch) -> Result<Outcome, EngineError> {
-        Session::apply(self, inputs)
-    }
-}
 
 /// How the columns of one partition's scan become inputs and feature rows.
 pub(crate) struct Binding {
@@ -114,34 +95,6 @@ pub(crate) struct Computed {
     pub(crate) quarantine: Option<RecordBatch>,
     pub(crate) rows: RowCounts,
 }
-
-#[derive(Debug, Clone)]
-enum Reject {
-    NullEventTime,
-    Future(String),
-    Failed(String),
-    /// Breaks what is promised of the source's rows.
-    Contract(String),
-}
-
-/// Of the rows of a batch those that are set aside for a reason that is counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct SetAside {
-    /// They break the source's contract.
-    pub(crate) broken: u64,
-    /// The component that makes the events fails on them.
-    pub(crate) failed: u64,
-}
-
-impl std::ops::AddAssign for SetAside {
-    fn add_assign(&mut self, other: Self) {
-        self.broken += other.broken;
-        self.failed += other.failed;
-    }
-}
-
-/// Rows of a batch that are set aside.
-type Rejects = BTreeMap<usize, Reject>;
 
 impl Binding {
     /// `source` is what `checked` is a partition of; `event_time_max`: rows with a later event time are set aside; `published`: the published
@@ -499,94 +452,6 @@ impl Binding {
         Ok(values)
     }
 
-    /// Rows that must not reach the transform. Nulls in inputs that take none are the engine's to refuse, on every path alike.
-    fn reject(&self, bound: &RecordBatch, rejects: &mut Rejects) {
-        let event_times = bound.column(self.keys).as_primitive::<TimestampMicrosecondType>();
-        for (row, time) in event_times.iter().enumerate() {
-            match time {
-                None => {
-                    rejects.entry(row).or_insert(Reject::NullEventTime);
-                }
-                Some(time) if time > self.event_time_max => {
-                    let (time, max) = (Timestamp(time), Timestamp(self.event_time_max));
-                    let text = format!("the event time {time} lies in the future: max_future allows {max}");
-                    // Whether a broken contract stops the run is not for the clock to say.
-                    if !matches!(rejects.get(&row), Some(Reject::Contract(_))) {
-                        rejects.insert(row, Reject::Future(text));
-                    }
-                }
-                Some(_) => {}
-            }
-        }
-    }
-
-    /// The error of the first row at fault, if the view, or for a broken contract the source, says that one stops the run. Rows of the future never do.
-    fn refuse(&self, rejects: &Rejects, rows: usize, first_row: u64) -> Result<(), OfflineError> {
-        let place = |row: usize| {
-            let (file, row) = self.checked.locate(first_row + row as u64);
-            (file.path.clone(), row)
-        };
-        if self.source.contract.on_violation == OnError::Fail {
-            let mut broken = rejects.iter().filter(|(_, reject)| matches!(reject, Reject::Contract(_)));
-            if let Some((row, Reject::Contract(message))) = broken.next() {
-                let (file, row) = place(*row);
-                return Err(OfflineError::ContractBroken {
-                    source_name: self.source.name.clone(),
-                    file,
-                    row,
-                    message: message.clone(),
-                    broken: 1 + broken.count(),
-                    rows,
-                });
-            }
-        }
-        if self.view.view.on_error == OnError::Quarantine {
-            return Ok(());
-        }
-        let stops = |reject: &Reject| matches!(reject, Reject::Failed(_) | Reject::NullEventTime);
-        let mut at_fault = rejects.iter().filter(|(_, reject)| stops(reject));
-        let Some((row, reject)) = at_fault.next() else { return Ok(()) };
-        let (file, row) = place(*row);
-        Err(match reject {
-            Reject::Failed(message) => OfflineError::RowsFailed {
-                partition: self.checked.partition.id.clone(),
-                file,
-                row,
-                message: message.clone(),
-                failed: 1 + at_fault.count(),
-                rows,
-            },
-            _ => OfflineError::NullEventTime { file, row, column: self.source.event_time.clone() },
-        })
-    }
-
-    fn quarantine(
-        &self,
-        bound: &RecordBatch,
-        rejects: &Rejects,
-        first_row: u64,
-    ) -> Result<Option<RecordBatch>, OfflineError> {
-        if rejects.is_empty() {
-            return Ok(None);
-        }
-        let mut columns = keep(bound, |row| rejects.contains_key(&row), false)?.columns().to_vec();
-        columns.truncate(self.quarantine_schema.fields().len() - QUARANTINE_COLUMNS.len());
-        let places: Vec<_> = rejects.keys().map(|row| self.checked.locate(first_row + *row as u64)).collect();
-        let errors = rejects.values().map(|reject| match reject {
-            Reject::NullEventTime => "the event time is null".to_owned(),
-            Reject::Future(text) | Reject::Failed(text) => text.clone(),
-            Reject::Contract(text) => format!("the contract of source `{}`: {text}", self.source.name),
-        });
-        // In the order of QUARANTINE_COLUMNS.
-        let appended: [ArrayRef; QUARANTINE_COLUMNS.len()] = [
-            Arc::new(StringArray::from_iter_values(places.iter().map(|(file, _)| &file.relative))),
-            Arc::new(Int64Array::from_iter_values(places.iter().map(|(_, row)| *row as i64))),
-            Arc::new(StringArray::from_iter_values(errors)),
-        ];
-        columns.extend(appended);
-        record_batch(&self.quarantine_schema, columns, rejects.len()).map(Some)
-    }
-
     fn count(&self, features: &RecordBatch, rejects: &Rejects, retractions: usize) -> RowCounts {
         let rows_out = features.num_rows();
         let event_times = features.column(self.keys).as_primitive::<TimestampMicrosecondType>().values();
@@ -616,69 +481,12 @@ impl Binding {
     }
 }
 
-/// Rows that take their event back: they have no values, so nothing that is wrong with those matters.
-fn take_back(retracted: &ArrayRef, rejects: &mut Rejects) -> BTreeSet<usize> {
-    let retracted = retracted.as_boolean();
-    let rows: BTreeSet<usize> =
-        (0..retracted.len()).filter(|row| retracted.is_valid(*row) && retracted.value(*row)).collect();
-    rejects.retain(|row, _| !rows.contains(row));
-    rows
-}
-
 /// Start of the day (included) and of the next (excluded) on the clocks of `timezone`, in microseconds since the epoch.
 pub(crate) fn local_day(day: tandem_core::time::Day, timezone: Option<&str>) -> Result<(i64, i64), OfflineError> {
     let external = |error| DataFusionError::External(Box::new(error));
     let zone = timezone.map_or_else(|| Ok(Zone::utc()), Zone::parse).map_err(external)?;
     let start = |day: tandem_core::time::Day| zone.local_time(day.start().0).map(|time| time.timestamp().0);
     Ok((start(day).map_err(external)?, start(day.next()).map_err(external)?))
-}
-
-/// The column with every NaN in its one form, as a transform's outputs have it.
-fn one_nan(column: &ArrayRef, field: &tandem_core::types::Field) -> Result<ArrayRef, OfflineError> {
-    let items = match (column.as_fixed_size_list_opt(), column.as_list_opt::<i32>()) {
-        (Some(vectors), _) => vectors.values(),
-        (None, Some(sequences)) => sequences.values(),
-        (None, None) => column,
-    };
-    let wide = items.as_primitive_opt::<Float64Type>().map(|floats| floats.values().iter().any(|float| float.is_nan()));
-    let narrow =
-        items.as_primitive_opt::<Float32Type>().map(|floats| floats.values().iter().any(|float| float.is_nan()));
-    if !wide.or(narrow).unwrap_or(false) {
-        return Ok(Arc::clone(column));
-    }
-    let external = |error: CanonicalError| DataFusionError::External(Box::new(error));
-    let encoder = RowEncoder::new(std::slice::from_ref(column)).map_err(external)?;
-    let encode = |row| {
-        let mut bytes = Vec::new();
-        encoder.encode(row, &mut bytes);
-        bytes
-    };
-    let rows: Vec<Vec<u8>> = (0..column.len()).map(encode).collect();
-    let decoded = decode_rows(std::slice::from_ref(field), rows.iter().map(|row| Some(&row[..]))).map_err(external)?;
-    Ok(Arc::clone(&decoded[0]))
-}
-
-fn is_null_or_nan(key: &ArrayRef, row: usize) -> bool {
-    key.is_null(row) || key.as_primitive_opt::<Float64Type>().is_some_and(|floats| floats.value(row).is_nan())
-}
-
-/// The rows for which `wanted` holds; `all` spares the copy where it holds for every row.
-fn keep(batch: &RecordBatch, wanted: impl Fn(usize) -> bool, all: bool) -> Result<RecordBatch, OfflineError> {
-    if all {
-        return Ok(batch.clone());
-    }
-    let mask: BooleanArray = (0..batch.num_rows()).map(|row| Some(wanted(row))).collect();
-    filter_record_batch(batch, &mask).map_err(arrow)
-}
-
-fn record_batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, OfflineError> {
-    // A transform may have no inputs at all: the number of rows is said, not inferred.
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(arrow)
-}
-
-fn arrow(error: ArrowError) -> OfflineError {
-    OfflineError::DataFusion(DataFusionError::from(error))
 }
 
 #[cfg(test)]

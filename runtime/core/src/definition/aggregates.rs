@@ -1,22 +1,26 @@
 //! `aggregates`: the features of a view that are computed of the events of its source, over windows of time.
 
+mod function;
+mod settings;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use toml::de::{DeFloat, DeValue};
+use toml::de::DeValue;
 
 use super::entity::is_reserved;
 use super::reader::{Table, Value};
 use super::source;
-use crate::model::{ColumnFeature, Entity, GRID_PARTITION, SourceKind, ViewSource};
+use crate::model::{ColumnFeature, Entity, SourceKind, ViewSource};
 use crate::suggest;
 use crate::time::{CalendarUnit, Duration, Zone};
-use crate::types::DataType;
 use crate::window::{
-    AggregateFeature, Aggregates, Bounds, COUNTED_DEFAULT, ComponentFunction, EXACT_DEFAULT, EXACT_MAX, EventColumn,
-    Filter, Function, Grid, LATENESS_DEFAULT, Precision, STATE_BYTES_DEFAULT, STATE_BYTES_MAX, VALUES_MAX, Window,
+    AggregateFeature, Aggregates, Bounds, ComponentFunction, EventColumn, Function, Precision, STATE_BYTES_DEFAULT,
+    STATE_BYTES_MAX, Window,
 };
+use function::{read_function, taken};
+use settings::{read_columns, read_every, read_filter, read_lateness, read_precision};
 
 pub(super) const AGGREGATE_KEYS: &[&str] = &[
     "function",
@@ -192,139 +196,6 @@ fn check_source(view: &Table<'_>, value: &Value<'_>, source: Option<&ViewSource>
         Some(ViewSource::Files(_)) | None => return,
     };
     view.error(value, message, hint.to_owned());
-}
-
-/// Reads `columns`: column to type, or to a table of both.
-fn read_columns(view: &Table<'_>) -> Option<Vec<EventColumn>> {
-    let mut columns = Vec::new();
-    let mut complete = true;
-    for (key, value) in view.entries("columns", COLUMNS_EXAMPLE) {
-        let name = key.get_ref().as_ref();
-        let what = format!("columns.{name}");
-        let named = super::reader::check_name(view.place, key.span(), &format!("a column of {}", view.what), name);
-        if is_reserved(name) {
-            let hint =
-                "rename it here, and name the source's column with `column`: `{ column = \"...\", type = \"...\" }`";
-            view.place.error(
-                key.span(),
-                format!("column `{name}` of {} has a reserved name", view.what),
-                hint.to_owned(),
-            );
-            complete = false;
-        }
-        let (column, data_type) = match value.get_ref() {
-            DeValue::Table(entries) => {
-                let table = Table::open(
-                    view.place,
-                    format!("`{what}` of {}", view.what),
-                    value.span(),
-                    entries,
-                    EVENT_COLUMN_KEYS,
-                );
-                let data_type = table.required("type", "`type = \"float64\"`");
-                let data_type = data_type.and_then(|value| super::contract::data_type(&table, value));
-                let column = table.get("column").map(|value| source::column(&table, "column", value));
-                (column.unwrap_or_else(|| Some(name.to_owned())), data_type)
-            }
-            DeValue::String(_) => (
-                Some(name.to_owned()),
-                super::contract::data_type_of(view, &what, value, &format!("`{what}` of {}", view.what)),
-            ),
-            _ => {
-                let hint = format!("write {COLUMNS_EXAMPLE}, or `{{ column = \"...\", type = \"...\" }}`");
-                view.wrong_type(&what, value, "a type or a table", hint);
-                (None, None)
-            }
-        };
-        match (column, data_type) {
-            (Some(column), Some(data_type)) if named => {
-                columns.push(EventColumn { name: name.to_owned(), column, data_type });
-            }
-            _ => complete = false,
-        }
-    }
-    columns.sort_by(|a, b| a.name.cmp(&b.name));
-    complete.then_some(columns)
-}
-
-/// Reads a filter.
-fn read_filter<'a>(table: &Table<'a>, key: &str, value: &'a Value<'a>, columns: &[EventColumn]) -> Option<Filter> {
-    let text = table.text(key, value)?;
-    match Filter::parse(text, columns) {
-        Ok(filter) => Some(filter),
-        Err(error) => {
-            table.error(value, format!("`{key}` of {}: {error}", table.what), error.hint);
-            None
-        }
-    }
-}
-
-fn read_precision(view: &Table<'_>, bounds: Option<Bounds>) -> Option<Precision> {
-    let exact = match view.get("precision") {
-        None => true,
-        Some(value) => view.choice("precision", value, &["exact", "tiled"], |word| word)? == "exact",
-    };
-    let hop = view.get("hop");
-    if exact {
-        if let Some(value) = hop {
-            let message = format!("{} has a `hop`, and its `precision` is exact", view.what);
-            view.error(value, message, "add `precision = \"tiled\"`, or take `hop` out".to_owned());
-            return None;
-        }
-        return Some(Precision::Exact);
-    }
-    let at = view.get("precision")?;
-    if bounds == Some(Bounds::EndIncluded) {
-        let message = format!("{} is tiled, and its bounds are `(]`", view.what);
-        let hint =
-            "tiles begin at a multiple of the hop and include it: use `bounds = \"[)\"`, or `precision = \"exact\"`";
-        view.error(at, message, hint.to_owned());
-        return None;
-    }
-    let hop = view.required("hop", "`hop = \"1h\"`, to whose multiples the starts of windows are rounded down")?;
-    let length = view.duration("hop", hop)?;
-    if length.as_micros() == 0 {
-        view.error(hop, format!("`hop` of {} is zero", view.what), "write it like \"1h\"".to_owned());
-        return None;
-    }
-    Some(Precision::Tiled { hop: length })
-}
-
-/// Reads how late an event may come; Some(None) where it may come at any time.
-fn read_lateness(view: &Table<'_>, precision: Option<Precision>) -> Option<Option<Duration>> {
-    match (view.get("lateness"), precision) {
-        (Some(value), Some(Precision::Exact)) => {
-            let message = format!("{} has a `lateness`, and its `precision` is exact", view.what);
-            let hint = "events of exact windows may come at any time: add `precision = \"tiled\"` and a `hop`, or take `lateness` out";
-            view.error(value, message, hint.to_owned());
-            None
-        }
-        (Some(value), _) => view.duration("lateness", value).map(Some),
-        (None, Some(Precision::Exact)) => Some(None),
-        (None, _) => Some(Some(LATENESS_DEFAULT)),
-    }
-}
-
-/// Reads the grid on which batch computes the view.
-fn read_every<'a>(view: &Table<'a>, value: &'a Value<'a>, entities: &[Arc<Entity>]) -> Option<Grid> {
-    let every = view.duration("every", value)?;
-    let Some(grid) = Grid::new(every) else {
-        let message = format!("`every` of {} is {every}, which does not divide a day", view.what);
-        let hint = "its instants are the same on each day, midnight of UTC among them: write \"1d\", \"6h\", \"1h\" or \"15m\"";
-        view.error(value, message, hint.to_owned());
-        return None;
-    };
-    let mut keyed = entities.iter();
-    if let Some(entity) = keyed.find(|entity| entity.join_keys.iter().any(|key| key.name == GRID_PARTITION)) {
-        let message = format!(
-            "{} has `every`, and a join key of entity `{}` is named `{GRID_PARTITION}`, as the folders are in which its rows lie",
-            view.what, entity.name
-        );
-        let hint = "rename the join key, and name the source's column with `key_columns`".to_owned();
-        view.error(value, message, hint);
-        return None;
-    }
-    Some(grid)
 }
 
 /// Reads features.
@@ -609,111 +480,6 @@ impl<'a> Reader<'a, '_> {
         );
         false
     }
-}
-
-/// Reads a function's own keys.
-fn read_function(table: &Table<'_>, word: &'static str) -> Option<Function> {
-    const OWN: [(&str, &str); 11] = [
-        ("of", "share"),
-        ("n", "last_n"),
-        ("k", "top_k"),
-        ("q", "quantile"),
-        ("exact_max", "distinct_count"),
-        ("counted_max", "top_k"),
-        ("component", "component"),
-        ("inputs", "component"),
-        ("parameters", "component"),
-        ("type", "component"),
-        ("state_bytes_max", "component"),
-    ];
-    let mut complete = true;
-    for (key, of) in OWN.into_iter().filter(|(_, of)| *of != word) {
-        if let Some(value) = table.get(key) {
-            let message =
-                format!("{} has `{key}`, which goes with `{of}` alone, and its function is `{word}`", table.what);
-            table.error(value, message, format!("take `{key}` out"));
-            complete = false;
-        }
-    }
-    let many = |key, example: &str| {
-        let value = table.required(key, example)?;
-        table.integer(key, value, 1, u64::from(VALUES_MAX)).map(|number| number as u32)
-    };
-    let most = |key, default| table.integer_or(key, u64::from(default), 1, u64::from(EXACT_MAX)) as u32;
-    let function = match word {
-        "sum" => Function::Sum,
-        "mean" => Function::Mean,
-        "share" => share(table)?,
-        "min" => Function::Min,
-        "max" => Function::Max,
-        "variance" => Function::Variance,
-        "stddev" => Function::StdDev,
-        "first" => Function::First,
-        "last" => Function::Last,
-        "last_n" => Function::LastN { n: many("n", "`n = 5`, how many values are given")? },
-        "distinct_count" => Function::DistinctCount { exact_max: most("exact_max", EXACT_DEFAULT) },
-        "top_k" => {
-            let k = many("k", "`k = 3`, how many values are given")?;
-            Function::TopK { k, counted_max: most("counted_max", COUNTED_DEFAULT) }
-        }
-        "quantile" => Function::Quantile { q: read_quantile(table)? },
-        "seconds_since_last" => Function::SecondsSinceLast,
-        // Its own keys are read apart.
-        "component" => Function::Component { function: 0, output: DataType::Binary },
-        _ => Function::Count,
-    };
-    complete.then_some(function)
-}
-
-/// Checks a share's keys.
-fn share(table: &Table<'_>) -> Option<Function> {
-    let of = table.required("of", "`of = \"delay >= 15\"`, the condition whose share it is");
-    let name = table.required("name", "`name = \"late\"`, to which the window is added");
-    if let Some(value) = table.get("column") {
-        let message = format!("{} has `column`, and its function is `share`", table.what);
-        table.error(value, message, "its condition names the columns: take `column` out".to_owned());
-        return None;
-    }
-    of.and(name).map(|_| Function::Share)
-}
-
-fn read_quantile(table: &Table<'_>) -> Option<f64> {
-    let value = table.required("q", "`q = 0.9`, from 0 to 1")?;
-    let q = match value.get_ref() {
-        DeValue::Float(float) => parse_float(float),
-        DeValue::Integer(integer) => integer.as_str().parse().ok(),
-        _ => {
-            table.wrong_type("q", value, "a number", "write it like 0.9".to_owned());
-            return None;
-        }
-    };
-    let q = q.filter(|q| (0.0..=1.0).contains(q)).map(|q| if q == 0.0 { 0.0 } else { q });
-    if q.is_none() {
-        let message = format!("`q` of {} must be from 0 to 1", table.what);
-        table.error(value, message, "the 90th percentile is 0.9".to_owned());
-    }
-    q
-}
-
-fn parse_float(float: &DeFloat<'_>) -> Option<f64> {
-    float.as_str().parse().ok()
-}
-
-/// The types of columns that a function takes.
-fn taken(function: Function) -> Vec<&'static str> {
-    let types = [
-        (DataType::Boolean, "boolean"),
-        (DataType::Int64, "int64"),
-        (DataType::Float64, "float64"),
-        (DataType::Timestamp, "timestamp"),
-        (DataType::String, "string"),
-        (DataType::Binary, "binary"),
-    ];
-    types
-        .into_iter()
-        .filter(|(data_type, _)| function.output(Some(*data_type)).is_some())
-        .map(|(_, name)| name)
-        .collect()
 }
 
 /// The events' columns, as inputs.

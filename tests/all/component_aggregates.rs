@@ -1,5 +1,9 @@
 //! Functions of aggregates that components compute: the same bits in a training set and online, whatever order events come in; and what becomes of one that
 //! fails.
+//!
+//! - `golden`: the bits of an example's component, kept in a file
+
+mod golden;
 
 use std::collections::BTreeSet;
 use std::fs;

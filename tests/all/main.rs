@@ -22,7 +22,7 @@
 //! - `verify_aggregates`: the same of functions of aggregates
 //! - `pushing`: rows that are pushed into a running server, and the history that they become
 //! - `python`: transforms in Python
-//! - `rebuilt`: generations of views, rows whose values are removed, copies
+//! - `rebuilt`: generations of views, rows whose values are removed, copies; restore and expire, killed
 //! - `docs`: the book holds together
 //! - `guide`: the guide and the README are run
 //! - `history`: rows that are corrected or taken back, offline and online

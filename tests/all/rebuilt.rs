@@ -1,4 +1,8 @@
 //! Views that are rebuilt beside what is served, rows whose values are removed, and copies: from the command line, with a server that pushes meanwhile.
+//!
+//! - `killed`: restore and expire, killed at any moment
+
+mod killed;
 
 use std::fmt::Write;
 use std::process::Stdio;

@@ -193,7 +193,7 @@ impl Store {
         self.decode_generations(view, snapshot.get(Table::State, &entry_key(view))?)
     }
 
-    fn generations_in(&self, txn: &WriteTransaction<'_, '_>, view: ViewId) -> Result<Generations, Fault> {
+    pub(crate) fn generations_in(&self, txn: &WriteTransaction<'_, '_>, view: ViewId) -> Result<Generations, Fault> {
         self.decode_generations(view, txn.get(Table::State, &entry_key(view))?)
     }
 

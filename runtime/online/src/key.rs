@@ -9,6 +9,7 @@
 //!
 //! LMDB takes keys of at most 511 bytes. A longer one is hashed and its record holds the full key, which is compared on every access.
 
+use smallvec::SmallVec;
 use tandem_core::hash::Digest;
 
 use crate::environment::KEY_BYTES_MAX;
@@ -24,13 +25,13 @@ pub(crate) const WHOLE_KEY_BYTES_MAX: usize = KEY_BYTES_MAX - PREFIX_BYTES;
 /// The hash of long keys; a value of its own so that a test can make keys collide.
 pub(crate) type KeyHash = fn(&[u8]) -> Digest;
 
-/// The key of an entity's record.
+/// The key of an entity's record. A look-up has one for each entity: most are short, and need no memory of their own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct RecordKey(Vec<u8>);
+pub(crate) struct RecordKey(SmallVec<[u8; 40]>);
 
 impl RecordKey {
     pub(crate) fn new(view: ViewId, entity_key: &[u8], hash: KeyHash) -> RecordKey {
-        let mut bytes = Vec::with_capacity(PREFIX_BYTES + entity_key.len().min(WHOLE_KEY_BYTES_MAX));
+        let mut bytes = SmallVec::with_capacity(PREFIX_BYTES + entity_key.len().min(WHOLE_KEY_BYTES_MAX));
         bytes.extend_from_slice(&view.get().to_be_bytes());
         if entity_key.len() <= WHOLE_KEY_BYTES_MAX {
             bytes.push(TAG_WHOLE);
@@ -44,6 +45,14 @@ impl RecordKey {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Its first bytes as a number of the same order; where they are equal the keys decide.
+    pub(crate) fn head(&self) -> u128 {
+        let mut head = [0; 16];
+        let count = self.0.len().min(head.len());
+        head[..count].copy_from_slice(&self.0[..count]);
+        u128::from_be_bytes(head)
     }
 
     /// Whether the record must hold the full entity key.

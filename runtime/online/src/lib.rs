@@ -41,9 +41,11 @@ pub use error::OnlineError;
 pub use generation::{Generation, GenerationState, Generations, Target};
 pub use log::{LogPiece, LogRow, LogStats};
 pub use options::StoreOptions;
-pub use record::{Corruption, Record, RecordRef};
+pub use record::{Corruption, Record, RecordHead, RecordOf, RecordRef};
 pub use store::{AGE_BOUNDS_SECONDS, CopyReport, Expired, RestoredView, ViewStats};
-pub use store::{EventsPut, Lookup, PushReport, PushTo, PutReport, PutRow, RowOutcome, Stats, Store, TakenBack};
+pub use store::{
+    EventsPut, Lookup, LookupOf, LookupRef, PushReport, PushTo, PutReport, PutRow, RowOutcome, Stats, Store, TakenBack,
+};
 pub use taken::{Taken, TakenFile};
 pub use ticket::Ticket;
 pub use view::{View, ViewId, ViewIdentity};

@@ -64,6 +64,28 @@ pub type Record = RecordOf<Vec<u8>>;
 /// A feature row that borrows its bytes.
 pub type RecordRef<'a> = RecordOf<&'a [u8]>;
 
+/// What is known of a feature row beside its values.
+pub type RecordHead = RecordOf<()>;
+
+impl<R> RecordOf<R> {
+    /// The record without its values, and those.
+    pub fn split(self) -> (RecordHead, R) {
+        (self.with_row(()), self.row)
+    }
+
+    fn with_row<S>(&self, row: S) -> RecordOf<S> {
+        RecordOf {
+            event_time: self.event_time,
+            created_time: self.created_time,
+            sequence: self.sequence,
+            published_time: self.published_time,
+            digest: self.digest,
+            schema_fingerprint: self.schema_fingerprint,
+            row,
+        }
+    }
+}
+
 impl<R: AsRef<[u8]>> RecordOf<R> {
     /// What orders the row among the rows of its entity.
     pub fn order(&self) -> RowOrder<'_> {
@@ -83,18 +105,6 @@ impl<R: AsRef<[u8]>> RecordOf<R> {
     /// The same record with bytes of its own.
     pub fn to_owned(&self) -> Record {
         self.with_row(self.row.as_ref().to_vec())
-    }
-
-    fn with_row<S>(&self, row: S) -> RecordOf<S> {
-        RecordOf {
-            event_time: self.event_time,
-            created_time: self.created_time,
-            sequence: self.sequence,
-            published_time: self.published_time,
-            digest: self.digest,
-            schema_fingerprint: self.schema_fingerprint,
-            row,
-        }
     }
 }
 

@@ -24,7 +24,7 @@ use crate::format;
 use crate::generation::Target;
 use crate::key::{KeyHash, RecordKey};
 use crate::options::StoreOptions;
-use crate::record::{Corruption, Record, RecordRef, Stored};
+use crate::record::{Corruption, RecordOf, RecordRef, Stored};
 use crate::view::{View, ViewId, ViewIdentity, entry_key};
 use crate::windows::{How, Place, WindowView};
 
@@ -52,19 +52,38 @@ struct Inner {
 /// A definition's hash, and the retention, which is no part of it.
 type Keeping = (Digest, Option<Duration>);
 
-/// What a lookup of one entity found.
+/// What a lookup of one entity found. `R` holds the canonical bytes of a row: see [`Lookup`] and [`LookupRef`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lookup {
+pub enum LookupOf<R> {
     /// Its newest row.
-    Found(Record),
+    Found(RecordOf<R>),
     /// Of a view of aggregates: its values, without those of the features whose components failed, by their position, with why.
-    Partly(Record, Vec<(usize, String)>),
+    Partly(RecordOf<R>, Vec<(usize, String)>),
     /// Its newest row is older than the view's ttl, and its values were removed: the record's row is empty.
-    Removed(Record),
+    Removed(RecordOf<R>),
     /// No row.
     NotFound,
     /// A row that cannot be read. Other entities are not affected, and the next write replaces it.
     Corrupt(Corruption),
+}
+
+/// What was found, with bytes of its own.
+pub type Lookup = LookupOf<Vec<u8>>;
+
+/// What was found, with the bytes of the snapshot.
+pub type LookupRef<'a> = LookupOf<&'a [u8]>;
+
+impl LookupRef<'_> {
+    /// The same with bytes of its own.
+    pub fn to_owned(&self) -> Lookup {
+        match self {
+            LookupOf::Found(record) => Lookup::Found(record.to_owned()),
+            LookupOf::Partly(record, failed) => Lookup::Partly(record.to_owned(), failed.clone()),
+            LookupOf::Removed(record) => Lookup::Removed(record.to_owned()),
+            LookupOf::NotFound => Lookup::NotFound,
+            LookupOf::Corrupt(corruption) => Lookup::Corrupt(*corruption),
+        }
+    }
 }
 
 /// A row to write.
@@ -248,6 +267,16 @@ impl Store {
 
     /// As [`Store::get_many`], over several views in one snapshot.
     pub fn get_many_of<K: AsRef<[u8]>>(&self, probes: &[(ViewId, K)]) -> Result<Vec<Lookup>, OnlineError> {
+        self.read_many_of(probes, |lookups| lookups.iter().map(LookupRef::to_owned).collect())
+    }
+
+    /// What `read` makes of what [`Store::get_many_of`] gives, as it stands in the snapshot, which is open until then: nothing is copied. It may be called
+    /// again.
+    pub fn read_many_of<K: AsRef<[u8]>, T>(
+        &self,
+        probes: &[(ViewId, K)],
+        mut read: impl FnMut(Vec<LookupRef<'_>>) -> T,
+    ) -> Result<T, OnlineError> {
         self.inner.environment.read(|snapshot| {
             // The generation and its rows are of one snapshot.
             let mut numbers: Vec<(ViewId, ViewId)> = Vec::new();
@@ -265,13 +294,17 @@ impl Store {
                 record_keys.push(RecordKey::new(number, key.as_ref(), self.inner.hash));
             }
             // In the order of keys, neighbours are on pages that the one before has touched.
-            let mut order: Vec<usize> = (0..probes.len()).collect();
-            order.sort_by(|a, b| record_keys[*a].cmp(&record_keys[*b]));
-            let mut lookups = vec![Lookup::NotFound; probes.len()];
-            for &index in &order {
-                lookups[index] = look_up(snapshot, &record_keys[index], probes[index].1.as_ref())?;
+            let mut order: Vec<_> = record_keys.iter().map(RecordKey::head).zip(0..).collect();
+            order.sort_unstable_by(|(head, index), (other_head, other)| {
+                head.cmp(other_head).then_with(|| record_keys[*index].cmp(&record_keys[*other]))
+            });
+            // All are found before the first is read: the processor has several on the way from memory then.
+            let mut values: Vec<Option<&[u8]>> = vec![None; probes.len()];
+            for (_, index) in order {
+                values[index] = snapshot.get(Table::Records, record_keys[index].as_bytes())?;
             }
-            Ok(lookups)
+            let each = values.into_iter().zip(&record_keys).zip(probes);
+            Ok(read(each.map(|((bytes, record_key), (_, key))| found(bytes, record_key, key.as_ref())).collect()))
         })
     }
 
@@ -456,17 +489,16 @@ impl Store {
     }
 }
 
-fn look_up(snapshot: &Snapshot<'_>, record_key: &RecordKey, entity_key: &[u8]) -> Result<Lookup, Fault> {
-    let Some(bytes) = snapshot.get(Table::Records, record_key.as_bytes())? else {
-        return Ok(Lookup::NotFound);
-    };
-    Ok(match read(record_key, bytes) {
+/// What the bytes of a record, if there are any, are for an entity.
+fn found<'a>(bytes: Option<&'a [u8]>, record_key: &RecordKey, entity_key: &[u8]) -> LookupRef<'a> {
+    let Some(bytes) = bytes else { return LookupOf::NotFound };
+    match read(record_key, bytes) {
         // Another key with the same hash: this entity has no row.
-        Ok(stored) if stored.full_key.is_some_and(|stored| stored != entity_key) => Lookup::NotFound,
-        Ok(stored) if stored.removed => Lookup::Removed(stored.record.to_owned()),
-        Ok(stored) => Lookup::Found(stored.record.to_owned()),
-        Err(corruption) => Lookup::Corrupt(corruption),
-    })
+        Ok(stored) if stored.full_key.is_some_and(|stored| stored != entity_key) => LookupOf::NotFound,
+        Ok(stored) if stored.removed => LookupOf::Removed(stored.record),
+        Ok(stored) => LookupOf::Found(stored.record),
+        Err(corruption) => LookupOf::Corrupt(corruption),
+    }
 }
 
 /// Reads a record, which must hold the full entity key exactly where its own key is a hash.

@@ -1,18 +1,23 @@
 //! What the online store has for entities, as statuses and columns: the same for the server and for `tandem get`.
 
-use std::collections::{HashMap, HashSet};
+mod keys;
+
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
 use arrow_array::{Array, ArrayRef, BooleanArray, Scalar};
 use arrow_select::zip::zip;
 use tandem_core::canonical::{decode_rows, schema_fingerprint};
-use tandem_core::key::{EntityKey, KeyEncoder, KeyError};
-use tandem_core::model::{BoundView, JoinKey, KnownBy};
+use tandem_core::key::KeyError;
+use tandem_core::model::{BoundView, KnownBy};
 use tandem_core::status::{FeatureStatus, Qualification, Status, has_ended, is_known, is_stale, qualifies};
 use tandem_core::time::Timestamp;
 use tandem_core::types::Field;
-use tandem_online::{Lookup, OnlineError, Record, Store, ViewId};
+use tandem_online::{LookupOf, LookupRef, OnlineError, RecordHead, RecordOf, Store, ViewId};
+
+use keys::Keys;
 
 /// Why a lookup as a whole failed.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +35,8 @@ pub enum LookupError {
 pub struct Served {
     /// What its row is served as, before any default: never `NULL_VALUE` or `DEFAULTED`.
     pub status: Status,
-    /// Its row: where the status is `PRESENT`, `STALE` or `OUTSIDE_MAX_AGE`.
-    pub record: Option<Record>,
+    /// What is known of its row: where the status is `PRESENT`, `STALE` or `OUTSIDE_MAX_AGE`.
+    pub record: Option<RecordHead>,
 }
 
 /// Entities in the order in which they were asked for.
@@ -41,8 +46,8 @@ pub struct Found {
     pub rows: Vec<Served>,
     /// One column for each output of the signature: null where there is neither a value nor a default.
     pub features: Vec<ArrayRef>,
-    /// For each output of the signature what it is served as, one for each entity.
-    pub statuses: Vec<Vec<FeatureStatus>>,
+    /// For each output of the signature what it is served as, one for each entity. Features that are alike share them.
+    pub statuses: Vec<Arc<[FeatureStatus]>>,
     /// Rows that could not be read, with the reason, for the log.
     pub corrupt: Vec<(usize, String)>,
 }
@@ -75,8 +80,15 @@ pub struct Ask<'a> {
     pub id: ViewId,
     /// The view.
     pub view: &'a BoundView,
+    /// Its [`fingerprint`].
+    pub fingerprint: u64,
     /// One column for each of its join keys.
     pub keys: Vec<ArrayRef>,
+}
+
+/// The fingerprint of a view's stored rows, to be worked out once for many look-ups.
+pub fn fingerprint(view: &BoundView) -> u64 {
+    schema_fingerprint(&view.stored_fields())
 }
 
 /// What was found for the entities of one view, each entity once.
@@ -102,148 +114,111 @@ impl LookedUp {
 ///
 /// Keys that are not a view's, a store that cannot be read.
 pub fn lookup_all(store: &Store, asks: &[Ask<'_>], at: At) -> Result<Vec<LookedUp>, LookupError> {
-    let distinct = asks.iter().map(Distinct::of).collect::<Result<Vec<_>, _>>()?;
-    let is_aggregates: Vec<bool> = asks.iter().map(|ask| store.window_view(ask.view).is_some()).collect();
-    let probes: Vec<(ViewId, &[u8])> = asks
-        .iter()
-        .zip(&distinct)
-        .zip(&is_aggregates)
-        .filter(|(_, is_aggregates)| !**is_aggregates)
-        .flat_map(|((ask, distinct), _)| distinct.keys.iter().flatten().map(|key| (ask.id, key.0.as_slice())))
-        .collect();
-    let mut lookups = store.get_many_of(&probes)?.into_iter();
-    let each = asks.iter().zip(distinct).zip(is_aggregates);
-    let each = each.map(|((ask, Distinct { keys, places }), is_aggregates)| {
-        let found = match is_aggregates {
-            true => look_up(store, ask.id, ask.view, &keys, at)?,
-            false => found(ask.view, in_places(&keys, &mut lookups), at),
-        };
-        Ok(LookedUp { found, places })
+    let distinct = asks.iter().map(|ask| Ok(Keys::of_rows(ask.view, &ask.keys)?.distinct()));
+    let distinct = distinct.collect::<Result<Vec<_>, KeyError>>()?;
+    let (of_rows, of_windows): (Vec<_>, Vec<_>) = std::iter::zip(asks, &distinct)
+        .map(|(ask, (keys, _))| (ask, keys))
+        .partition(|(ask, _)| store.window_view(ask.view).is_none());
+    let probes: Vec<_> = of_rows.iter().flat_map(|(ask, keys)| keys.whole().map(|key| (ask.id, key))).collect();
+    let rows = store.read_many_of(&probes, |lookups| {
+        let mut lookups = lookups.into_iter();
+        let each =
+            of_rows.iter().map(|(ask, keys)| found(ask.view, ask.fingerprint, in_places(keys, &mut lookups), at));
+        each.collect::<Vec<_>>()
+    })?;
+    let windows = of_windows.iter().map(|(ask, keys)| look_up(store, ask, keys, at));
+    let (mut rows, mut windows) = (rows.into_iter(), windows.collect::<Result<Vec<_>, _>>()?.into_iter());
+    let each = std::iter::zip(asks, distinct).map(|(ask, (_, places))| {
+        let found = if ask.view.view.is_aggregates() { windows.next() } else { rows.next() };
+        LookedUp { found: found.expect("each was looked up"), places }
     });
-    each.collect()
+    Ok(each.collect())
 }
 
 /// What was looked up of the keys that there are, with nothing found for the others.
-fn in_places(keys: &[Option<EntityKey>], lookups: &mut impl Iterator<Item = Lookup>) -> Vec<Lookup> {
-    keys.iter().map(|key| key.as_ref().and_then(|_| lookups.next()).unwrap_or(Lookup::NotFound)).collect()
+fn in_places<R>(keys: &Keys, lookups: &mut impl Iterator<Item = LookupOf<R>>) -> Vec<LookupOf<R>> {
+    keys.iter().map(|key| key.and_then(|_| lookups.next()).unwrap_or(LookupOf::NotFound)).collect()
 }
 
-/// The entities of rows, each once.
-struct Distinct {
-    /// None is what has a null or NaN key.
-    keys: Vec<Option<EntityKey>>,
-    places: Option<Vec<u32>>,
-}
-
-impl Distinct {
-    fn of(ask: &Ask<'_>) -> Result<Distinct, KeyError> {
-        let join_keys: Vec<JoinKey> = ask.view.view.join_keys().cloned().collect();
-        let encoder = KeyEncoder::new(&join_keys, &ask.keys)?;
-        let rows = encoder.rows();
-        if rows <= 1 {
-            return Ok(Distinct { keys: (0..rows).map(|row| encoder.encode(row)).collect(), places: None });
-        }
-        let mut known: HashMap<Option<EntityKey>, u32> = HashMap::new();
-        let mut places: Vec<u32> = Vec::with_capacity(rows);
-        let (mut key, mut before): (Vec<u8>, Option<Vec<u8>>) = (Vec::new(), None);
-        for row in 0..rows {
-            key.clear();
-            let is_key = encoder.encode_into(row, &mut key);
-            // Often all rows are of one entity.
-            if let Some(place) = places.last().copied().filter(|_| is_key && before.as_ref() == Some(&key)) {
-                places.push(place);
-                continue;
-            }
-            let next = known.len() as u32;
-            before = is_key.then(|| key.clone());
-            places.push(*known.entry(before.clone().map(EntityKey)).or_insert(next));
-        }
-        let mut keys = vec![None; known.len()];
-        known.into_iter().for_each(|(key, place)| keys[place as usize] = key);
-        let places = (keys.len() < rows).then_some(places);
-        Ok(Distinct { keys, places })
-    }
-}
-
-/// Looks entities up in one read transaction. `keys`: one column for each join key of the view. Blocking.
+/// Looks entities up in one read transaction, each as often as it stands there. Blocking.
 ///
 /// An entity with a null or NaN key is `NOT_FOUND`. A row that cannot be read is that entity's `CORRUPT` and nobody else's.
-pub fn lookup(store: &Store, id: ViewId, view: &BoundView, keys: &[ArrayRef], at: At) -> Result<Found, LookupError> {
-    let join_keys: Vec<JoinKey> = view.view.join_keys().cloned().collect();
-    let encoder = KeyEncoder::new(&join_keys, keys)?;
-    let encoded: Vec<_> = (0..encoder.rows()).map(|row| encoder.encode(row)).collect();
-    look_up(store, id, view, &encoded, at)
+pub fn lookup(store: &Store, ask: &Ask<'_>, at: At) -> Result<Found, LookupError> {
+    look_up(store, ask, &Keys::of_rows(ask.view, &ask.keys)?, at)
 }
 
-/// The same of keys, of which None is what has a null or NaN.
-fn look_up(
-    store: &Store,
-    id: ViewId,
-    view: &BoundView,
-    keys: &[Option<EntityKey>],
-    at: At,
-) -> Result<Found, LookupError> {
-    let asked: Vec<&EntityKey> = keys.iter().flatten().collect();
-    let lookups = match store.window_view(view) {
-        Some(windows) => {
-            let features = (&view.signature.outputs[..], view.digest);
-            store.windows_of(id, &windows, features, &asked, (at.as_of, at.is_present))?
-        }
-        None => store.get_many(id, &asked)?,
+fn look_up(store: &Store, ask: &Ask<'_>, keys: &Keys, at: At) -> Result<Found, LookupError> {
+    let &Ask { id, view, fingerprint, .. } = ask;
+    let Some(windows) = store.window_view(view) else {
+        let asked: Vec<_> = keys.whole().map(|key| (id, key)).collect();
+        let found =
+            |lookups: Vec<LookupRef<'_>>| found(view, fingerprint, in_places(keys, &mut lookups.into_iter()), at);
+        return Ok(store.read_many_of(&asked, found)?);
     };
-    Ok(found(view, in_places(keys, &mut lookups.into_iter()), at))
+    let features = (&view.signature.outputs[..], view.digest);
+    let asked: Vec<_> = keys.whole().collect();
+    let lookups = store.windows_of(id, &windows, features, &asked, (at.as_of, at.is_present))?;
+    Ok(found(view, fingerprint, in_places(keys, &mut lookups.into_iter()), at))
 }
 
 /// What lookups mean for a view at an instant.
-pub fn found(view: &BoundView, lookups: Vec<Lookup>, at: At) -> Found {
+pub fn found<R: AsRef<[u8]>>(view: &BoundView, fingerprint: u64, lookups: Vec<LookupOf<R>>, at: At) -> Found {
     let stored = view.stored_fields();
-    let fingerprint = schema_fingerprint(&stored);
     let mut corrupt = Vec::new();
     let mut failed = HashSet::new();
     let mut rows = Vec::with_capacity(lookups.len());
+    let mut values = Vec::with_capacity(lookups.len());
     for (row, lookup) in lookups.into_iter().enumerate() {
-        if let Lookup::Removed(record) = lookup {
-            rows.push(serve_removed(view, record, at));
-            continue;
-        }
-        let lookup = match lookup {
-            Lookup::Partly(record, features) => {
+        let mut damaged = |reason| {
+            corrupt.push((row, reason));
+            (Served { status: Status::Corrupt, record: None }, None)
+        };
+        let (served, of_row) = match lookup {
+            LookupOf::NotFound => (Served { status: Status::NotFound, record: None }, None),
+            LookupOf::Corrupt(corruption) => damaged(corruption.to_string()),
+            LookupOf::Removed(record) => (serve_removed(view, record.split().0, at), None),
+            LookupOf::Found(record) | LookupOf::Partly(record, _) if record.schema_fingerprint != fingerprint => {
+                let found = record.schema_fingerprint;
+                damaged(format!("its schema fingerprint is {found:016x}, the view's is {fingerprint:016x}"))
+            }
+            LookupOf::Found(record) => serve_row(view, record, at),
+            LookupOf::Partly(record, features) => {
                 for (feature, reason) in features {
                     let name = view.signature.outputs.get(feature).map(|output| output.name.as_str());
                     tracing::warn!(view = %view.view.id(), feature = name, reason, "the component of a feature failed");
                     failed.insert((row, feature));
                 }
-                Lookup::Found(record)
+                serve_row(view, record, at)
             }
-            lookup => lookup,
         };
-        rows.push(match read(lookup, fingerprint) {
-            Ok(None) => Served { status: Status::NotFound, record: None },
-            Ok(Some(record)) => serve(view, record, at),
-            Err(reason) => {
-                corrupt.push((row, reason));
-                Served { status: Status::Corrupt, record: None }
-            }
-        });
+        rows.push(served);
+        values.push(of_row);
     }
-    let mut features = columns(&stored, &mut rows, &mut corrupt);
+    let mut features = columns(&stored, &mut rows, &values, &mut corrupt);
     if view.view.source.has_valid_to() {
         let ended = ended(view, features.pop(), at.as_of);
         if !ended.is_empty() {
             ended.into_iter().for_each(|row| rows[row].status = Status::OutsideMaxAge);
-            features = columns(&stored, &mut rows, &mut corrupt);
+            features = columns(&stored, &mut rows, &values, &mut corrupt);
             features.pop();
         }
     }
+    // Where a feature has a value in each row that has any, its statuses are those of the rows.
+    let valueless = rows.iter().filter(|served| !served.status.gives_values()).count();
+    let of_row = |served: &Served| FeatureStatus::of(served.status, false, false);
+    let of_rows: Arc<[FeatureStatus]> = rows.iter().map(of_row).collect();
     let statuses = std::iter::zip(&view.signature.outputs, &mut features)
         .enumerate()
         .map(|(feature, (output, column))| {
             let default = view.defaults.get(&output.name);
+            if default.is_none() && failed.is_empty() && column.null_count() == valueless {
+                return Arc::clone(&of_rows);
+            }
             let of = |(row, served): (usize, &Served)| match failed.contains(&(row, feature)) {
                 true => FeatureStatus { status: Status::TransformError, reason: None },
                 false => FeatureStatus::of(served.status, column.is_null(row), default.is_some()),
             };
-            let statuses: Vec<FeatureStatus> = rows.iter().enumerate().map(of).collect();
+            let statuses: Arc<[FeatureStatus]> = rows.iter().enumerate().map(of).collect();
             if let Some(default) = default {
                 *column = stand_in(default, column, &statuses);
             }
@@ -269,20 +244,13 @@ fn stand_in(default: &ArrayRef, column: &ArrayRef, statuses: &[FeatureStatus]) -
     zip(&stands_in, &Scalar::new(default), column).expect("a default has its feature's type")
 }
 
-fn read(lookup: Lookup, fingerprint: u64) -> Result<Option<Record>, String> {
-    match lookup {
-        Lookup::NotFound | Lookup::Removed(_) => Ok(None),
-        Lookup::Corrupt(corruption) => Err(corruption.to_string()),
-        Lookup::Partly(record, _) => read(Lookup::Found(record), fingerprint),
-        Lookup::Found(record) if record.schema_fingerprint != fingerprint => Err(format!(
-            "its schema fingerprint is {:016x}, the view's is {fingerprint:016x}",
-            record.schema_fingerprint
-        )),
-        Lookup::Found(record) => Ok(Some(record)),
-    }
+/// What a row is served as, and its bytes.
+fn serve_row<R>(view: &BoundView, record: RecordOf<R>, at: At) -> (Served, Option<R>) {
+    let (head, values) = record.split();
+    (serve(view, head, at), Some(values))
 }
 
-fn serve(view: &BoundView, record: Record, At { as_of, is_present }: At) -> Served {
+fn serve(view: &BoundView, record: RecordHead, At { as_of, is_present }: At) -> Served {
     let view = &view.view;
     // The store is what is published, whatever delay is declared for rows offline.
     match qualifies(record.event_time, as_of, view.as_of, view.ttl) {
@@ -300,13 +268,13 @@ fn serve(view: &BoundView, record: Record, At { as_of, is_present }: At) -> Serv
 }
 
 /// Whether a row is known since it is stored, and the present is asked for: its published time counts, and no created time that is later.
-fn is_present_known(is_present: bool, known_by: KnownBy, record: &Record) -> bool {
+fn is_present_known(is_present: bool, known_by: KnownBy, record: &RecordHead) -> bool {
     is_present && (known_by == KnownBy::Published || record.created_time.is_none())
 }
 
 /// A row whose values were removed since it is older than the ttl: as it is too old now, it is at every instant that is asked for.
-fn serve_removed(view: &BoundView, record: Record, at: At) -> Served {
-    match serve(view, record.clone(), at) {
+fn serve_removed(view: &BoundView, record: RecordHead, at: At) -> Served {
+    match serve(view, record, at) {
         Served { status: Status::Present | Status::Stale, .. } => {
             Served { status: Status::OutsideMaxAge, record: Some(record) }
         }
@@ -314,21 +282,23 @@ fn serve_removed(view: &BoundView, record: Record, at: At) -> Served {
     }
 }
 
-/// One column for each output. A row whose bytes are malformed under a right checksum is a defect of whoever wrote it; it becomes corrupt.
-fn columns(outputs: &[Field], rows: &mut [Served], corrupt: &mut Vec<(usize, String)>) -> Vec<ArrayRef> {
-    fn bytes(served: &Served) -> Option<&[u8]> {
-        match (served.status, &served.record) {
-            (status, Some(record)) if status.gives_values() => Some(&record.row),
-            _ => None,
-        }
+/// One column for each output, of the bytes of rows. A row whose bytes are malformed under a right checksum is a defect of whoever wrote it; it becomes corrupt.
+fn columns<R: AsRef<[u8]>>(
+    outputs: &[Field],
+    rows: &mut [Served],
+    values: &[Option<R>],
+    corrupt: &mut Vec<(usize, String)>,
+) -> Vec<ArrayRef> {
+    fn bytes<'a, R: AsRef<[u8]>>((served, values): (&Served, &'a Option<R>)) -> Option<&'a [u8]> {
+        values.as_ref().map(R::as_ref).filter(|_| served.status.gives_values())
     }
     loop {
-        if let Ok(columns) = decode_rows(outputs, rows.iter().map(bytes)) {
+        if let Ok(columns) = decode_rows(outputs, std::iter::zip(&*rows, values).map(bytes)) {
             return columns;
         }
         // Each row is looked at alone; at least one goes, so this ends.
-        for (row, served) in rows.iter_mut().enumerate() {
-            if let Some(encoded) = bytes(served)
+        for (row, (served, values)) in std::iter::zip(&mut *rows, values).enumerate() {
+            if let Some(encoded) = bytes((served, values))
                 && let Err(error) = decode_rows(outputs, [Some(encoded)].into_iter())
             {
                 corrupt.push((row, error.to_string()));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tandem_core::time::Timestamp;
 
 use super::*;
+use crate::harness::numbers::Numbers;
 
 /// Rounds where nothing else is said.
 const ROUNDS: u64 = 4;
@@ -25,24 +26,6 @@ const BATCH: usize = 9;
 /// 2026-03-01T00:00:00Z, and a minute, in microseconds.
 const BASE: i64 = 1_772_323_200_000_000;
 const MINUTE: i64 = 60_000_000;
-
-/// Numbers that follow from a seed (SplitMix64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last as u64 + 1) as usize);
-        }
-    }
-}
 
 /// A version of an event; without an id an event by itself.
 #[derive(Debug, Clone)]
@@ -159,7 +142,7 @@ fn a_random_history_is_served_as_it_is_trained_on_whatever_is_killed() {
 
     let project = project();
     let root = project.path();
-    let settings = "[project]\nname = \"fraud\"\n[server]\nlisten = \"127.0.0.1:0\"\nallow_replay = true\n[push]\nroll_seconds = 1\nroll_rows = 60\n";
+    let settings = "[project]\nname = \"fraud\"\n[server]\nlisten = \"127.0.0.1:0\"\nallow_replay = true\nlate_millis_max = 30000\n[push]\nroll_seconds = 1\nroll_rows = 60\n";
     fs::write(root.join("tandem.toml"), settings).expect("a file");
     fs::remove_dir_all(root.join("data")).expect("a folder");
     let run = |arguments: &[&str], code: i32| told(tandem_registered(root, arguments), code);

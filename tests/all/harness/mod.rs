@@ -3,6 +3,7 @@
 pub(crate) mod componentize;
 pub(crate) mod guests;
 pub(crate) mod native;
+pub(crate) mod numbers;
 pub(crate) mod program;
 pub(crate) mod project;
 pub(crate) mod rows;

@@ -71,8 +71,10 @@ fn with_patience(root: &Path) {
     const PATIENCE: &str = "[server]\nlate_millis_max = 30000\n";
     let path = root.join("tandem.toml");
     let settings = std::fs::read_to_string(&path).expect("the project's settings");
+    if settings.contains("late_millis_max") {
+        return;
+    }
     let patient = match settings.contains("[server]\n") {
-        _ if settings.contains("late_millis_max") => return,
         true => settings.replacen("[server]\n", PATIENCE, 1),
         false => format!("{settings}\n{PATIENCE}"),
     };

@@ -14,12 +14,26 @@ use crate::types::DataType;
 #[derive(Debug, Clone)]
 pub struct ColumnWriter {
     column: Column,
+    rows: usize,
 }
 
 impl ColumnWriter {
     /// Takes an array of the canonical Arrow type of `data_type`. It is shared, not copied.
     pub fn new(array: &ArrayRef, data_type: DataType) -> Result<Self, JsonError> {
-        prepare(array, data_type).map(|column| ColumnWriter { column })
+        prepare(array, data_type).map(|column| ColumnWriter { column, rows: array.len() })
+    }
+
+    /// Appends the values of all rows, as a JSON array: faster than one by one.
+    pub fn write_all(&self, out: &mut Vec<u8>) {
+        match &self.column {
+            Column::Int64(array) if array.null_count() == 0 => {
+                write_array(array.values().iter().copied(), out, write_i64)
+            }
+            Column::Float64(array) if array.null_count() == 0 => {
+                write_array(array.values().iter().copied(), out, write_f64)
+            }
+            _ => write_array(0..self.rows, out, |row, out| self.write(row, out)),
+        }
     }
 
     /// Appends the JSON text of a row's value to `out`.

@@ -12,7 +12,7 @@ use super::whole::Whole;
 use super::{PutReport, Store};
 use crate::environment::{Access, Environment, Fault, Table};
 use crate::error::OnlineError;
-use crate::generation::Generation;
+use crate::generation::{Generation, Target};
 use crate::options::StoreOptions;
 use crate::record::Stored;
 use crate::view::{View, ViewIdentity};
@@ -182,7 +182,7 @@ impl Store {
                 digest: view.digest,
                 schema_fingerprint: view.schema_fingerprint,
             };
-            let target = self.view(&identity)?.into();
+            let target = Target::from(self.view(&identity)?);
             let number = copy.generations(view.id)?.live.number;
             let (mut put, mut left_out) = (PutReport::default(), 0);
             let mut add = |report: PutReport, missing: u64| {
@@ -203,7 +203,7 @@ impl Store {
             let windows = windows(&view);
             // What tiles alone have cannot be made of events: such entities come whole, where they are not there yet.
             let whole = match windows.as_deref().filter(|windows| windows.lateness().is_some()) {
-                Some(windows) => self.take_entities(target, windows, copy, number)?,
+                Some(windows) => self.take_entities(target.view, windows, copy, number)?,
                 None => Whole::default(),
             };
             add(PutReport { written: whole.events, ..PutReport::default() }, whole.left_out);

@@ -173,6 +173,14 @@ impl Prefix {
         Some((*id, u16::from_be_bytes(version.try_into().ok()?)))
     }
 
+    /// Under which key of a number stands where the versions of an event lie, of the event's key or of that of what is left of it; None for another's. One without an id has
+    /// such a key too, under which nothing stands.
+    pub(crate) fn place_of(&self, number: ViewId, key: &[u8]) -> Option<Vec<u8>> {
+        let event = self.event_of(key);
+        let (id, _) = self.event_version(event.as_deref().unwrap_or(key))?;
+        Some(of_id(number, &id))
+    }
+
     /// Where tiles of a level from `start` on begin, and the key of that one.
     pub(super) fn tile(&self, level: usize, start: Timestamp) -> Vec<u8> {
         let mut key = self.of_kind(KIND_TILE);

@@ -15,7 +15,7 @@ use tandem_online::{Store, StoreOptions};
 use super::batch::now;
 use crate::cli::{Context, RunArguments};
 use crate::error::Error;
-use crate::lookup::{At, Found, LookupError, lookup};
+use crate::lookup::{Ask, At, Found, LookupError, fingerprint, lookup};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -49,11 +49,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         return Err(Error::NotMaterialized { view: format!("{name}@{version}"), store: store.path().to_owned() });
     };
     let at = At { as_of, is_present: arguments.as_of.is_none() };
-    let found = lookup(&store, stored.id, &view, &keys, at).map_err(|error| match error {
+    let ask = Ask { id: stored.id, view: &view, fingerprint: fingerprint(&view), keys };
+    let found = lookup(&store, &ask, at).map_err(|error| match error {
         LookupError::Online(error) => Error::Online(error),
         LookupError::Key(error) => Error::Data(error.to_string()),
     })?;
-    context.output.data(|| text(&view, &arguments.entities, &found), || json(&view, &keys, &found, as_of));
+    context.output.data(|| text(&view, &arguments.entities, &found), || json(&ask, &found, as_of));
     Ok(())
 }
 
@@ -131,7 +132,7 @@ fn text(view: &BoundView, entities: &[String], found: &Found) -> String {
     text
 }
 
-fn json(view: &BoundView, keys: &[ArrayRef], found: &Found, as_of: Timestamp) -> Value {
+fn json(Ask { view, keys, .. }: &Ask<'_>, found: &Found, as_of: Timestamp) -> Value {
     let rows = found.rows.iter().enumerate().map(|(row, served)| {
         let entity: Map<String, Value> = std::iter::zip(view.view.join_keys(), keys)
             .map(|(key, array)| (key.name.clone(), encode_value(array, key.data_type, row)))

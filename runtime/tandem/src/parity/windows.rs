@@ -25,7 +25,7 @@ use tandem_online::{OnlineError, Store, StoreOptions, ViewId};
 
 use super::DIFFERENCES_SHOWN_MAX;
 use crate::error::Error;
-use crate::lookup::{At, LookupError, lookup};
+use crate::lookup::{Ask, At, LookupError, lookup};
 use crate::materialize::{replay, store_view};
 
 /// Rows that are read at a time.
@@ -138,17 +138,20 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
             ..Report::default()
         };
         let (store, id) = &request.store;
+        let fingerprint = crate::lookup::fingerprint(&view);
         for row in 0..rows {
             let of_row: Vec<ArrayRef> = labels.columns()[..keys].iter().map(|column| column.slice(row, 1)).collect();
             let at = Timestamp(instants.value(row));
-            let found = lookup(store, *id, &view, &of_row, At::replayed(at));
+            let ask = Ask { id: *id, view: &view, fingerprint, keys: of_row };
+            let found = lookup(store, &ask, At::replayed(at));
             let failed = |error| match error {
                 LookupError::Online(error) => Error::Online(error),
                 LookupError::Key(error) => Error::Data(error.to_string()),
             };
             let then = scratch
                 .get(row / per_instant.max(1))
-                .map(|scratch| lookup(&scratch.store, scratch.id, &view, &of_row, At::replayed(at)).map_err(failed));
+                .map(|scratch| (&scratch.store, Ask { id: scratch.id, keys: ask.keys.clone(), ..ask }))
+                .map(|(store, ask)| lookup(store, &ask, At::replayed(at)).map_err(failed));
             let then = then.transpose()?;
             // What tiles alone tell now was told by events then.
             let found = match (found, &then) {
@@ -160,7 +163,7 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
                 (found, _) => found.map_err(failed)?,
             };
             let entity = || {
-                let keys = view.view.join_keys().zip(&of_row);
+                let keys = view.view.join_keys().zip(&ask.keys);
                 let keys = keys.map(|(key, value)| format!("{}={}", key.name, encode_value(value, key.data_type, 0)));
                 keys.collect::<Vec<_>>().join(",")
             };

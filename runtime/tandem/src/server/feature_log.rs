@@ -146,7 +146,7 @@ fn columns(vectors: &Vectors, id: &RequestId, served: Timestamp) -> Result<Recor
     ];
     columns.extend(vectors.request.iter().map(Arc::clone));
     for (index, column) in vectors.service.plan.columns.iter().enumerate() {
-        columns.push(Arc::clone(&vectors.columns[index]));
+        columns.push(vectors.column(index));
         let statuses = (0..rows).map(|row| Some(vectors.status(index, row).status.as_str()));
         columns.push(Arc::new(statuses.collect::<StringArray>()));
         if matches!(column.from.step, Step::Stored(_)) {

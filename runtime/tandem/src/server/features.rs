@@ -27,7 +27,7 @@ use super::limits;
 use super::problem::{Kind, Problem};
 use super::services;
 use super::state::{Server, View};
-use crate::lookup::{At, LookupError, lookup};
+use crate::lookup::{Ask, At, LookupError, lookup};
 
 pub(super) async fn features(
     State(server): State<Arc<Server>>,
@@ -79,8 +79,8 @@ async fn one_view(server: Arc<Server>, view: &str, clock: Clock, body: Bytes) ->
             let (store, bound) = (job_store, &looked_up.bound);
             let Some(number) = find_number(&store, bound, looked_up.store_view)? else { return Ok(None) };
             let begin = Instant::now();
-            let found =
-                lookup(&store, number, bound, &asked.keys, At { as_of: asked.as_of, is_present: asked.is_present })?;
+            let ask = Ask { id: number, view: bound, fingerprint: looked_up.fingerprint, keys: asked.keys.clone() };
+            let found = lookup(&store, &ask, At { as_of: asked.as_of, is_present: asked.is_present })?;
             live.metrics().looked_up(begin.elapsed());
             looked_up.metrics.looked_up(&found, &asked.features, asked.as_of);
             let body = answer::encode(bound, &asked, &found)?;

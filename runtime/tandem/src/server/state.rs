@@ -41,6 +41,8 @@ pub(super) struct View {
     /// None for a view of columns.
     pub(super) on_demand: Option<OnDemand>,
     pub(super) store_view: Option<ViewId>,
+    /// Of its stored rows ([`crate::lookup::fingerprint`]).
+    pub(super) fingerprint: u64,
     pub(super) plan: Arc<InputPlan>,
     /// The registration that it is of, as a header has it.
     registration: Option<HeaderValue>,
@@ -194,6 +196,7 @@ impl View {
             plan: Arc::new(InputPlan::new(&served.bound)),
             push: PushPlan::new(&served.bound).map(Arc::new),
             digest: HeaderValue::from_str(&served.bound.digest.to_string()).expect("a digest is hexadecimal"),
+            fingerprint: crate::lookup::fingerprint(&served.bound),
             bound: served.bound,
             on_demand: served.on_demand,
             store_view: served.store_view,

@@ -244,3 +244,70 @@ proptest! {
         }
     }
 }
+
+/// A restore ends after the entities (the copy has a broken entry behind them), events are corrected in what is there, and the restore is repeated.
+#[test]
+fn entities_of_a_copy_that_was_restored_in_part_take_corrections() {
+    let view = tiled("created", "4h");
+    let windows = WindowView::new(&view).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str| Store::open(&folder.path().join(name), StoreOptions::default()).unwrap();
+    let row = |id: u8, card: u8, minute: i64, created: i64, amount: f64| Row {
+        id: Some(id),
+        gone: false,
+        card,
+        time: 10 * HOUR + minute * HOUR / 60,
+        created: Some(10 * HOUR + created),
+        sequence: None,
+        amount: Some(amount),
+        shop: Some("a"),
+    };
+    let push = |store: &Store, rows: &[&Row]| {
+        let id = register(store, &view);
+        let writer = Writer::start_with_clock(store.clone(), || Timestamp(END)).unwrap();
+        let rows: Vec<crate::writer::Row> = rows.iter().map(|row| row.row(&windows)).collect();
+        writer.try_push_events(id, &windows, rows, PushTo::BOTH).unwrap().wait().unwrap().outcomes
+    };
+    // One is corrected, one moved to another card, one stays; of a third card one lies far back.
+    let before = [
+        row(1, 0, 0, 0, 1.0),
+        row(1, 0, 0, 1, 2.0),
+        row(2, 0, 30, 0, 4.0),
+        row(2, 1, 30, 1, 8.0),
+        row(3, 1, 45, 0, 16.0),
+        row(5, 2, 0, 0, 128.0),
+        row(6, 2, 20 * 60, 0, 256.0),
+    ];
+    let after = [row(1, 0, 0, 2, 32.0), row(2, 1, 30, 2, 64.0)];
+    let copy = open("copy");
+    push(&copy, &before.each_ref());
+    assert_eq!(entity(&copy, &windows, register(&copy, &view), 2).folded, 1);
+    let broken = keys::of_id(register(&copy, &view), &[u8::MAX; 12]);
+    copy.environment().write(|txn| txn.put(Table::Windows, &broken, b"broken")).unwrap();
+
+    let store = open("store");
+    // A generation that is kept is written to as well.
+    let id = register(&store, &view);
+    push(&store, &[&row(4, 3, 0, 0, 0.5)]);
+    let (target, _) = store.begin_rebuild(id).unwrap();
+    store.carry_over(target, Some(&windows)).unwrap();
+    store.finish_rebuild(target).unwrap();
+    let restore = || store.restore(&copy, |_| Some(Arc::clone(&windows)));
+    assert!(restore().unwrap_err().to_string().contains("where an event lies is damaged"));
+    assert_eq!(push(&store, &after.each_ref()), [RowOutcome::Written; 2]);
+    copy.environment().write(|txn| txn.delete(Table::Windows, &broken).map(drop)).unwrap();
+    let all: Vec<(Row, i64)> = before.iter().chain(&after).map(|row| (row.clone(), END)).collect();
+    let answers = |store: &Store| {
+        for card in 0..3 {
+            let expected = swept(&windows, &counting(&all, &windows, true, card, END), END);
+            assert_eq!(answered(store, &view, &windows, id, card, END), Some(expected), "card {card}");
+        }
+    };
+    answers(&store);
+    for _ in 0..2 {
+        assert_eq!(restore().unwrap()[0].left_out, 0);
+        answers(&store);
+    }
+    store.switch_generation(id, true).unwrap();
+    answers(&store);
+}

@@ -25,7 +25,7 @@ const VALUE_BYTES: usize = 64;
 
 /// Bytes that the answer will take, roughly.
 pub(super) fn estimate(vectors: &Vectors) -> usize {
-    256 + vectors.rows * (vectors.columns.len() + 1) * VALUE_BYTES
+    256 + vectors.rows * (vectors.service.plan.columns.len() + 1) * VALUE_BYTES
 }
 
 /// Join keys come first, as they were given; then stored features, then computed ones.

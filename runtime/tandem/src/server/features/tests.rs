@@ -13,7 +13,7 @@ use tandem_online::{Lookup, PutRow, Record, StoreOptions, ViewIdentity};
 
 use super::request::Asked;
 use super::*;
-use crate::lookup::{At, found};
+use crate::lookup::{At, fingerprint, found};
 use crate::server::as_of::Clock;
 use crate::server::testing::{LIVE, NOW, REPLAY, bound, bound_with, outputs};
 
@@ -48,7 +48,7 @@ fn record(event_time: i64, score: Option<f64>) -> Record {
 }
 
 fn answered(bound: &BoundView, asked: &Asked, lookups: Vec<Lookup>) -> (Value, Vec<(usize, String)>) {
-    let found = found(bound, lookups, At { as_of: asked.as_of, is_present: asked.is_present });
+    let found = found(bound, fingerprint(bound), lookups, At { as_of: asked.as_of, is_present: asked.is_present });
     let body = answer::encode(bound, asked, &found).unwrap();
     (serde_json::from_slice(&body).unwrap(), found.corrupt)
 }
@@ -271,7 +271,8 @@ fn keys_are_looked_up_in_their_order() {
         let record = record(NOW.0 - HOUR, Some(score));
         store.put_if_newer(number, &[PutRow { key: key.as_ref(), record: record.borrow() }]).unwrap();
     }
-    let found = lookup(&store, number, &bound, &asked.keys, At::replayed(asked.as_of)).unwrap();
+    let ask = Ask { id: number, view: &bound, fingerprint, keys: asked.keys.clone() };
+    let found = lookup(&store, &ask, At::replayed(asked.as_of)).unwrap();
     let answer: Value = serde_json::from_slice(&answer::encode(&bound, &asked, &found).unwrap()).unwrap();
     let scores: Vec<_> = (0..3).map(|row| answer["rows"][row]["values"]["score"].clone()).collect();
     assert_eq!(scores, [json!(0.2), json!(null), json!(0.1)]);

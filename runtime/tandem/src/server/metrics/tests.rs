@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use tandem_core::definition::{FeatureLogSettings, ServerSettings};
 use tandem_core::status::FeatureStatus;
 use tandem_engine::Workers;
-use tandem_online::{Record, Store, StoreOptions};
+use tandem_online::{RecordHead, Store, StoreOptions};
 
 use super::*;
 use crate::feature_log::FeatureLogWriter;
@@ -30,13 +30,13 @@ fn refused() -> crate::push::Refused {
 
 /// A row whose event lies so many seconds before now.
 fn row(status: Status, seconds: i64) -> Served {
-    let record = Record {
+    let record = RecordHead {
         event_time: Timestamp(NOW.0 - seconds * 1_000_000),
         created_time: None,
         published_time: NOW,
         digest: tandem_core::hash::Digest([0; 32]),
         schema_fingerprint: 0,
-        row: Vec::new(),
+        row: (),
         sequence: None,
     };
     Served { status, record: (status == Status::Present).then_some(record) }
@@ -48,8 +48,8 @@ fn found() -> Found {
         rows: vec![row(Status::Present, 30), row(Status::Present, 7_200), row(Status::NotFound, 0)],
         features: vec![],
         statuses: vec![
-            vec![of(Status::Present), of(Status::NullValue), of(Status::Defaulted)],
-            vec![of(Status::Present), of(Status::Present), of(Status::NotFound)],
+            vec![of(Status::Present), of(Status::NullValue), of(Status::Defaulted)].into(),
+            vec![of(Status::Present), of(Status::Present), of(Status::NotFound)].into(),
         ],
         corrupt: vec![],
     }

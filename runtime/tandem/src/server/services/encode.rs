@@ -87,15 +87,19 @@ impl<'a> Written<'a> {
     fn values(&self, index: usize, out: &mut Vec<u8>) {
         match &self.columns[index].values {
             Values::Texts(texts) if texts.len() == 1 => write_repeated(texts.get(0), self.vectors.rows, out),
-            _ => write_list(self.vectors.rows, out, |row, out| self.value(index, row, out)),
+            Values::Once(writer) => writer.write_all(out),
+            Values::Texts(_) => write_list(self.vectors.rows, out, |row, out| self.value(index, row, out)),
         }
     }
 
     /// The statuses of all rows.
     fn statuses(&self, index: usize, out: &mut Vec<u8>) {
         let all = match self.vectors.statuses(index) {
-            Some([first, others @ ..]) if others.iter().all(|other| other.status == first.status) => Some(first.status),
-            _ => None,
+            Some(statuses) => {
+                let first = statuses.first().map(|first| first.status);
+                first.filter(|first| statuses.iter().all(|other| other.status == *first))
+            }
+            None => None,
         };
         match all {
             Some(status) => {
@@ -264,7 +268,7 @@ pub(in crate::server) fn arrow(vectors: &Vectors) -> Result<Vec<u8>, ArrowError>
     let mut columns: Vec<ArrayRef> = Vec::new();
     let instant = ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     // What is the same for several features is made once: statuses of the feature before, event times of a stored step.
-    let mut before: Option<(&[FeatureStatus], Step, ArrayRef)> = None;
+    let mut before: Option<(&Arc<[FeatureStatus]>, Step, ArrayRef)> = None;
     let mut times: Vec<Option<ArrayRef>> = vec![None; plan.stored.len()];
     for (index, column) in plan.columns.iter().enumerate() {
         let bound = plan.view(column.from.step);
@@ -274,7 +278,7 @@ pub(in crate::server) fn arrow(vectors: &Vectors) -> Result<Vec<u8>, ArrowError>
             ("tandem.digest".to_owned(), bound.digest.to_string()),
         ]);
         fields.push(ArrowField::new(&column.name, column.data_type.to_arrow(), true).with_metadata(of));
-        columns.push(Arc::clone(&vectors.columns[index]));
+        columns.push(vectors.column(index));
         fields.push(ArrowField::new(format!("{}__status", column.name), ArrowType::Utf8, false));
         let of_places = vectors.statuses(index);
         let statuses = match &before {

@@ -42,8 +42,8 @@ pub(in crate::server) struct Vectors {
     pub(in crate::server) as_of: Timestamp,
     /// What was asked with, a column for each of the plan's request.
     pub(in crate::server) request: Vec<ArrayRef>,
-    /// One for each of the plan's columns.
-    pub(in crate::server) columns: Vec<ArrayRef>,
+    /// Those of the plan's columns that are computed, by position.
+    computed: BTreeMap<usize, ArrayRef>,
     /// For each computed step the rows of which nothing is known, and why.
     pub(in crate::server) failed: Vec<BTreeMap<usize, Unknown>>,
     /// For each stored step what was found.
@@ -63,7 +63,7 @@ impl Vectors {
             }
             Step::Computed(step) => {
                 let of_row = self.failed[step].get(&row).map_or(Status::Present, |why| why.status);
-                FeatureStatus::of(of_row, self.columns[column].is_null(row), false)
+                FeatureStatus::of(of_row, self.computed[&column].is_null(row), false)
             }
         }
     }
@@ -86,8 +86,17 @@ impl Vectors {
         let from = self.service.plan.columns[column].from;
         match from.step {
             Step::Stored(step) => &self.looked_up[step].found.features[from.output],
-            Step::Computed(_) => &self.columns[column],
+            Step::Computed(_) => &self.computed[&column],
         }
+    }
+
+    /// A feature's values, one for each row.
+    pub(in crate::server) fn column(&self, column: usize) -> ArrayRef {
+        let places = match self.service.plan.columns[column].from.step {
+            Step::Stored(step) => self.looked_up[step].places.as_deref(),
+            Step::Computed(_) => None,
+        };
+        spread(self.values(column), places)
     }
 
     /// Whether a value may stand in several rows: rows of one entity.
@@ -99,7 +108,7 @@ impl Vectors {
     }
 
     /// What the values of a stored feature are served as, by place; None for what is computed.
-    pub(in crate::server) fn statuses(&self, column: usize) -> Option<&[FeatureStatus]> {
+    pub(in crate::server) fn statuses(&self, column: usize) -> Option<&Arc<[FeatureStatus]>> {
         let from = self.service.plan.columns[column].from;
         match from.step {
             Step::Stored(step) => Some(&self.looked_up[step].found.statuses[from.output]),
@@ -122,7 +131,7 @@ impl Vectors {
 
     /// Refuses an answer in which a required feature is not known.
     fn check_required(&self, until: &Until) -> Result<(), Problem> {
-        let required = (0..self.columns.len()).filter(|column| self.service.required[*column]);
+        let required = (0..self.service.required.len()).filter(|column| self.service.required[*column]);
         for column in required {
             let failing = |row: &usize| self.status(column, *row).status.is_failure();
             let Some(row) = (0..self.rows).find(failing) else { continue };
@@ -169,8 +178,8 @@ pub(in crate::server) async fn gather(
     let looked_up = until.run(look_up(server, service, &asked)).await?;
     let mut evaluation = asked.evaluation(service, &looked_up);
     let problems = evaluate(service, &mut evaluation, until).await?;
-    let features = Features::of(service, &evaluation);
-    let vectors = asked.vectors(service, features, problems, looked_up);
+    let computed = Computed::of(service, &evaluation);
+    let vectors = asked.vectors(service, computed, problems, looked_up);
     vectors.check_required(until)?;
     Ok(vectors)
 }
@@ -187,15 +196,8 @@ pub(in crate::server) async fn gather_stored<T: Send + 'static>(
     limits::check_answer(&server.settings, asked.rows, service.plan.columns.len())?;
     let (service, live, store, own) = (Arc::clone(service), server.live.clone(), server.store.clone(), *until);
     let job = move || {
-        let looked_up = match (&store, service.stored.first()) {
-            (None, Some(first)) => return Err(not_materialized(first)),
-            (Some(store), Some(_)) => look_up_blocking(store, &service, &asked.columns, asked.at(), live.metrics())
-                .map_err(|error| error.problem())?
-                .map_err(|missing| not_materialized(&service.stored[missing]))?,
-            (_, None) => Vec::new(),
-        };
-        let features = Features::of(&service, &asked.evaluation(&service, &looked_up));
-        let vectors = asked.vectors(&service, features, BTreeMap::new(), looked_up);
+        let looked_up = look_up_blocking(store.as_deref(), &service, &asked.columns, asked.at(), live.metrics())?;
+        let vectors = asked.vectors(&service, Computed::default(), BTreeMap::new(), looked_up);
         vectors.check_required(&own)?;
         let made = then(&vectors);
         Ok((service.logged.is_some().then(|| Arc::new(vectors)), made))
@@ -218,26 +220,29 @@ impl Rows {
     fn vectors(
         self,
         service: &Arc<Service>,
-        Features { columns, failed }: Features,
+        Computed { columns: computed, failed }: Computed,
         problems: BTreeMap<usize, Problem>,
         looked_up: Vec<LookedUp>,
     ) -> Vectors {
         let Rows { columns: request, rows, as_of, .. } = self;
-        Vectors { service: Arc::clone(service), rows, as_of, request, columns, failed, looked_up, problems }
+        Vectors { service: Arc::clone(service), rows, as_of, request, computed, failed, looked_up, problems }
     }
 }
 
-/// The plan's columns, and for each computed step what is not known of it.
-struct Features {
-    columns: Vec<ArrayRef>,
+/// Those of the plan's columns that are computed, and for each computed step what is not known of it.
+#[derive(Default)]
+struct Computed {
+    columns: BTreeMap<usize, ArrayRef>,
     failed: Vec<BTreeMap<usize, Unknown>>,
 }
 
-impl Features {
-    fn of(service: &Service, evaluation: &Evaluation<'_>) -> Features {
-        let columns = service.plan.columns.iter().map(|column| Arc::clone(evaluation.feature(column.from)));
+impl Computed {
+    fn of(service: &Service, evaluation: &Evaluation<'_>) -> Computed {
+        let columns = service.plan.columns.iter().enumerate();
+        let columns = columns.filter(|(_, column)| matches!(column.from.step, Step::Computed(_)));
+        let columns = columns.map(|(index, column)| (index, Arc::clone(evaluation.feature(column.from))));
         let failed = (0..service.computed.len()).map(|step| evaluation.failed(step).clone());
-        Features { columns: columns.collect(), failed: failed.collect() }
+        Computed { columns: columns.collect(), failed: failed.collect() }
     }
 }
 
@@ -307,40 +312,40 @@ impl View {
 
 /// What the store has for the rows, by stored step.
 async fn look_up(server: &Server, service: &Arc<Service>, asked: &Rows) -> Result<Vec<LookedUp>, Problem> {
+    // A read transaction must not live across an await.
+    let (shared, columns, at, live) = (Arc::clone(service), asked.columns.clone(), asked.at(), server.live.clone());
+    let look_up = move |store: Option<&Store>| look_up_blocking(store, &shared, &columns, at, live.metrics());
+    let Some(store) = &server.store else { return look_up(None) };
     if service.stored.is_empty() {
         return Ok(Vec::new());
     }
-    let Some(store) = &server.store else { return Err(not_materialized(&service.stored[0])) };
-    // A read transaction must not live across an await.
-    let (shared, columns, at, live) = (Arc::clone(service), asked.columns.clone(), asked.at(), server.live.clone());
     let keys = asked.rows * service.stored.len();
     let views = service.stored.iter().map(|view| &*view.bound);
     let job_store = Arc::clone(store);
-    let job = move || look_up_blocking(&job_store, &shared, &columns, at, live.metrics());
-    let looked_up = server.look_up(store, views, keys, job).await?;
-    match looked_up.map_err(|error| error.problem())? {
-        Ok(looked_up) => Ok(looked_up),
-        Err(missing) => Err(not_materialized(&service.stored[missing])),
-    }
+    server.look_up(store, views, keys, move || look_up(Some(&job_store))).await?
 }
 
-/// The position of a stored step that was never materialized is the inner error.
+/// The same, by a thread that may wait.
 fn look_up_blocking(
-    store: &Store,
+    store: Option<&Store>,
     service: &Service,
     request: &[ArrayRef],
     at: At,
     metrics: &Metrics,
-) -> Result<Result<Vec<LookedUp>, usize>, FeaturesError> {
+) -> Result<Vec<LookedUp>, Problem> {
+    let Some(first) = service.stored.first() else { return Ok(Vec::new()) };
+    let Some(store) = store else { return Err(not_materialized(first)) };
     let started = Instant::now();
+    let unreadable = |error: FeaturesError| error.problem();
     let steps = std::iter::zip(&service.plan.stored, &service.stored);
     let mut asks = Vec::with_capacity(service.stored.len());
-    for (index, (step, view)) in steps.clone().enumerate() {
-        let Some(id) = find_number(store, &step.view, view.store_view)? else { return Ok(Err(index)) };
+    for (step, view) in steps.clone() {
+        let number = find_number(store, &step.view, view.store_view).map_err(|error| unreadable(error.into()))?;
+        let Some(id) = number else { return Err(not_materialized(view)) };
         let keys = step.keys.iter().map(|key| Arc::clone(&request[*key])).collect();
-        asks.push(Ask { id, view: &step.view, keys });
+        asks.push(Ask { id, view: &step.view, fingerprint: view.fingerprint, keys });
     }
-    let looked_up = lookup_all(store, &asks, at)?;
+    let looked_up = lookup_all(store, &asks, at).map_err(|error| unreadable(error.into()))?;
     metrics.looked_up(started.elapsed());
     for ((step, view), LookedUp { found, .. }) in steps.zip(&looked_up) {
         view.metrics.looked_up(found, &step.outputs, at.as_of);
@@ -349,7 +354,7 @@ fn look_up_blocking(
             tracing::error!(view = view.name, version = view.version, rows, row, reason, "stored rows are corrupt");
         }
     }
-    Ok(Ok(looked_up))
+    Ok(looked_up)
 }
 
 /// What on-demand views, and the answer, see of stored rows.
@@ -361,19 +366,27 @@ fn stored(step: &StoredStep, looked_up: &LookedUp) -> StoredColumns {
     };
     let event_times: TimestampMicrosecondArray = found.rows.iter().map(event_time).collect();
     let event_times: ArrayRef = Arc::new(event_times.with_timezone("UTC"));
-    let features = step.outputs.iter().map(|output| Arc::clone(&found.features[*output]));
+    let features = step.outputs.iter().map(|output| &found.features[*output]);
     let corrupt: BTreeMap<usize, String> =
         found.corrupt.iter().map(|(row, _)| (*row, Status::Corrupt.to_string())).collect();
-    let Some(places) = &looked_up.places else {
-        return StoredColumns { features: features.collect(), event_times, failed: corrupt };
+    let places = looked_up.places.as_deref();
+    let failed = match places {
+        Some(places) => {
+            let of_rows = places.iter().enumerate();
+            of_rows.filter_map(|(row, place)| Some((row, corrupt.get(&(*place as usize))?.clone()))).collect()
+        }
+        None => corrupt,
     };
-    let indices = UInt32Array::from(places.clone());
-    let spread = |column: &ArrayRef| take(column, &indices, None).expect("places lie within what was found");
-    let failed = places.iter().enumerate();
-    let failed = failed.filter_map(|(row, place)| Some((row, corrupt.get(&(*place as usize))?.clone())));
     StoredColumns {
-        features: features.map(|column| spread(&column)).collect(),
-        event_times: spread(&event_times),
-        failed: failed.collect(),
+        features: features.map(|column| spread(column, places)).collect(),
+        event_times: spread(&event_times, places),
+        failed,
     }
+}
+
+/// A value for each row, of a column with one for each entity.
+fn spread(column: &ArrayRef, places: Option<&[u32]>) -> ArrayRef {
+    let Some(places) = places else { return Arc::clone(column) };
+    let indices = UInt32Array::from_iter_values(places.iter().copied());
+    take(column, &indices, None).expect("places lie within what was found")
 }

@@ -56,7 +56,7 @@ impl BoundView {
         })
     }
 
-    /// Its aggregates' functions that are components, as far as they are loaded, in the order of [`Aggregates::functions`].
+    /// Its aggregates' functions that are components, as far as they are loaded, in the order of [`crate::window::Aggregates::functions`].
     pub fn functions(&self) -> Vec<Arc<dyn AggregateFunction>> {
         let before = usize::from(self.view.has_event_transform());
         let code = self.components.iter().skip(before).map_while(|component| match &component.code {

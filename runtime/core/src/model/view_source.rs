@@ -15,7 +15,8 @@ pub enum ViewSource {
     /// What another stored view published.
     View(Arc<PublishedRows>),
     /// The request, or the label row: an on-demand view. It has no `ttl`, no `known_by`, no `as_of` and no key columns; those
-    /// fields have the values [`None`], [`KnownBy::Event`], [`AsOf::AtOrBefore`] and empty; its `history` is [`History::Append`].
+    /// fields have the values [`None`], [`KnownBy::Event`](super::KnownBy::Event), [`AsOf::AtOrBefore`](super::AsOf::AtOrBefore) and empty; its `history` is
+    /// [`History::Append`](super::History::Append).
     Request,
 }
 

@@ -162,7 +162,7 @@ fn text(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// A successful answer of a media type.
-pub(super) fn ok(body: Vec<u8>, media_type: &'static str, rows: usize) -> Response {
+pub(super) fn ok(body: impl IntoResponse, media_type: &'static str, rows: usize) -> Response {
     let mut response = (StatusCode::OK, body).into_response();
     response.headers_mut().insert(axum::http::header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.extensions_mut().insert(Rows(rows));

@@ -4,7 +4,7 @@
 //! two parts. First a request lies in its socket, until a thread asks the system what is there; then its connection's task has been told, and waits behind
 //! others. The second part is known of each request ([`super::arrival`]). The first is not, and is measured by a probe that goes the way of requests: a byte is
 //! written to a socket, and a task told of it by the same poll of the same sockets. A probe that is still under way counts for as long as it has been. Where
-//! no request arrives there is none: an idle server is not late, and takes no processor time.
+//! no request arrives for a while there is none: an idle server is not late, and takes no processor time.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,6 +18,9 @@ use super::arrival::Arrival;
 
 /// How long after a probe the next one begins.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// After so many probes without a request there are none until the next request: after half a second, if nothing is late.
+const QUIET_PROBES: u32 = 200;
 
 /// No probe is under way.
 const NONE: u64 = u64::MAX;
@@ -100,10 +103,13 @@ impl Lateness {
     async fn probe(&self) -> io::Result<()> {
         let (sender, receiver) = UnixStream::pair()?;
         let mut byte = [0];
+        let mut quiet = 0;
         loop {
-            if !self.asked.swap(false, Ordering::Relaxed) {
+            quiet = if self.asked.swap(false, Ordering::Relaxed) { 0 } else { quiet + 1 };
+            if quiet >= QUIET_PROBES {
                 self.forget();
-                self.wanted.notified().await; // also of a request before the last probe: one more does no harm
+                self.wanted.notified().await;
+                quiet = 0;
             }
             tokio::time::sleep(PAUSE).await;
             // Nothing is there, so that the next byte is told by the poll and not found at once.
@@ -191,22 +197,27 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_server_is_not_late_any_more() {
+    fn an_idle_server_is_left_alone_until_a_request_arrives() {
+        const LATE: u64 = 60_000;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let lateness = Lateness::default();
-        lateness.last.store(70_000, Ordering::Relaxed);
-        lateness.last_unseen.store(60_000, Ordering::Relaxed);
-        runtime.block_on(async {
-            let look = async {
-                while !lateness.unseen().is_zero() {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
+        let look = async {
+            // What stands there stays there, as soon as nobody probes.
+            let is_left_alone = async || {
+                lateness.last_unseen.store(LATE, Ordering::Relaxed);
+                tokio::time::sleep(PAUSE * 20).await;
+                lateness.unseen() == Duration::from_micros(LATE)
             };
+            assert!(!is_left_alone().await, "it begins with probes");
+            while !is_left_alone().await {}
+            lateness.arrived();
+            assert!(!is_left_alone().await, "a request arrived");
+        };
+        runtime.block_on(async {
             tokio::select! {
                 () = look => {},
                 ended = lateness.watch() => panic!("{ended:?}"),
             }
         });
-        assert_eq!((lateness.now(), lateness.unseen()), (Duration::ZERO, Duration::ZERO));
     }
 }

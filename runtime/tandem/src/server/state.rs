@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::access::{Access, Caller};
 use super::as_of::Clock;
+use super::buffers::Buffers;
 use super::deprecated::{Notice, Uses};
 use super::lateness::Lateness;
 use super::limits;
@@ -69,6 +70,7 @@ pub(super) struct Server {
     pub(super) readiness: Readiness,
     pub(super) lateness: Lateness,
     pub(super) lookups: Lookups,
+    pub(super) buffers: Arc<Buffers>,
     /// None: everybody may read and write.
     pub(super) access: Option<Arc<Access>>,
     clock: fn() -> Timestamp,
@@ -95,6 +97,7 @@ impl Server {
             readiness: Readiness::new(),
             lateness: Lateness::default(),
             lookups: Lookups::default(),
+            buffers: Arc::default(),
             access: front.access,
             settings: state.settings,
             workers: state.workers,

@@ -204,13 +204,13 @@ fn served_one(project: &Project, rounds: usize, span: Duration) -> Result<(), Fa
         "\n### One user, {FEATURES} features\n\nJSON. The echo parses and writes again what Tandem answers: a body of the same size comes in as well. The handler over Redis answers values, statuses and event times, as Tandem does.\n\n"
     );
     text += &closed(&mut contenders()?, &[1, 8, 64], rounds, span)?;
-    text += &rates::at_half(&redis, contenders, 8, span)?;
+    text += &rates::at_half(&redis, contenders, 8, rounds, span)?;
     crate::print(&text)
 }
 
 fn served_many(project: &Project, rounds: usize, span: Duration) -> Result<(), Failure> {
     let redis = redis::Redis::start(project.users, project.items)?;
-    let contenders = || -> Result<[Contender; 4], Failure> {
+    let contenders = || -> Result<[Contender; 5], Failure> {
         Ok([
             Contender::new("Tandem, JSON", TandemServes::start(&project.root)?, |address| {
                 project.requests(REQUESTS, |ask| ask.rank(address))
@@ -218,7 +218,10 @@ fn served_many(project: &Project, rounds: usize, span: Duration) -> Result<(), F
             Contender::new("Tandem, Arrow", TandemServes::start(&project.root)?, |address| {
                 project.requests(REQUESTS, |ask| ask.rank_to_arrow(address))
             }),
-            Contender::new("axum and Redis, equal answer", handler(project, &redis)?, |address| {
+            Contender::new("axum and Redis, equal answer by serde", handler(project, &redis)?, |address| {
+                project.requests(REQUESTS, |ask| post(address, "/rank/serde", JSON, ask.rank_body().as_bytes()))
+            }),
+            Contender::new("axum and Redis, equal answer by hand", handler(project, &redis)?, |address| {
                 project.requests(REQUESTS, |ask| post(address, "/rank", JSON, ask.rank_body().as_bytes()))
             }),
             Contender::new("axum and Redis, values alone", handler(project, &redis)?, |address| {
@@ -227,11 +230,11 @@ fn served_many(project: &Project, rounds: usize, span: Duration) -> Result<(), F
         ])
     };
     let mut text = format!(
-        "\n### One user and {ITEMS} items, {FEATURES} features each\n\nThe user's features stand in each of the {ITEMS} rows of an answer. Redis gets one MGET of {} keys.\n\n",
+        "\n### One user and {ITEMS} items, {FEATURES} features each\n\nThe user's features stand in each of the {ITEMS} rows of an answer. Redis gets one MGET of {} keys. *By serde*: structs of vectors, and serde_json; *by hand*: text that is put together for this answer.\n\n",
         ITEMS + 1
     );
     text += &closed(&mut contenders()?, &[1, 8], rounds, span)?;
-    text += &rates::at_half(&redis, contenders, 8, span)?;
+    text += &rates::at_half(&redis, contenders, 8, rounds, span)?;
     crate::print(&text)
 }
 

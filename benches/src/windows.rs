@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array};
 use lmdb::{Environment, Transaction as _, WriteFlags};
-use tandem::lookup::{At, lookup};
+use tandem::lookup::{Ask, At, lookup};
 use tandem_core::time::Timestamp;
 use tandem_online::{Store, StoreOptions};
 
@@ -170,9 +170,9 @@ fn reads(count: usize) -> Result<String, Failure> {
             let mut latencies = Vec::with_capacity(count);
             for _ in 0..count {
                 let as_of = Timestamp(end - (random.next() % early) as i64);
-                let keys: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![user]))];
+                let ask = Ask::new(id, &view, vec![Arc::new(Int64Array::from(vec![user]))]);
                 let begin = Instant::now();
-                let found = lookup(&store, id, &view, &keys, At::replayed(as_of))?;
+                let found = lookup(&store, &ask, At::replayed(as_of))?;
                 latencies.push(begin.elapsed().as_nanos() as f64);
                 if found.rows.len() != 1 {
                     return Err("one entity was asked for".into());

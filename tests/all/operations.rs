@@ -207,10 +207,18 @@ fn parity_and_ingest_show_their_tokens() {
     let row = json!({"user_id": 77, "at": "2026-01-05T00:00:00Z", "amount": 12.5, "country": "DE"});
     fs::write(root.join("rows.jsonl"), format!("{row}\n")).expect("a file");
     let ingest = |options: &[&str]| command(&["ingest", "usual", "rows.jsonl", "--server", serving.url()], options);
-    for (options, said) in [(&[][..], "401"), (&["--token", reader.as_str()], "403")] {
+    let encrypted = serving.url().replace("http", "https");
+    for (options, said, hint) in [
+        (&[][..], "401", "hint: give a token with --token"),
+        (&["--token", reader.as_str()], "403", "hint: `tandem token new --role write` makes one"),
+    ] {
         let (_, notes) = told(ingest(options), 1);
-        assert!(notes.contains(said) && notes.contains("hint: "), "{options:?}: {notes}");
+        assert!(notes.contains(said) && notes.contains(hint), "{options:?}: {notes}");
     }
+    let (_, notes) = told(ingest(&["--token", "two words"]), 2);
+    assert!(notes.starts_with("error: --token: a token has letters, digits and signs of ASCII alone"), "{notes}");
+    let (_, notes) = told(tandem(root, &["ingest", "usual", "rows.jsonl", "--server", &encrypted]), 1);
+    assert!(notes.contains("hint: no TLS is spoken there") && !notes.contains("asked again"), "{notes}");
     let (data, _) = told(ingest(&["--token", &writer]), 0);
     assert!(data.starts_with("1 row read, 1 accepted (1 written"), "{data}");
 }
@@ -228,6 +236,10 @@ fn without_tokens_this_machine_alone_may_connect() {
     assert!(log.contains("clients need no token"), "{log}");
     let allowed = self::project("allow_unauthenticated = true");
     drop(Serving::run(tandem(allowed.path(), &["serve", "--listen", "[::]:0"])));
+    let nobody = self::project("tokens = \"tokens\"");
+    fs::write(nobody.path().join("tokens"), "").expect("a file");
+    let (_, log) = Serving::run(tandem(nobody.path(), &["serve"])).terminate();
+    assert!(log.contains("no token is known: whoever asks is refused"), "{log}");
 }
 
 #[test]

@@ -66,6 +66,7 @@ impl Drop for Client {
 /// An authority, whose certificate is in a file.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
+    pem: String,
 }
 
 impl Authority {
@@ -74,8 +75,14 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, "authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
-        fs::write(file, params.self_signed(&key).expect("a certificate").pem()).expect("a file");
-        Authority { issuer: Issuer::new(params, key) }
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        fs::write(file, &pem).expect("a file");
+        Authority { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// Its own certificate and key.
+    fn itself(&self) -> (String, String) {
+        (self.pem.clone(), self.issuer.key().serialize_pem())
     }
 
     /// Certificate and key of 127.0.0.1, with this serial number.
@@ -167,20 +174,23 @@ fn rows_are_pushed_to_a_server_that_somebody_vouches_for() {
     let serving = Serving::start_registered(root, &[]);
     fs::write(root.join("events.jsonl"), ingest::event(1, "n") + "\n" + &ingest::event(2, "n") + "\n").expect("events");
 
-    let push = |more: &[&str], code: i32| {
-        let arguments = [&["ingest", "activity", "events.jsonl", "--json", "--server", serving.url()], more].concat();
+    let push_to = |server: &str, more: &[&str], code: i32| {
+        let arguments = [&["ingest", "activity", "events.jsonl", "--json", "--server", server], more].concat();
         let mut command = tandem_registered(root, &arguments);
         command.env("TANDEM_TOKEN", token.trim());
         told(command, code)
     };
+    let push = |more: &[&str], code: i32| push_to(serving.url(), more, code);
     // Nobody that is known vouches for it: that is told at once, and nothing is sent.
-    for authorities in [&[][..], &["--ca", "other.pem"]] {
+    let plain = serving.url().replace("https", "http");
+    for (server, more, hint) in [
+        (serving.url(), &[][..], "hint: name the certificate of the authority"),
+        (serving.url(), &["--ca", "other.pem"], "hint: those of --ca do not vouch for it"),
+        (&plain, &[], "hint: no HTTP is spoken there: a server with `[server.tls]` is asked with https://"),
+    ] {
         let begin = Instant::now();
-        let (_, notes) = push(authorities, 1);
-        assert!(
-            notes.contains("certificate") && notes.contains("hint: name the certificate of the authority"),
-            "{notes}"
-        );
+        let (_, notes) = push_to(server, more, 1);
+        assert!(notes.contains(hint), "{server} {more:?}: {notes}");
         assert!(begin.elapsed() < Duration::from_secs(20), "it was asked again");
     }
     for (file, part) in
@@ -195,6 +205,19 @@ fn rows_are_pushed_to_a_server_that_somebody_vouches_for() {
     let (report, _) = push(&["--ca", "authority.pem"], 0);
     assert_eq!(ingest::json(&report)["written"], 2, "{report}");
     assert_eq!(ingest::count(root, "n"), 2);
+
+    // A certificate that signed itself, as one that begins makes it.
+    write(root, &authority.itself());
+    serving.signal("HUP");
+    let begin = Instant::now();
+    loop {
+        let arguments = ["ingest", "activity", "events.jsonl", "--server", serving.url(), "--ca", "authority.pem"];
+        let notes = tandem_registered(root, &arguments).output().expect("the program runs").stderr;
+        if String::from_utf8_lossy(&notes).contains("hint: the server's certificate is that of an authority") {
+            break;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30), "{}", String::from_utf8_lossy(&notes));
+    }
 }
 
 #[test]
@@ -213,7 +236,10 @@ fn files_that_cannot_be_used_are_told() {
         let (_, notes) = told(tandem(root, &["serve", "--log", "error"]), 1);
         notes.lines().next().unwrap_or_default().to_owned()
     };
-    assert_eq!(refused(None, &key), "error: cannot read ./certificate.pem: No such file or directory (os error 2)");
+    assert_eq!(
+        refused(None, &key),
+        "error: ./certificate.pem: the certificate cannot be read: No such file or directory (os error 2)"
+    );
     assert_eq!(refused(Some("text"), &key), "error: ./certificate.pem: it holds no certificate in PEM");
     assert_eq!(refused(Some(&certificate), &certificate), "error: ./key.pem: it holds no private key in PEM");
     let others = authority.sign(2).1;

@@ -1,6 +1,6 @@
 //! Redis of Debian, and an axum handler over it that answers as Tandem does: what a team would write itself.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream as Blocking;
 use std::path::PathBuf;
@@ -14,7 +14,8 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::routing::post;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use tandem_core::time::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
@@ -143,6 +144,7 @@ pub(crate) async fn serve(
     let router = Router::new()
         .route("/profile", post(profile))
         .route("/rank", post(rank))
+        .route("/rank/serde", post(rank_serde))
         .route("/rank/values", post(rank_values))
         .with_state(handler);
     Ok(axum::serve(listener, router).with_graceful_shutdown(end).await?)
@@ -174,6 +176,19 @@ struct RankColumns {
     item_id: Vec<i64>,
 }
 
+/// An answer as one declares it.
+#[derive(Serialize)]
+struct Ranked {
+    columns: BTreeMap<String, RankedColumn>,
+}
+
+#[derive(Serialize)]
+struct RankedColumn {
+    values: Vec<Option<f64>>,
+    statuses: Vec<&'static str>,
+    event_times: Vec<Option<String>>,
+}
+
 type Answer = Result<([(HeaderName, &'static str); 1], Vec<u8>), StatusCode>;
 
 fn answered(body: Vec<u8>) -> Answer {
@@ -192,69 +207,94 @@ async fn rank(State(handler): State<Handler>, body: Bytes) -> Answer {
     ranked(&handler, &body, true).await
 }
 
+async fn rank_serde(State(handler): State<Handler>, body: Bytes) -> Answer {
+    let (rows, user, items) = found(&handler, &body).await?;
+    let mut columns = BTreeMap::new();
+    for (prefix, places) in [('u', &user), ('i', &items)] {
+        for feature in 0..FEATURES {
+            let of_rows = || places.iter().map(|place| rows[*place].as_ref());
+            let value = |row: &[u8; ROW_BYTES]| f64::from_le_bytes(eight(row, 8 * (1 + feature)));
+            let event_time = |row: &[u8; ROW_BYTES]| Timestamp(i64::from_le_bytes(eight(row, 0))).to_string();
+            let column = RankedColumn {
+                values: of_rows().map(|row| row.map(value)).collect(),
+                statuses: of_rows().map(|row| if row.is_some() { "PRESENT" } else { "NOT_FOUND" }).collect(),
+                event_times: of_rows().map(|row| row.map(event_time)).collect(),
+            };
+            columns.insert(format!("{prefix}{feature}"), column);
+        }
+    }
+    answered(serde_json::to_vec(&Ranked { columns }).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?)
+}
+
 async fn rank_values(State(handler): State<Handler>, body: Bytes) -> Answer {
     ranked(&handler, &body, false).await
 }
 
 async fn ranked(handler: &Handler, body: &[u8], with_statuses: bool) -> Answer {
+    let (rows, user, items) = found(handler, body).await?;
+    answered(object(&[('u', &rows, &user), ('i', &rows, &items)], with_statuses))
+}
+
+/// What Redis has, and where of that each row's user and item stand.
+async fn found(handler: &Handler, body: &[u8]) -> Result<(Vec<Row>, Vec<usize>, Vec<usize>), StatusCode> {
     let asked: Rank = serde_json::from_slice(body).map_err(|_| StatusCode::BAD_REQUEST)?;
     let items = asked.columns.item_id.iter().map(|item| format!("i:{item}"));
     let keys: Vec<String> = [format!("u:{}", asked.common.user_id)].into_iter().chain(items).collect();
     let rows = handler.mget(&keys).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
-    let (user, items) = (vec![0; rows.len() - 1], (1..rows.len()).collect::<Vec<_>>());
-    answered(object(&[('u', &rows, &user), ('i', &rows, &items)], with_statuses))
+    let (user, items) = (vec![0; rows.len() - 1], (1..rows.len()).collect());
+    Ok((rows, user, items))
 }
 
 type Row = Option<[u8; ROW_BYTES]>;
 
 /// `{"columns": {feature: {"values": [...], "statuses": [...], "event_times": [...]}}}`, or `{feature: [...]}` of the values alone.
 fn object(views: &[(char, &Vec<Row>, &Vec<usize>)], with_statuses: bool) -> Vec<u8> {
-    let mut out = String::with_capacity(64 << 10);
-    out.push_str("{\"columns\":{");
+    let mut out = Vec::with_capacity(512 << 10);
+    out.extend_from_slice(b"{\"columns\":{");
     let mut first = true;
     for (prefix, rows, places) in views {
         for feature in 0..FEATURES {
             if !std::mem::take(&mut first) {
-                out.push(',');
+                out.push(b',');
             }
             let _ = write!(out, "\"{prefix}{feature}\":");
             if with_statuses {
-                out.push_str("{\"values\":");
+                out.extend_from_slice(b"{\"values\":");
             }
             let at = 8 * (1 + feature);
-            list(&mut out, rows, places, |out, row| number(out, f64::from_le_bytes(eight(row, at))));
+            list(&mut out, rows, places, |out, row| {
+                let _ = serde_json::to_writer(out, &f64::from_le_bytes(eight(row, at)));
+            });
             if with_statuses {
-                out.push_str(",\"statuses\":");
-                list(&mut out, rows, places, |out, _| out.push_str("\"PRESENT\""));
-                out.push_str(",\"event_times\":");
+                out.extend_from_slice(b",\"statuses\":");
+                list(&mut out, rows, places, |out, _| out.extend_from_slice(b"\"PRESENT\""));
+                out.extend_from_slice(b",\"event_times\":");
                 list(&mut out, rows, places, |out, row| {
-                    let time = tandem_core::time::Timestamp(i64::from_le_bytes(eight(row, 0)));
-                    let _ = write!(out, "\"{time}\"");
+                    let time = Timestamp(i64::from_le_bytes(eight(row, 0)));
+                    out.push(b'"');
+                    time.write(out);
+                    out.push(b'"');
                 });
-                out.push('}');
+                out.push(b'}');
             }
         }
     }
-    out.push_str("}}");
-    out.into_bytes()
+    out.extend_from_slice(b"}}");
+    out
 }
 
-fn list(out: &mut String, rows: &[Row], places: &[usize], mut each: impl FnMut(&mut String, &[u8; ROW_BYTES])) {
-    out.push('[');
+fn list(out: &mut Vec<u8>, rows: &[Row], places: &[usize], mut each: impl FnMut(&mut Vec<u8>, &[u8; ROW_BYTES])) {
+    out.push(b'[');
     for (index, place) in places.iter().enumerate() {
         if index > 0 {
-            out.push(',');
+            out.push(b',');
         }
         match &rows[*place] {
             Some(row) => each(out, row),
-            None => out.push_str("null"),
+            None => out.extend_from_slice(b"null"),
         }
     }
-    out.push(']');
-}
-
-fn number(out: &mut String, value: f64) {
-    out.push_str(&serde_json::to_string(&value).unwrap_or_default());
+    out.push(b']');
 }
 
 fn eight(row: &[u8; ROW_BYTES], at: usize) -> [u8; 8] {

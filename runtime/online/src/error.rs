@@ -212,7 +212,7 @@ pub enum OnlineError {
     #[error("a generation is kept beside the live one")]
     GenerationKept,
     /// There is no generation beside the live one.
-    #[error("there is no generation beside the live one that could be served")]
+    #[error("the view has no generation beside the live one")]
     NoOtherGeneration,
     /// The writer's queue is full.
     #[error("{queue_batches_max} batches wait for the writer (queue_batches_max)")]
@@ -255,7 +255,7 @@ impl OnlineError {
             }
             OnlineError::GenerationKept => "drop it first: `tandem online drop VIEW`",
             OnlineError::GenerationGone | OnlineError::NoOtherGeneration => {
-                "`tandem online stats` shows the generations of each view"
+                "`tandem materialize --rebuild` builds one; `tandem online stats` shows those that there are"
             }
             OnlineError::BatchTooLarge { .. } => "divide the batch",
             OnlineError::QueueFull { .. } => "try again later",

@@ -34,7 +34,7 @@ struct Global {
     #[arg(long, global = true)]
     json: bool,
     /// What to log to stderr: error, warn, info, debug, trace, or a filter such as tandem=debug
-    #[arg(long, global = true, value_name = "FILTER", env = "TANDEM_LOG")]
+    #[arg(long, global = true, value_name = "FILTER", env = "TANDEM_LOG", value_parser = crate::output::log_filter)]
     log: Option<String>,
     /// Log as JSON lines
     #[arg(long, global = true)]
@@ -172,7 +172,10 @@ impl Context {
     pub fn find_root(&self, from: &Path) -> Result<PathBuf, Error> {
         match &self.project {
             Some(folder) if folder.join(project::SETTINGS_FILE).is_file() => Ok(folder.clone()),
-            Some(folder) => Err(Error::NoProject { from: folder.clone() }),
+            Some(folder) => {
+                let reason = "there is no tandem.toml in it; name the folder that has one".to_owned();
+                Err(Error::Argument { what: format!("--project {}", folder.display()), reason })
+            }
             None => project::find(from),
         }
     }

@@ -4,13 +4,29 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_rustls::rustls::{self, crypto::ring};
+use tokio_rustls::rustls::{self, CertificateError, crypto::ring};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 use crate::error::{Error, io};
 
-/// What to do where nobody vouches for a server.
-pub const UNTRUSTED: &str = "name the certificate of the authority that signed the server's with --ca";
+/// What to do where nobody vouches for a server, and no authority was named.
+const UNTRUSTED: &str = "name the certificate of the authority that signed the server's with --ca";
+
+/// The same where one was named.
+const NOT_VOUCHED: &str = "those of --ca do not vouch for it: name the authority that signed the server's certificate, and ask the server under a name that the certificate has";
+
+/// What to do about a certificate that signed itself, as `openssl req -x509` makes one.
+const SELF_SIGNED: &str = "the server's certificate is that of an authority: have the authority sign another one for the server, or make one that signs itself with `basicConstraints=CA:FALSE`, and name it with --ca";
+
+/// What to do where a server of https is none.
+const NO_TLS: &str = "no TLS is spoken there: a server without `[server.tls]` is asked with http://";
+
+/// What to do where a server of http is none.
+const NO_HTTP: &str = "no HTTP is spoken there: a server with `[server.tls]` is asked with https://; `tandem serve` says where it listens";
+
+/// What to do where a server wants a token and none was given.
+const NO_TOKEN: &str =
+    "give a token with --token, or better in TANDEM_TOKEN; `tandem token new` makes one where the server is";
 
 /// How long a server may take for an answer.
 const ANSWER_SECONDS_MAX: u64 = 60;
@@ -20,6 +36,8 @@ pub struct Client {
     agent: ureq::Agent,
     url: String,
     token: Option<String>,
+    is_encrypted: bool,
+    has_authorities: bool,
 }
 
 impl Client {
@@ -28,7 +46,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// No URL, or of another scheme than `http` and `https`, or a file of authorities that has none.
+    /// No URL, or of another scheme than `http` and `https`; a token that no header can have; or a file of authorities that has none.
     pub fn new(option: &str, url: &str, token: Option<String>, authorities: Option<&Path>) -> Result<Client, Error> {
         let refuse = |reason: String| Error::Argument { what: format!("{option} {url}"), reason };
         let parsed: ureq::http::Uri =
@@ -38,6 +56,12 @@ impl Client {
             Some("https") => true,
             _ => return Err(refuse("write it as http://127.0.0.1:8080, or with https".to_owned())),
         };
+        let token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
+        if token.as_ref().is_some_and(|token| !token.chars().all(|c| c.is_ascii_graphic())) {
+            let reason =
+                "a token has letters, digits and signs of ASCII alone; `tandem token new` prints one".to_owned();
+            return Err(Error::Argument { what: "--token".to_owned(), reason });
+        }
         let roots = authorities.filter(|_| is_encrypted).map(roots).transpose()?;
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
@@ -49,12 +73,30 @@ impl Client {
             .timeout_global(Some(Duration::from_secs(ANSWER_SECONDS_MAX)))
             .tls_config(tls)
             .build();
-        Ok(Client { agent: config.into(), url: url.trim_end_matches('/').to_owned(), token })
+        let url = url.trim_end_matches('/').to_owned();
+        Ok(Client { agent: config.into(), url, token, is_encrypted, has_authorities: authorities.is_some() })
     }
 
     /// The URL of a path, which begins with `/`.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.url)
+    }
+
+    /// What to do about an error that stays however often the server is asked again: of its certificate, or of the URL's scheme. None for any other.
+    pub fn lasting(&self, error: &ureq::Error) -> Option<&'static str> {
+        match (of_tls(error), error) {
+            (Some(rustls::Error::InvalidCertificate(reason)), _) if is_of_authority(reason) => Some(SELF_SIGNED),
+            (Some(rustls::Error::InvalidCertificate(_)), _) if self.has_authorities => Some(NOT_VOUCHED),
+            (Some(rustls::Error::InvalidCertificate(_)), _) => Some(UNTRUSTED),
+            (Some(rustls::Error::InvalidMessage(_)), _) => Some(NO_TLS),
+            (None, ureq::Error::Protocol(_)) if !self.is_encrypted => Some(NO_HTTP),
+            _ => None,
+        }
+    }
+
+    /// What to do about an answer of this status, where the caller knows it better than the server.
+    pub fn refused(&self, status: u16) -> Option<&'static str> {
+        (status == 401 && self.token.is_none()).then_some(NO_TOKEN)
     }
 
     /// Sends a body and waits for the head of the answer, of whatever status.
@@ -100,14 +142,16 @@ pub fn plain(error: &ureq::Error) -> String {
     }
 }
 
-/// Whether nobody vouches for the server's certificate, so that asking again helps nothing.
-pub fn is_untrusted(error: &ureq::Error) -> bool {
+/// The same, where it is one of TLS.
+fn of_tls(error: &ureq::Error) -> Option<&rustls::Error> {
     match error {
-        ureq::Error::Rustls(error) => matches!(error, rustls::Error::InvalidCertificate(_)),
-        ureq::Error::Io(error) => {
-            let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-            matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
-        }
-        _ => false,
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
     }
+}
+
+/// Whether a certificate is refused since it is an authority's. The reason is of a type of the verifier's, which rustls keeps to itself.
+fn is_of_authority(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(reason) if reason.to_string().contains("CaUsedAsEndEntity"))
 }

@@ -418,7 +418,7 @@ impl Error {
                 | TrainingError::NoSuchLabel { .. }
                 | TrainingError::Output { .. },
             )
-            | Error::Offline(OfflineError::NoGrid { .. })
+            | Error::Offline(OfflineError::NoGrid { .. } | OfflineError::OnDemand { .. })
             | Error::Training(TrainingError::Offline(
                 OfflineError::NoInstants { .. } | OfflineError::TooManyInstants { .. },
             ))

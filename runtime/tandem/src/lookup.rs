@@ -86,7 +86,14 @@ pub struct Ask<'a> {
     pub keys: Vec<ArrayRef>,
 }
 
-/// The fingerprint of a view's stored rows, to be worked out once for many look-ups.
+impl<'a> Ask<'a> {
+    /// With the fingerprint, which a server has worked out before.
+    pub fn new(id: ViewId, view: &'a BoundView, keys: Vec<ArrayRef>) -> Self {
+        Ask { id, view, fingerprint: fingerprint(view), keys }
+    }
+}
+
+/// The fingerprint of a view's stored rows.
 pub fn fingerprint(view: &BoundView) -> u64 {
     schema_fingerprint(&view.stored_fields())
 }

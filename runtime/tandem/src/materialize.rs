@@ -155,6 +155,12 @@ pub async fn run(
     progress: impl FnMut(&Report),
 ) -> Result<Report, Error> {
     let (of_store, view) = (store.clone(), Arc::clone(&request.view));
+    let known = workers.run(move || of_store.find_view(&view.view.name, view.view.version)).await;
+    if known.map_err(worker_error)??.is_none() {
+        // A view of which there is nothing to be read stays unknown to the store, so that whoever asks is told that it was never materialized.
+        drop(open(&request).await?);
+    }
+    let (of_store, view) = (store.clone(), Arc::clone(&request.view));
     let id = workers.run(move || store_view(&of_store, &view)).await.map_err(worker_error)??;
     if !request.rebuild {
         return fill(request, store, id.into(), workers, progress).await;
@@ -189,6 +195,15 @@ pub async fn run(
     };
     let (generation, folded) = workers.run(finish).await.map_err(worker_error)??;
     Ok(Report { carried, resumed, generation, folded, ..filled })
+}
+
+/// The published rows of the range, or of a view of aggregates its events, of which nothing is read yet.
+async fn open(request: &Request) -> Result<PublishedRows, OfflineError> {
+    let (view, root, range) = (Arc::clone(&request.view), &request.offline_root, request.range);
+    match view.events() {
+        Some(events) => PublishedRows::open_events(Arc::new(events), root, range, BATCH_ROWS).await,
+        None => PublishedRows::open(view, root, range, BATCH_ROWS).await,
+    }
 }
 
 /// Reads the published rows of the range and writes them into a view, or into a generation of it.

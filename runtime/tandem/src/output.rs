@@ -11,6 +11,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use serde_json::Value;
 use tandem_engine::{CompileFault, compile_for_parent};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 pub use paint::{Paint, Paints};
 pub use progress::ProgressBar;
@@ -121,6 +122,22 @@ fn colour() -> bool {
 
 fn colour_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A filter of the log, as it was given.
+///
+/// # Errors
+///
+/// It is none; or it names a level that there is not, which would be taken for a part of the program of which everything is told.
+pub fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::builder().parse(text).map_err(|error| error.to_string())?;
+    let is_known = |part: &str| part.is_empty() || part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok();
+    match text.split(',').map(str::trim).find(|part| !is_known(part)) {
+        Some(part) => Err(format!(
+            "`{part}` is no level; the levels are off, error, warn, info, debug and trace, and that of a part of the program is written as tandem=debug"
+        )),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// Starts the log on stderr: warnings, and for a server what it does.

@@ -189,6 +189,11 @@ impl Opened {
     /// The definition of a view, by `name` (its greatest version), `name@version` or `name@alias`.
     pub fn definition(&self, reference: &str) -> Result<&FeatureView, Error> {
         find_view(&self.project, reference).map_err(|error| match error {
+            Error::UnknownView { reference, .. } if self.project.services.iter().any(|one| one.name == reference) => {
+                let reason =
+                    "it is a feature service, and a feature view is taken: one of those that it names".to_owned();
+                Error::Argument { what: reference, reason }
+            }
             Error::UnknownView { reference, known } if self.registered.is_some() => {
                 let hint = view_hint(&reference, "registered views", &known);
                 let hint = format!("{hint}; `tandem plan` shows what is not registered yet");

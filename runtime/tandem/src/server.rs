@@ -9,7 +9,7 @@
 //! - `limits`: how much may be asked for, and how much may wait; `arrival`, `lateness`: for how long it waits
 //! - `json`, `as_of`: strict reading of JSON, the instant that is asked for
 //! - `deadline`, `coding`: until when a client waits, and how bodies are compressed
-//! - `lookups`: where the store is asked
+//! - `lookups`: where the store is asked; `buffers`: memory for large answers
 //! - `transforms`, `features`, `services`, `views`, `push`: the routes; `feast`: those of Feast's clients
 //! - `names`, `problem`, `state`: names and hints, what a client is told, what all requests share
 //! - `feature_log`: answers as rows of the feature log
@@ -22,6 +22,7 @@ mod arrival;
 mod arrow;
 mod as_of;
 mod body;
+mod buffers;
 mod coding;
 mod connections;
 mod deadline;

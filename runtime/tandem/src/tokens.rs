@@ -257,7 +257,7 @@ pub fn revoke(path: &Path, name: &str) -> Result<(), Error> {
     if !tokens.all().iter().any(|token| token.name == name) {
         let known: Vec<&str> = tokens.all().iter().map(|token| token.name.as_str()).collect();
         let known =
-            if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
+            if known.is_empty() { "there are none".to_owned() } else { format!("the names are {}", known.join(", ")) };
         return Err(Error::Argument {
             what: "NAME".to_owned(),
             reason: format!("there is no token named `{name}`; {known}"),
@@ -343,7 +343,7 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with(HEADER) && text.ends_with("# a note\n"), "{text}");
         let error = revoke(&path, "checkout").unwrap_err();
-        assert_eq!(error.to_string(), "NAME: there is no token named `checkout`; there are pipeline");
+        assert_eq!(error.to_string(), "NAME: there is no token named `checkout`; the names are pipeline");
     }
 
     #[test]

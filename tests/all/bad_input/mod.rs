@@ -4,6 +4,7 @@
 //! - `source`: columns, files, partitions
 //! - `component`: components that are none, and components that misbehave
 //! - `http`: requests to a server that stays up
+//! - `online`: commands around the online store
 //! - `serve`, `parity`: addresses, stores, servers
 //! - `places`: files where folders should be
 //! - `disk`: no room
@@ -13,6 +14,7 @@ mod component;
 mod disk;
 mod faults;
 mod http;
+mod online;
 mod parity;
 mod places;
 pub(crate) mod project;

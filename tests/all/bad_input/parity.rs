@@ -120,7 +120,7 @@ fn a_server_that_allows_no_replay() {
     let url = serving.url();
     let expected = format!(
         "error: {url}/v1/transforms/every@1: 403 Forbidden: the request sets `as_of`, which is the server's clock here\n\
-         hint: leave `as_of` out, or set `allow_replay = true` under `[server]` in tandem.toml\n"
+         hint: leave `as_of` out, or set `allow_replay = true` under `[server]` in tandem.toml; a token of the role admin may set it in any case\n"
     );
     assert_eq!((data.as_str(), notes.as_str()), ("", expected.as_str()));
 }

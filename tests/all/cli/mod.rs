@@ -141,9 +141,9 @@ fn views_feed_on_views() {
     transcript.run(&["batch", "usage"], 0);
     transcript.run(&["materialize", "usage"], 0);
     transcript.run(&["get", "usage", "user_id=1", "--as-of", "2024-03-10T00:00:00Z"], 0);
-    transcript.run(&["batch", "checkout"], 1);
-    transcript.run(&["materialize", "checkout"], 1);
-    transcript.run(&["get", "checkout", "user_id=1"], 1);
+    transcript.run(&["batch", "checkout"], 2);
+    transcript.run(&["materialize", "checkout"], 2);
+    transcript.run(&["get", "checkout", "user_id=1"], 2);
     transcript.run(&["batch", "spend@challenger"], 2);
     transcript.assert("cli/views_feed_on_views");
 }

@@ -1,5 +1,5 @@
 //! `tandem online restore` and `tandem online expire` are killed with SIGKILL at random moments, beside a server that is pushed to and killed, too, and without one; into stores that are lost, that
-//! are older than the copy, and that are newer. After each kill the store opens, and is whole: of a copy's rows there are all or none, an entity of a tiled view is there as the copy has it or as it was,
+//! are older than the copy, and that are newer. After each kill the store opens, and is whole: of a copy's rows, which are so few that they are one transaction, there are all or none, an entity of a tiled view is there as the copy has it or as it was,
 //! the files of the history have no row twice; and a row that is within its ttl has its value. Repeated, each command ends its work, and repeated once more it has nothing to do.
 //!
 //! A longer run: `TANDEM_CRASH_ROUNDS=200 cargo test -p tandem-tests --test all rebuilt::killed`.
@@ -29,8 +29,8 @@ const ROUNDS: u64 = 3;
 const KILLS: usize = 3;
 
 /// Users with a row in the history; those below `OLD` are older than the ttl. Behind them lie as many whose rows are online alone, of which every other one is too old.
-const USERS: i64 = 90;
-const OLD: i64 = 45;
+const USERS: i64 = 200;
+const OLD: i64 = 150;
 const ALONE: i64 = 16;
 
 /// Cards with a history, and behind them cards that were only pushed.
@@ -38,7 +38,7 @@ const CARDS: u64 = 6;
 const ALL_CARDS: u64 = 9;
 
 /// Values that are removed in one transaction, as the settings have it.
-const REMOVED_MAX: u64 = 2;
+const REMOVED_MAX: u64 = 1;
 
 const MINUTE: i64 = 60_000_000;
 const DAY: i64 = 1_440 * MINUTE;
@@ -91,7 +91,7 @@ aggregates = [
 ]
 "#;
 
-const SETTINGS: &str = "[project]\nname = \"copied\"\n[server]\nlate_millis_max = 30000\n[push]\nroll_seconds = 86400\n[expiry]\npass_seconds = 86400\nlooked_rows_max = 16\nremoved_rows_max = 2\n";
+const SETTINGS: &str = "[project]\nname = \"copied\"\n[server]\nlate_millis_max = 30000\n[push]\nroll_seconds = 86400\n[expiry]\npass_seconds = 86400\nlooked_rows_max = 16\nremoved_rows_max = 1\n";
 
 /// A version of a payment. The one that is known last counts.
 #[derive(Debug, Clone)]
@@ -362,23 +362,23 @@ impl Copies {
         found.len() as u64
     }
 
-    /// Starts a command, and kills it at some moment: after some time, or once `progress` is somewhere on the way from `from` to `to`.
-    fn kill(&self, arguments: &[&str], numbers: &mut Numbers, progress: impl Fn() -> u64, (from, to): (u64, u64)) {
+    /// Starts a command, and kills it at some moment: once `progress` is `enough`, or, where nothing is said of it, after some time.
+    fn kill(&self, arguments: &[&str], numbers: &mut Numbers, progress: impl Fn() -> u64, enough: Option<u64>) {
         let mut child: Child = tandem_registered(self.root(), arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("the program runs");
-        if numbers.below(3) == 0 {
-            std::thread::sleep(Duration::from_millis(numbers.below(400)));
-        } else {
-            let enough = from + numbers.below(to.saturating_sub(from) + 1);
-            let begin = Instant::now();
-            while progress() < enough && child.try_wait().expect("a child").is_none() {
-                assert!(begin.elapsed() < Duration::from_secs(120), "{arguments:?} does not end");
-                std::thread::sleep(Duration::from_millis(1));
+        match enough {
+            Some(enough) => {
+                let begin = Instant::now();
+                while progress() < enough && child.try_wait().expect("a child").is_none() {
+                    assert!(begin.elapsed() < Duration::from_secs(120), "{arguments:?} does not end");
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                std::thread::sleep(Duration::from_micros(numbers.below(4_000)));
             }
-            std::thread::sleep(Duration::from_micros(numbers.below(4_000)));
+            None => std::thread::sleep(Duration::from_millis(numbers.below(400))),
         }
         let _ = child.kill(); // it may have ended
         let _ = child.wait();
@@ -401,7 +401,7 @@ impl Copies {
         };
         let from = name.map_or(0, entries);
         let all = start.with(&self.copy);
-        let range = (from, from.max(entries("copy")));
+        let to = from.max(entries("copy"));
         let server = with_server.then(|| Serving::start_registered(self.root(), &[]));
         let ended = AtomicBool::new(false);
         let pushed = Mutex::new(Contents::default());
@@ -412,7 +412,8 @@ impl Copies {
                 scope.spawn(|| self.push_until_killed(server, &pushed, &ended));
             }
             for _ in 0..KILLS {
-                self.kill(&["online", "restore", "copy"], numbers, || self.count(|stats| stats.entries), range);
+                let enough = (numbers.below(3) > 0).then(|| from + numbers.below(to - from + 1));
+                self.kill(&["online", "restore", "copy"], numbers, || self.count(|stats| stats.entries), enough);
                 partly += u64::from(self.check_half(start, &all, &pushed));
                 if let Some(server) = &server {
                     self.correct(server, &all, &pushed, numbers);
@@ -549,8 +550,19 @@ impl Copies {
         let removed = || self.count(|stats| stats.removed);
         let server = with_server.then(|| Serving::start_registered(self.root(), &["--allow-replay"])); // so that it removes nothing itself
         let (mut before, mut partly) = (0, 0);
-        for _ in 0..KILLS {
-            self.kill(&["online", "expire", "account"], numbers, removed, (before, old));
+        for kill in 0..KILLS {
+            // The first one certainly with a part of its work done.
+            let enough = match kill {
+                0 => Some(old / 4 + numbers.below(old / 2)),
+                _ => (numbers.below(3) > 0).then(|| before + numbers.below(old - before + 1)),
+            };
+            let watched = self.open("data/online");
+            let progress = || {
+                let stats = watched.view_stats(Timestamp(self.now)).expect("sizes");
+                stats.iter().map(|stats| stats.removed).sum()
+            };
+            self.kill(&["online", "expire", "account"], numbers, progress, enough);
+            drop(watched);
             let now = removed();
             assert!(before <= now && now <= old, "{before} values were removed, then {now} of {old}");
             before = now;

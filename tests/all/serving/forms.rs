@@ -115,6 +115,13 @@ fn lists_that_cannot_be_are_refused_with_what_there_is() {
         (json!(["usual:risky"]), 422, "unknown-name", "did you mean `risk`"),
         (json!(["usul"]), 404, "view-not-found", "did you mean `usual`"),
         (json!(["usual@9"]), 404, "view-not-found", "its versions are 1"),
+        (json!(["risk"]), 404, "view-not-found", "write it with its view: `usual:risk`"),
+        (
+            json!(["strict"]),
+            404,
+            "view-not-found",
+            "it is a feature service, whose features POST /v1/services/strict gives",
+        ),
         (json!([]), 422, "invalid-request", "names no feature"),
         (json!(["usual", "usual:risk"]), 422, "invalid-request", "would both be named `risk`"),
         (json!("usual"), 422, "invalid-request", "expected a sequence"),
@@ -124,6 +131,9 @@ fn lists_that_cannot_be_are_refused_with_what_there_is() {
         assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{text}");
         assert!(text.contains(words), "{text}");
     }
+    let answer = client.post("/v1/services/usual", &json!({"rows": []}));
+    assert_eq!((answer.status, answer.problem().as_str()), (404, "service-not-found"));
+    assert_eq!(answer.json()["hint"], json!("it is a feature view, whose features POST /v1/features gives"));
     let answer = client.post("/v1/features", &json!({"rows": []}));
     assert_eq!((answer.status, answer.problem().as_str()), (422, "invalid-request"));
     let answer = client.post("/v1/features", &json!({"features": ["usual"], "entities": []}));

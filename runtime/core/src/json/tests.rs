@@ -201,6 +201,9 @@ proptest! {
             let decoded = decode_column(field, parsed.iter().map(Some)).unwrap();
             prop_assert_eq!(&decoded, column, "{:?}", texts);
             prop_assert_eq!(decoded.data_type(), &field.data_type.to_arrow());
+            let mut all = Vec::new();
+            ColumnWriter::new(column, field.data_type).unwrap().write_all(&mut all);
+            prop_assert_eq!(String::from_utf8(all).unwrap(), format!("[{}]", texts.join(",")));
             for (row, parsed) in parsed.iter().enumerate() {
                 // As texts, since -0.0 equals 0.0 as a value.
                 prop_assert_eq!(encode_value(column, field.data_type, row).to_string(), parsed.to_string());

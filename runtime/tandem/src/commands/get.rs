@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use arrow_array::ArrayRef;
 use serde_json::{Map, Value, json};
-use tandem_core::json::{decode_column, encode_value};
+use tandem_core::json::{JsonError, decode_column, encode_value};
 use tandem_core::model::{BoundView, JoinKey};
 use tandem_core::status::{FeatureStatus, Status};
 use tandem_core::time::Timestamp;
@@ -15,7 +15,7 @@ use tandem_online::{Store, StoreOptions};
 use super::batch::now;
 use crate::cli::{Context, RunArguments};
 use crate::error::Error;
-use crate::lookup::{Ask, At, Found, LookupError, fingerprint, lookup};
+use crate::lookup::{Ask, At, Found, LookupError, lookup};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         return Err(Error::NotMaterialized { view: format!("{name}@{version}"), store: store.path().to_owned() });
     };
     let at = At { as_of, is_present: arguments.as_of.is_none() };
-    let ask = Ask { id: stored.id, view: &view, fingerprint: fingerprint(&view), keys };
+    let ask = Ask::new(stored.id, &view, keys);
     let found = lookup(&store, &ask, at).map_err(|error| match error {
         LookupError::Online(error) => Error::Online(error),
         LookupError::Key(error) => Error::Data(error.to_string()),
@@ -79,7 +79,10 @@ fn keys(view: &BoundView, entities: &[String]) -> Result<Vec<ArrayRef>, Error> {
             }
         }
         for part in &parts {
-            let (name, text) = part.split_once('=').ok_or_else(|| fail("write JOIN_KEY=VALUE".to_owned()))?;
+            let (name, text) = part.split_once('=').ok_or_else(|| {
+                let example: Vec<String> = names.iter().map(|name| format!("{name}=VALUE")).collect();
+                fail(format!("write {}", example.join(",")))
+            })?;
             let index = names.iter().position(|known| *known == name);
             let index = index.ok_or_else(|| {
                 fail(format!("`{name}` is no join key; {}", tandem_core::suggest::hint(name, "join keys", &names)))
@@ -93,8 +96,13 @@ fn keys(view: &BoundView, entities: &[String]) -> Result<Vec<ArrayRef>, Error> {
     std::iter::zip(join_keys, values)
         .map(|(key, values)| {
             let field = Field::new(&key.name, key.data_type, false);
-            decode_column(&field, values.iter().map(Some))
-                .map_err(|error| Error::Argument { what: entities.join(" "), reason: error.to_string() })
+            decode_column(&field, values.iter().map(Some)).map_err(|error| match error {
+                JsonError::Value { field, row, expected, found, hint, .. } => Error::Argument {
+                    what: entities[row].clone(),
+                    reason: format!("`{field}`: {expected} expected, found {found}; {hint}"),
+                },
+                error => Error::Argument { what: entities.join(" "), reason: error.to_string() },
+            })
         })
         .collect()
 }

@@ -65,6 +65,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
         hint: "rows are pushed into stored views over a source of files".to_owned(),
     })?;
     let plan = Arc::new(plan);
+    if arguments.file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
+        let reason =
+            "CSV is not taken, but newline JSON and Parquet are; `tandem import` takes CSV into a source".to_owned();
+        return Err(Error::Argument { what: arguments.file.display().to_string(), reason });
+    }
     let input = match arguments.file.as_os_str() == "-" {
         true => Input::Stdin,
         false => Input::File(arguments.file.clone()),

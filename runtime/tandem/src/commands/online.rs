@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tandem_core::definition::ExpirySettings;
 use tandem_core::model::{BoundView, ViewVersion};
-use tandem_online::{AGE_BOUNDS_SECONDS, RestoredView, Store, StoreOptions, View, ViewId, ViewStats};
+use tandem_online::{AGE_BOUNDS_SECONDS, OnlineError, RestoredView, Store, StoreOptions, View, ViewId, ViewStats};
 
 use super::batch::now;
 use crate::cli::{Context, RunArguments};
@@ -80,6 +80,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     match &arguments.action {
         Action::Stats => stats(context, &Store::open_read_only(&storage.online, options)?),
         Action::Backup { folder } => {
+            if folder.exists() {
+                let reason = "something is there already; a copy goes into a folder that does not exist yet".to_owned();
+                return Err(Error::Argument { what: folder.display().to_string(), reason });
+            }
             let copied = Store::open_read_only(&storage.online, options)?.backup(folder)?;
             if copied.corrupt > 0 {
                 let rows = grouped(copied.corrupt);
@@ -179,7 +183,13 @@ fn expire(context: &Context, arguments: &ViewArguments) -> Result<(), Error> {
 fn restore(context: &Context, arguments: &RestoreArguments) -> Result<(), Error> {
     let opened = context.open_to_run(&arguments.run)?;
     let settings = &opened.project.settings;
-    let copy = Store::open_read_only(&arguments.folder, StoreOptions::default())?;
+    let copy = Store::open_read_only(&arguments.folder, StoreOptions::default()).map_err(|error| match error {
+        OnlineError::NoStore { path } => {
+            let reason = "there is no copy of an online store; `tandem online backup` makes one".to_owned();
+            Error::Argument { what: path.display().to_string(), reason }
+        }
+        error => error.into(),
+    })?;
     let options = StoreOptions { fsync: settings.storage.fsync, ..StoreOptions::default() };
     let store = Store::open(&settings.storage.online, options)?;
     let mut known: BTreeMap<ViewVersion, Arc<BoundView>> = BTreeMap::new();

@@ -33,7 +33,7 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value = "json")]
     format: Format,
     /// Compare about so many rows, spread evenly [default: all]
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     sample: Option<u64>,
     /// Of a view of aggregates, the instants at which each entity is asked for [default: the time of its event]
     #[arg(long, value_name = "TIME", value_delimiter = ',')]
@@ -77,9 +77,19 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<(), Error> {
     let report = async_runtime()?.block_on(parity::run(request, server, &opened.workers, |rows| progress.set(rows)))?;
     progress.finish();
     context.output.data(|| text(&report), || json(&report));
+    warn_of_nothing(context, report.compared());
     match report.different() {
         0 => Ok(()),
         differences => Err(Error::Parity { differences, compared: report.compared() }),
+    }
+}
+
+/// Nothing that differs is no proof where nothing was compared.
+fn warn_of_nothing(context: &Context, compared: u64) {
+    if compared == 0 {
+        context.output.warning(
+            "no value was compared; hint: is there a row in the range, and one side that can answer for it?".to_owned(),
+        );
     }
 }
 
@@ -155,6 +165,7 @@ fn of_aggregates(context: &Context, arguments: &Arguments, opened: &Opened, view
     };
     let report = async_runtime()?.block_on(windows::run(request, &opened.workers))?;
     context.output.data(|| windows_text(&report), || windows_json(&report));
+    warn_of_nothing(context, report.compared());
     match report.different() {
         0 => Ok(()),
         differences => Err(Error::Parity { differences, compared: report.compared() }),

@@ -29,7 +29,7 @@ use crate::watched::FILES_POLL_SECONDS;
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// IP address and port [default: server.listen]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Allow callers to give `as_of` themselves, to replay the past [default: server.allow_replay]
     #[arg(long)]
@@ -47,6 +47,10 @@ const WORKER_SHARES: usize = 4;
 /// Connections that wait in the system's queue; the system has a limit of its own too.
 const BACKLOG: u32 = 1024;
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080".to_owned())
+}
+
 fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // Connections of a server that just ended do not keep its port.
@@ -59,7 +63,13 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
 fn access(settings: &ServerSettings, allow_unauthenticated: bool) -> Result<Option<Arc<Access>>, Error> {
     let address = settings.listen;
     match &settings.tokens {
-        Some(path) => Ok(Some(Arc::new(Access::open(path)?))),
+        Some(path) => {
+            let access = Access::open(path)?;
+            if access.knows_nobody() {
+                tracing::warn!(tokens = %path.display(), "no token is known: whoever asks is refused; `tandem token new` makes one");
+            }
+            Ok(Some(Arc::new(access)))
+        }
         None if address.ip().is_loopback() => Ok(None),
         None if allow_unauthenticated || settings.allow_unauthenticated => {
             tracing::warn!(%address, "other machines may connect, and clients need no token");

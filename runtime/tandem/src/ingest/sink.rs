@@ -12,7 +12,7 @@ use tandem_core::model::OnError;
 use tandem_engine::OnDemand;
 use tandem_online::{PushTo, RowOutcome, ViewId};
 
-use crate::client::{Client, UNTRUSTED, is_untrusted, plain};
+use crate::client::{Client, plain};
 use crate::error::Error;
 use crate::push::{Push, PushError, PushPlan, Pusher, Reason, Refused};
 use crate::server::pushed_rows;
@@ -137,11 +137,13 @@ impl Remote {
         let url = if body.is_arrow { &self.url[..] } else { self.url.split('?').next().unwrap_or_default() };
         let mut response = match self.client.post(url, media, &body.bytes) {
             Ok(response) => response,
-            Err(error) if is_untrusted(&error) => {
-                let hint = Some(UNTRUSTED.to_owned());
-                return Err(Error::Http { url: url.to_owned(), reason: plain(&error), hint });
-            }
-            Err(error) => return Ok(Err(plain(&error))),
+            Err(error) => match self.client.lasting(&error) {
+                Some(hint) => {
+                    let hint = Some(hint.to_owned());
+                    return Err(Error::Http { url: url.to_owned(), reason: plain(&error), hint });
+                }
+                None => return Ok(Err(plain(&error))),
+            },
         };
         let status = response.status().as_u16();
         let text = match response.body_mut().with_config().limit(1 << 30).read_to_string() {
@@ -159,7 +161,7 @@ impl Remote {
         if let Some(error) = told_broken(&answer) {
             return Err(error);
         }
-        let hint = answer["hint"].as_str().map(str::to_owned);
+        let hint = self.client.refused(status).or(answer["hint"].as_str()).map(str::to_owned);
         Err(Error::Http { url: url.to_owned(), reason: format!("{status}: {detail}"), hint })
     }
 }

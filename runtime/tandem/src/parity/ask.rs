@@ -12,7 +12,7 @@ use tandem_core::json::{ColumnWriter, decode_column};
 use tandem_core::model::{BoundView, InputSource};
 use tandem_core::types::{AS_OF, DataType, Field};
 
-use crate::client::{Client, UNTRUSTED, is_untrusted, plain};
+use crate::client::{Client, plain};
 use crate::error::Error;
 
 /// What travels.
@@ -75,11 +75,10 @@ impl Server {
         };
         let body = body.map_err(&broken)?;
         let mut response = self.client.post(&url, content_type, &body).map_err(|error| {
-            let hint = match &error {
-                error if is_untrusted(error) => UNTRUSTED,
+            let hint = self.client.lasting(&error).unwrap_or(match &error {
                 ureq::Error::Protocol(_) => NOT_TANDEM,
                 _ => NO_SERVER,
-            };
+            });
             fail(plain(&error), Some(hint))
         })?;
         let status = response.status();
@@ -91,7 +90,8 @@ impl Server {
             .map_err(|error| fail(plain(&error), None))?;
         if !status.is_success() {
             let (reason, hint) = problem(&answer);
-            return Err(fail(format!("{status}: {reason}"), hint.as_deref()));
+            let hint = self.client.refused(status.as_u16()).or(hint.as_deref());
+            return Err(fail(format!("{status}: {reason}"), hint));
         }
         let Some(digest) = response.headers().get("tandem-digest").and_then(|digest| digest.to_str().ok()) else {
             let reason = "the answer does not name a component, as every answer of Tandem does".to_owned();

@@ -138,11 +138,10 @@ pub async fn run(request: Request, workers: &Workers) -> Result<Report, Error> {
             ..Report::default()
         };
         let (store, id) = &request.store;
-        let fingerprint = crate::lookup::fingerprint(&view);
         for row in 0..rows {
             let of_row: Vec<ArrayRef> = labels.columns()[..keys].iter().map(|column| column.slice(row, 1)).collect();
             let at = Timestamp(instants.value(row));
-            let ask = Ask { id: *id, view: &view, fingerprint, keys: of_row };
+            let ask = Ask::new(*id, &view, of_row);
             let found = lookup(store, &ask, At::replayed(at));
             let failed = |error| match error {
                 LookupError::Online(error) => Error::Online(error),

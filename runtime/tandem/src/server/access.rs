@@ -49,6 +49,11 @@ impl Access {
         Ok(Access { path: path.to_owned(), tokens: RwLock::new(Arc::new(tokens)), file })
     }
 
+    /// Whether there is no token, so that nobody may ask.
+    pub fn knows_nobody(&self) -> bool {
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner).all().is_empty()
+    }
+
     /// Reads the file again if it changed. What cannot be read changes nothing, and is told in the log.
     pub fn follow(&self) {
         if self.file.changed() {

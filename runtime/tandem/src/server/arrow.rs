@@ -84,7 +84,12 @@ pub(super) fn batches(
 
 /// A batch as a stream.
 pub(super) fn write(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
-    let out = Vec::with_capacity(batch.get_array_memory_size() + STREAM_BYTES * (1 + batch.num_columns()));
+    write_to(Vec::new(), batch)
+}
+
+/// The same, into an empty buffer.
+pub(super) fn write_to(mut out: Vec<u8>, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    out.reserve(batch.get_array_memory_size() + STREAM_BYTES * (1 + batch.num_columns()));
     let mut writer = StreamWriter::try_new(out, &batch.schema())?;
     writer.write(batch)?;
     writer.into_inner()

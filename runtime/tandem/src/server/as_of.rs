@@ -28,7 +28,7 @@ impl Clock {
         }
         Err(Problem::new(Kind::ReplayNotAllowed, "the request sets `as_of`, which is the server's clock here")
             .with("input", AS_OF)
-            .hint("leave `as_of` out, or set `allow_replay = true` under `[server]` in tandem.toml"))
+            .hint("leave `as_of` out, or set `allow_replay = true` under `[server]` in tandem.toml; a token of the role admin may set it in any case"))
     }
 
     /// The caller's instant for the whole request, or the clock's.

@@ -117,6 +117,7 @@ async fn answer(
     mut request: Request,
     next: Next,
 ) -> Response {
+    server.lateness.arrived();
     let (late, late_max) = (waited(server, &request), server.settings.late_millis_max);
     if !WITHOUT_SLOT.contains(&route) && late > Duration::from_millis(late_max) {
         return limits::late("a thread that takes it", late, late_max).into_response();
@@ -161,7 +162,7 @@ fn text(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// A successful answer of a media type.
-pub(super) fn ok(body: Vec<u8>, media_type: &'static str, rows: usize) -> Response {
+pub(super) fn ok(body: impl IntoResponse, media_type: &'static str, rows: usize) -> Response {
     let mut response = (StatusCode::OK, body).into_response();
     response.headers_mut().insert(axum::http::header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.extensions_mut().insert(Rows(rows));

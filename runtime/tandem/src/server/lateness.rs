@@ -3,19 +3,24 @@
 //! Work that is done where requests are waits in no queue of its own, so no count of requests says that there is too much of it. What says so is time, which has
 //! two parts. First a request lies in its socket, until a thread asks the system what is there; then its connection's task has been told, and waits behind
 //! others. The second part is known of each request ([`super::arrival`]). The first is not, and is measured by a probe that goes the way of requests: a byte is
-//! written to a socket, and a task told of it by the same poll of the same sockets. A probe that is still under way counts for as long as it has been.
+//! written to a socket, and a task told of it by the same poll of the same sockets. A probe that is still under way counts for as long as it has been. Where
+//! no request arrives for a while there is none: an idle server is not late, and takes no processor time.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 
 use super::arrival::Arrival;
 
 /// How long after a probe the next one begins.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// After so many probes without a request there are none until the next request: after half a second, if nothing is late.
+const QUIET_PROBES: u32 = 200;
 
 /// No probe is under way.
 const NONE: u64 = u64::MAX;
@@ -31,6 +36,10 @@ pub(super) struct Lateness {
     last_unseen: AtomicU64,
     /// When the one that is under way began, in microseconds.
     begun: AtomicU64,
+    /// Whether a request arrived since the last probe.
+    asked: AtomicBool,
+    /// Told with the first of them.
+    wanted: Notify,
     /// The probe's task.
     arrival: Arc<Arrival>,
 }
@@ -38,11 +47,26 @@ pub(super) struct Lateness {
 impl Default for Lateness {
     fn default() -> Self {
         let [last, last_unseen] = [0, 0].map(AtomicU64::new);
-        Lateness { begin: OnceLock::new(), last, last_unseen, begun: AtomicU64::new(NONE), arrival: Arc::default() }
+        Lateness {
+            begin: OnceLock::new(),
+            last,
+            last_unseen,
+            begun: AtomicU64::new(NONE),
+            asked: AtomicBool::new(false),
+            wanted: Notify::new(),
+            arrival: Arc::default(),
+        }
     }
 }
 
 impl Lateness {
+    /// A request arrived.
+    pub(super) fn arrived(&self) {
+        if !self.asked.swap(true, Ordering::Relaxed) {
+            self.wanted.notify_one();
+        }
+    }
+
     /// For how long what arrives now is going to wait, as far as one knows: as long as the last probe, or as the one that still waits.
     pub(super) fn now(&self) -> Duration {
         Duration::from_micros(self.under_way().max(self.last.load(Ordering::Relaxed)))
@@ -67,15 +91,26 @@ impl Lateness {
     pub(super) async fn watch(&self) -> io::Result<()> {
         let watched = self.arrival.watch(self.probe()).await;
         self.begun.store(NONE, Ordering::Relaxed);
+        self.forget();
+        watched
+    }
+
+    fn forget(&self) {
         self.last.store(0, Ordering::Relaxed);
         self.last_unseen.store(0, Ordering::Relaxed);
-        watched
     }
 
     async fn probe(&self) -> io::Result<()> {
         let (sender, receiver) = UnixStream::pair()?;
         let mut byte = [0];
+        let mut quiet = 0;
         loop {
+            quiet = if self.asked.swap(false, Ordering::Relaxed) { 0 } else { quiet + 1 };
+            if quiet >= QUIET_PROBES {
+                self.forget();
+                self.wanted.notified().await;
+                quiet = 0;
+            }
             tokio::time::sleep(PAUSE).await;
             // Nothing is there, so that the next byte is told by the poll and not found at once.
             let nothing = receiver.try_read(&mut byte);
@@ -115,6 +150,7 @@ mod tests {
         let asking = std::thread::spawn(move || {
             let asked = (0..600).map(|_| {
                 std::thread::sleep(Duration::from_millis(1));
+                asked.arrived();
                 asked.now()
             });
             asked.max().unwrap()
@@ -147,6 +183,7 @@ mod tests {
                 let mut least = Duration::MAX;
                 for _ in 0..200 {
                     tokio::time::sleep(Duration::from_millis(1)).await;
+                    lateness.arrived();
                     least = least.min(lateness.now());
                 }
                 least
@@ -157,5 +194,30 @@ mod tests {
             }
         });
         assert!(least < Duration::from_millis(5), "{least:?}");
+    }
+
+    #[test]
+    fn an_idle_server_is_left_alone_until_a_request_arrives() {
+        const LATE: u64 = 60_000;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let lateness = Lateness::default();
+        let look = async {
+            // What stands there stays there, as soon as nobody probes.
+            let is_left_alone = async || {
+                lateness.last_unseen.store(LATE, Ordering::Relaxed);
+                tokio::time::sleep(PAUSE * 20).await;
+                lateness.unseen() == Duration::from_micros(LATE)
+            };
+            assert!(!is_left_alone().await, "it begins with probes");
+            while !is_left_alone().await {}
+            lateness.arrived();
+            assert!(!is_left_alone().await, "a request arrived");
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                () = look => {},
+                ended = lateness.watch() => panic!("{ended:?}"),
+            }
+        });
     }
 }

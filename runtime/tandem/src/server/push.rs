@@ -195,7 +195,7 @@ fn absent(plan: &PushPlan, column: usize, rows: usize) -> Result<ArrayRef, Probl
     if !plan.is_required(column) || rows == 0 {
         return Ok(new_null_array(&field.data_type.to_arrow(), rows));
     }
-    let detail = format!("the column `{}` ({}) is missing; it is the {}", field.name, field.data_type, field.doc);
+    let detail = format!("the column `{}` ({}) is missing, which {} needs", field.name, field.data_type, field.doc);
     Err(Problem::new(Kind::MissingInput, detail).with("input", field.name.as_str()).hint("every row needs it"))
 }
 

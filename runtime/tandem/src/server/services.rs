@@ -85,11 +85,16 @@ pub(super) async fn answer(
     id: &RequestId,
     (media, form): (Media, Form),
 ) -> Result<Response, Problem> {
-    let encode = move |vectors: &Vectors| match media {
-        Media::Json => encode::json(vectors, form).map_err(|error| error.to_string()),
-        Media::ArrowStream => encode::arrow(vectors).map_err(|error| error.to_string()),
-    };
     let (count, bytes) = (rows.rows, encode::estimate(service, rows.rows));
+    let buffers = Arc::clone(&server.buffers);
+    let encode = move |vectors: &Vectors| {
+        let out = buffers.take(bytes);
+        let encoded = match media {
+            Media::Json => encode::json(vectors, form, out).map_err(|error| error.to_string()),
+            Media::ArrowStream => encode::arrow(vectors, out).map_err(|error| error.to_string()),
+        };
+        encoded.map(|answer| buffers.body(answer))
+    };
     let encoded = match service.computed.is_empty() && bytes > INLINE_BYTES_MAX {
         // What is large goes to a worker: once, and not for each step.
         true => {

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::access::{Access, Caller};
 use super::as_of::Clock;
+use super::buffers::Buffers;
 use super::deprecated::{Notice, Uses};
 use super::lateness::Lateness;
 use super::limits;
@@ -69,6 +70,7 @@ pub(super) struct Server {
     pub(super) readiness: Readiness,
     pub(super) lateness: Lateness,
     pub(super) lookups: Lookups,
+    pub(super) buffers: Arc<Buffers>,
     /// None: everybody may read and write.
     pub(super) access: Option<Arc<Access>>,
     clock: fn() -> Timestamp,
@@ -95,6 +97,7 @@ impl Server {
             readiness: Readiness::new(),
             lateness: Lateness::default(),
             lookups: Lookups::default(),
+            buffers: Arc::default(),
             access: front.access,
             settings: state.settings,
             workers: state.workers,
@@ -129,7 +132,11 @@ impl Server {
 
     /// The feature service of this name.
     pub(super) fn service(&self, name: &str) -> Result<Arc<Service>, Problem> {
-        services::find(&self.live.served().services, name)
+        let served = self.live.served();
+        services::find(&served.services, name).map_err(|problem| match find(&served, name) {
+            Ok(_) => problem.hint("it is a feature view, whose features POST /v1/features gives"),
+            Err(_) => problem,
+        })
     }
 
     /// A list of features, each `view:feature`, or `view` for all of one; planned once while what is served stays the same.
@@ -212,7 +219,7 @@ impl View {
 fn feature(served: &Served, text: &str) -> Result<ServiceFeatures, Problem> {
     let (view, feature) = match text.rsplit_once(':') {
         Some((view, feature)) => (find(served, view)?, Some(feature)),
-        None => (find(served, text)?, None),
+        None => (find(served, text).map_err(|problem| lone_feature(served, text, problem))?, None),
     };
     let known: Vec<&str> = view.bound.signature.outputs.iter().map(|output| output.name.as_str()).collect();
     if let Some(feature) = feature.filter(|feature| !known.contains(feature)) {
@@ -223,13 +230,26 @@ fn feature(served: &Served, text: &str) -> Result<ServiceFeatures, Problem> {
     Ok(ServiceFeatures { view: view.bound.view.id(), feature: feature.map(str::to_owned) })
 }
 
+/// The problem of a view that there is not, where it is the name of a feature.
+fn lone_feature(served: &Served, name: &str, problem: Problem) -> Problem {
+    let has = |view: &&Arc<View>| view.bound.signature.outputs.iter().any(|output| output.name == name);
+    match served.views.iter().rev().find(has) {
+        Some(view) => problem.hint(format!("write it with its view: `{}:{name}`", view.name_and_version().0)),
+        None => problem,
+    }
+}
+
 /// The view of `name`, `name@version` or `name@alias`.
 fn find(served: &Served, text: &str) -> Result<Arc<View>, Problem> {
     let versions = || served.views.iter().map(|view| view.name_and_version());
     let aliases = served.aliases.iter().map(|((view, alias), version)| (view.as_str(), alias.as_str(), *version));
-    position(versions(), aliases.clone(), text)
-        .map(|index| Arc::clone(&served.views[index]))
-        .ok_or_else(|| unknown(versions(), aliases, text))
+    position(versions(), aliases.clone(), text).map(|index| Arc::clone(&served.views[index])).ok_or_else(
+        || match served.services.contains_key(text) {
+            true => unknown(versions(), aliases, text)
+                .hint(format!("it is a feature service, whose features POST /v1/services/{text} gives")),
+            false => unknown(versions(), aliases, text),
+        },
+    )
 }
 
 /// The position among views that are sorted by name and version.

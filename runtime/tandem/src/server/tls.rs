@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::server::TlsStream;
 
-use crate::error::{Error, io};
+use crate::error::Error;
 use crate::watched::Watched;
 
 /// Certificate and key. They may be read again at any time.
@@ -96,7 +96,9 @@ fn config(settings: &TlsSettings) -> Result<ServerConfig, Error> {
 
 fn unreadable(path: &Path, what: &'static str, error: PemError) -> Error {
     match error {
-        PemError::Io(error) => io("read", path)(error),
+        PemError::Io(error) => {
+            Error::Tls { path: path.to_owned(), reason: format!("the {what} cannot be read: {error}") }
+        }
         PemError::NoItemsFound => Error::Tls { path: path.to_owned(), reason: format!("it holds no {what} in PEM") },
         error => Error::Tls { path: path.to_owned(), reason: format!("it is no PEM file of a {what}: {error}") },
     }

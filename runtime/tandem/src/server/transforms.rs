@@ -76,7 +76,9 @@ pub(super) async fn transform(
 /// The problem of a view of columns, of which nothing is computed.
 pub(super) fn no_transform(view: &View) -> Problem {
     let (name, version) = view.name_and_version();
-    let detail = format!("feature view `{name}@{version}` has no transform: its features are columns of its source");
+    let detail = format!(
+        "feature view `{name}@{version}` has no transform: its features are columns or aggregates of its source's rows"
+    );
     Problem::new(Kind::NoTransform, detail).hint("ask for its features with POST /v1/features")
 }
 

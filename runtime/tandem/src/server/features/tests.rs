@@ -271,7 +271,7 @@ fn keys_are_looked_up_in_their_order() {
         let record = record(NOW.0 - HOUR, Some(score));
         store.put_if_newer(number, &[PutRow { key: key.as_ref(), record: record.borrow() }]).unwrap();
     }
-    let ask = Ask { id: number, view: &bound, fingerprint, keys: asked.keys.clone() };
+    let ask = Ask::new(number, &bound, asked.keys.clone());
     let found = lookup(&store, &ask, At::replayed(asked.as_of)).unwrap();
     let answer: Value = serde_json::from_slice(&answer::encode(&bound, &asked, &found).unwrap()).unwrap();
     let scores: Vec<_> = (0..3).map(|row| answer["rows"][row]["values"]["score"].clone()).collect();

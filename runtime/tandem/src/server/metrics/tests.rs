@@ -93,7 +93,7 @@ fn the_share_of_rows_within_the_objective_is_counted() {
     for (status, seconds) in [(Status::Stale, 9_000), (Status::OutsideMaxAge, 0), (Status::Corrupt, 0)] {
         found.rows.push(row(status, seconds));
     }
-    found.rows[3].record = found.rows[0].record.clone();
+    found.rows[3].record = found.rows[0].record;
     views.iter().for_each(|view| view.looked_up(&found, &[], NOW));
     let rows = |text: &str, view: &str| {
         let of = |name| value(text, &format!(r#"tandem_freshness_{name}_total{{{view}}}"#));

@@ -88,7 +88,7 @@ fn decode_values(
     let field = &plan.columns()[index];
     let mut refuse = |row: usize, error: &JsonError, cells: &mut Vec<Option<Cow<'_, Value>>>| {
         cells[row] = None;
-        refused.entry(row).or_insert_with(|| (index, value_problem(error).detail));
+        refused.entry(row).or_insert_with(|| (index, refused_value(error)));
     };
     for _ in 0..RETRIES {
         match decode_column(field, cells.iter().map(Option::as_deref)) {
@@ -108,6 +108,17 @@ fn decode_values(
         refuse(row, &error, &mut cells);
     }
     decode_column(field, cells.iter().map(Option::as_deref)).map_err(|error| value_problem(&error))
+}
+
+/// Why a value is refused, and what to write: the row is told beside it.
+fn refused_value(error: &JsonError) -> String {
+    match error {
+        JsonError::Value { field, item, expected, found, hint, .. } => {
+            let item = item.map(|item| format!(", item {item}")).unwrap_or_default();
+            format!("`{field}`{item}: {expected} expected, found {found}; {hint}")
+        }
+        error => value_problem(error).detail,
+    }
 }
 
 struct Members<'a, 't> {

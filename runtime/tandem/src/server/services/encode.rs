@@ -120,11 +120,10 @@ impl<'a> Written<'a> {
     }
 }
 
-/// The answer as JSON, in the form of the request.
-pub(in crate::server) fn json(vectors: &Vectors, form: Form) -> Result<Vec<u8>, JsonError> {
+/// The answer as JSON, in the form of the request, in an empty buffer.
+pub(in crate::server) fn json(vectors: &Vectors, form: Form, mut out: Vec<u8>) -> Result<Vec<u8>, JsonError> {
     let service = &vectors.service;
     let written = Written::new(vectors)?;
-    let mut out = Vec::with_capacity(estimate(service, vectors.rows));
     out.push(b'{');
     if let Some(name) = &service.name {
         out.extend_from_slice(b"\"service\":");
@@ -259,9 +258,9 @@ fn write_failed(vectors: &Vectors, out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// The answer as an Arrow IPC stream: for each feature its values, `NAME__status`, and where it is stored `NAME__event_time`; at the end
+/// The answer as an Arrow IPC stream in an empty buffer: for each feature its values, `NAME__status`, and where it is stored `NAME__event_time`; at the end
 /// [`ERROR_COLUMN`].
-pub(in crate::server) fn arrow(vectors: &Vectors) -> Result<Vec<u8>, ArrowError> {
+pub(in crate::server) fn arrow(vectors: &Vectors, out: Vec<u8>) -> Result<Vec<u8>, ArrowError> {
     let plan = &vectors.service.plan;
     let rows = vectors.rows;
     let mut fields: Vec<ArrowField> = Vec::new();
@@ -308,7 +307,7 @@ pub(in crate::server) fn arrow(vectors: &Vectors) -> Result<Vec<u8>, ArrowError>
     metadata.extend(vectors.service.name.iter().map(|name| ("tandem.service".to_owned(), name.clone())));
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
-    arrow::write(&RecordBatch::try_new_with_options(schema, columns, &options)?)
+    arrow::write_to(out, &RecordBatch::try_new_with_options(schema, columns, &options)?)
 }
 
 #[cfg(test)]

@@ -66,8 +66,8 @@ const EVENTS_SHARE: u64 = 16;
 /// Fewer bytes of events are never held, unless the limit is smaller: each time they are full they become a file that is open until the end.
 const EVENTS_BYTES_MIN: u64 = 32 << 20;
 
-/// Rows that wait to be written, as rows and as columns.
-const WRITTEN_ROWS: u64 = 2 * 131_072;
+/// Rows that wait to be written, as rows, as columns and as pages.
+const WRITTEN_ROWS: u64 = 3 * 131_072;
 
 /// Bits of a status.
 const STATUS: u64 = 8 * (4 + 12);

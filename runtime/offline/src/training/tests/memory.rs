@@ -31,7 +31,7 @@ fn per_label(set: &TrainingSet) -> u64 {
 #[test]
 fn labels_are_divided_where_the_moment_that_takes_most_would_not_fit() {
     let mut set = set(KnownBy::Created, &["spend", "other", "third"], 1_000);
-    for limit in [1_u64, 192 << 20, 256 << 20, 1 << 30, 1 << 40] {
+    for limit in [1_u64, 256 << 20, 512 << 20, 1 << 30, 1 << 40] {
         let shared = Arc::get_mut(&mut set.shared).unwrap();
         shared.request.options.memory_bytes_max = limit;
         let parts = parts(LABELS, &shared.request, &shared.histories);
@@ -42,7 +42,7 @@ fn labels_are_divided_where_the_moment_that_takes_most_would_not_fit() {
         let largest = parts.iter().map(std::ops::Range::len).max().unwrap();
         let fits = takes(largest) <= limit.saturating_sub(64 << 20);
         assert!(largest <= PART_LABELS_MIN || fits, "{limit}: parts of {largest}");
-        // With half as many, they would not fit.
+        // With half as many they would not fit, even if no rows were being written.
         let half = parts.len() / 2;
         assert!(half == 0 || takes(LABELS.div_ceil(half)) > limit.saturating_sub(64 << 20), "{limit}: {}", parts.len());
     }

@@ -13,6 +13,7 @@ use tandem_core::json::JsonError;
 
 use super::names;
 use super::problem::{Kind, Problem};
+use crate::output::counted;
 
 /// How a request's, and then its answer's, values are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,8 +289,10 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
             let (first, expected) = *first.get_or_insert((column, rows));
             if rows != expected {
                 let (name, other) = (self.table.names[column], self.table.names[first]);
-                let problem =
-                    Problem::new(Kind::InvalidRequest, format!("`{name}` has {rows} rows, `{other}` has {expected}"));
+                let problem = Problem::new(
+                    Kind::InvalidRequest,
+                    format!("`{name}` has {}, `{other}` has {expected}", counted(rows as u64, "row")),
+                );
                 let problem = problem.with("input", name).hint("give every column a value, or null, for each row");
                 return Err(self.progress.stop(problem));
             }

@@ -30,6 +30,7 @@ use super::json::Form;
 use super::limits;
 use super::problem::{FAILURES_SHOWN_MAX, Kind, Problem, RETRY_AFTER_MEMBER};
 use super::state::{Server, View};
+use crate::output::counted;
 
 pub(super) use encode::{separate, write_list, write_string};
 pub(super) use plan::InputPlan;
@@ -140,7 +141,8 @@ pub(super) fn engine_problem(error: &EngineError) -> Problem {
         EngineError::QueueFull { max } => limits::queue_full("a call of the transform", *max),
         EngineError::TooManyFailures { failures, max } => {
             let shown: Vec<Value> = failures.iter().take(FAILURES_SHOWN_MAX).map(failure).collect();
-            let detail = format!("at least {} rows failed; the first of them are in `failed_rows`", failures.len());
+            let failed = counted(failures.len() as u64, "row");
+            let detail = format!("at least {failed} failed; the first of them are in `failed_rows`");
             Problem::new(Kind::TooManyFailures, detail)
                 .with("limit", "failed_rows_max")
                 .with("max", *max)

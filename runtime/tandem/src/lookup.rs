@@ -123,20 +123,22 @@ impl LookedUp {
 pub fn lookup_all(store: &Store, asks: &[Ask<'_>], at: At) -> Result<Vec<LookedUp>, LookupError> {
     let distinct = asks.iter().map(|ask| Ok(Keys::of_rows(ask.view, &ask.keys)?.distinct()));
     let distinct = distinct.collect::<Result<Vec<_>, KeyError>>()?;
-    let (of_rows, of_windows): (Vec<_>, Vec<_>) = std::iter::zip(asks, &distinct)
-        .map(|(ask, (keys, _))| (ask, keys))
-        .partition(|(ask, _)| store.window_view(ask.view).is_none());
-    let probes: Vec<_> = of_rows.iter().flat_map(|(ask, keys)| keys.whole().map(|key| (ask.id, key))).collect();
+    let asked: Vec<_> = std::iter::zip(asks, &distinct).map(|(ask, (keys, _))| (ask, keys)).collect();
+    let is_windows: Vec<bool> = asks.iter().map(|ask| store.window_view(ask.view).is_some()).collect();
+    let of = |windows: bool| {
+        let of = std::iter::zip(&asked, &is_windows).filter(move |(_, is_windows)| **is_windows == windows);
+        of.map(|(asked, _)| *asked)
+    };
+    let probes: Vec<_> = of(false).flat_map(|(ask, keys)| keys.whole().map(|key| (ask.id, key))).collect();
     let rows = store.read_many_of(&probes, |lookups| {
         let mut lookups = lookups.into_iter();
-        let each =
-            of_rows.iter().map(|(ask, keys)| found(ask.view, ask.fingerprint, in_places(keys, &mut lookups), at));
+        let each = of(false).map(|(ask, keys)| found(ask.view, ask.fingerprint, in_places(keys, &mut lookups), at));
         each.collect::<Vec<_>>()
     })?;
-    let windows = of_windows.iter().map(|(ask, keys)| look_up(store, ask, keys, at));
-    let (mut rows, mut windows) = (rows.into_iter(), windows.collect::<Result<Vec<_>, _>>()?.into_iter());
-    let each = std::iter::zip(asks, distinct).map(|(ask, (_, places))| {
-        let found = if ask.view.view.is_aggregates() { windows.next() } else { rows.next() };
+    let windows = of(true).map(|(ask, keys)| look_up(store, ask, keys, at)).collect::<Result<Vec<_>, _>>()?;
+    let (mut rows, mut windows) = (rows.into_iter(), windows.into_iter());
+    let each = std::iter::zip(distinct, is_windows).map(|((_, places), is_windows)| {
+        let found = if is_windows { windows.next() } else { rows.next() };
         LookedUp { found: found.expect("each was looked up"), places }
     });
     Ok(each.collect())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, ArrayRef, BooleanArray, Scalar};
+use arrow_array::{Array, ArrayRef, BooleanArray, Scalar, UInt32Array};
 use arrow_select::zip::zip;
 use tandem_core::canonical::{decode_rows, schema_fingerprint};
 use tandem_core::key::KeyError;
@@ -104,13 +104,13 @@ pub struct LookedUp {
     /// The entities that differ.
     pub found: Found,
     /// For each row that was asked for the position of its entity in `found`; None where every row is another entity.
-    pub places: Option<Vec<u32>>,
+    pub places: Option<UInt32Array>,
 }
 
 impl LookedUp {
     /// The position in `found` of a row that was asked for.
     pub fn place(&self, row: usize) -> usize {
-        self.places.as_ref().map_or(row, |places| places[row] as usize)
+        self.places.as_ref().map_or(row, |places| places.value(row) as usize)
     }
 }
 
@@ -139,7 +139,7 @@ pub fn lookup_all(store: &Store, asks: &[Ask<'_>], at: At) -> Result<Vec<LookedU
     let (mut rows, mut windows) = (rows.into_iter(), windows.into_iter());
     let each = std::iter::zip(distinct, is_windows).map(|((_, places), is_windows)| {
         let found = if is_windows { windows.next() } else { rows.next() };
-        LookedUp { found: found.expect("each was looked up"), places }
+        LookedUp { found: found.expect("each was looked up"), places: places.map(UInt32Array::from) }
     });
     Ok(each.collect())
 }

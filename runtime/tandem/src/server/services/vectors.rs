@@ -93,7 +93,7 @@ impl Vectors {
     /// A feature's values, one for each row.
     pub(in crate::server) fn column(&self, column: usize) -> ArrayRef {
         let places = match self.service.plan.columns[column].from.step {
-            Step::Stored(step) => self.looked_up[step].places.as_deref(),
+            Step::Stored(step) => self.looked_up[step].places.as_ref(),
             Step::Computed(_) => None,
         };
         spread(self.values(column), places)
@@ -369,10 +369,10 @@ fn stored(step: &StoredStep, looked_up: &LookedUp) -> StoredColumns {
     let features = step.outputs.iter().map(|output| &found.features[*output]);
     let corrupt: BTreeMap<usize, String> =
         found.corrupt.iter().map(|(row, _)| (*row, Status::Corrupt.to_string())).collect();
-    let places = looked_up.places.as_deref();
+    let places = looked_up.places.as_ref();
     let failed = match places {
         Some(places) => {
-            let of_rows = places.iter().enumerate();
+            let of_rows = places.values().iter().enumerate();
             of_rows.filter_map(|(row, place)| Some((row, corrupt.get(&(*place as usize))?.clone()))).collect()
         }
         None => corrupt,
@@ -385,8 +385,7 @@ fn stored(step: &StoredStep, looked_up: &LookedUp) -> StoredColumns {
 }
 
 /// A value for each row, of a column with one for each entity.
-fn spread(column: &ArrayRef, places: Option<&[u32]>) -> ArrayRef {
+fn spread(column: &ArrayRef, places: Option<&UInt32Array>) -> ArrayRef {
     let Some(places) = places else { return Arc::clone(column) };
-    let indices = UInt32Array::from_iter_values(places.iter().copied());
-    take(column, &indices, None).expect("places lie within what was found")
+    take(column, places, None).expect("places lie within what was found")
 }

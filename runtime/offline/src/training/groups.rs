@@ -41,13 +41,16 @@ pub(super) struct Found {
     bytes: Vec<u8>,
 }
 
+/// Whether values of a type have eight bytes.
+pub(super) fn is_eight(data_type: DataType) -> bool {
+    matches!(data_type, DataType::Int64 | DataType::Float64 | DataType::Timestamp)
+}
+
 impl Numbering {
     /// None yet.
     pub(super) fn new(join_keys: &[JoinKey]) -> Self {
         match join_keys {
-            [JoinKey { data_type: DataType::Int64 | DataType::Float64 | DataType::Timestamp, .. }] => {
-                Numbering::Eight(HashMap::new())
-            }
+            [key] if is_eight(key.data_type) => Numbering::Eight(HashMap::new()),
             _ => Numbering::Bytes(HashMap::new()),
         }
     }

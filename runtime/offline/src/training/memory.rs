@@ -7,6 +7,7 @@ use arrow_schema::DataType as ArrowType;
 use tandem_core::point_in_time::Contest;
 use tandem_core::types::DataType;
 
+use super::groups::is_eight;
 use super::history::History;
 use super::joined::WINNER_BYTES;
 use super::labels::LabelKeys;
@@ -188,11 +189,6 @@ fn of_view(request: &Prepared, index: usize, history: &History) -> (u64, u64) {
         winner + ROW + (2 * values).div_ceil(8),
     ];
     (SEEN + joining.into_iter().max().unwrap_or_default(), SEEN + winner + ROW + values.div_ceil(8))
-}
-
-/// Whether values have eight bytes.
-fn is_eight(data_type: DataType) -> bool {
-    matches!(data_type, DataType::Int64 | DataType::Float64 | DataType::Timestamp)
 }
 
 /// Bits of a value, one of them that it is no null.

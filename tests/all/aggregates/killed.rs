@@ -11,6 +11,7 @@ use std::time::Duration;
 use tandem_core::time::Timestamp;
 
 use super::*;
+use crate::harness::killing;
 use crate::harness::numbers::Numbers;
 
 /// Rounds where nothing else is said.
@@ -89,23 +90,12 @@ fn history(numbers: &mut Numbers, events: u64) -> Vec<Version> {
     all
 }
 
-fn ask(url: &str, route: &str, body: &Value) -> Option<Value> {
-    let config =
-        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
-    let agent: ureq::Agent = config.build().into();
-    let request = agent.post(format!("{url}{route}")).header("content-type", "application/json");
-    let mut answer = request.send(body.to_string()).ok()?;
-    let text = answer.body_mut().read_to_string().ok()?;
-    assert_eq!(answer.status().as_u16(), 200, "{text}");
-    serde_json::from_str(&text).ok()
-}
-
 /// Pushes batches until there are no more, or the server is gone: what was not acknowledged is sent again later.
 fn push(url: &str, waiting: &Mutex<Vec<Vec<Version>>>) {
     loop {
         let Some(batch) = waiting.lock().expect("nobody panicked").pop() else { return };
         let rows: Vec<Value> = batch.iter().map(Version::json).collect();
-        match ask(url, "/v1/push/activity", &json!({"rows": rows})) {
+        match killing::ask(url, "/v1/push/activity", &json!({"rows": rows})) {
             Some(answer) => assert_eq!(answer["accepted"], json!(batch.len()), "{answer}"),
             None => {
                 waiting.lock().expect("nobody panicked").insert(0, batch);
@@ -135,7 +125,7 @@ fn counts(all: &[Version]) -> BTreeMap<&'static str, i64> {
 
 #[test]
 fn a_random_history_is_served_as_it_is_trained_on_whatever_is_killed() {
-    let rounds = std::env::var("TANDEM_CRASH_ROUNDS").ok().map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
+    let rounds = killing::rounds(ROUNDS);
     let seed = RandomState::new().hash_one(0);
     let mut numbers = Numbers(seed);
     let all = history(&mut numbers, EVENTS * rounds / ROUNDS);
@@ -191,7 +181,7 @@ fn a_random_history_is_served_as_it_is_trained_on_whatever_is_killed() {
     let mut served: Vec<Value> = Vec::new();
     for instant in &instants {
         let asked = json!({"view": "activity", "as_of": instant, "entities": {"card_id": CARDS}});
-        let answer = ask(server.url(), "/v1/features", &asked).expect("an answer");
+        let answer = killing::ask(server.url(), "/v1/features", &asked).expect("an answer");
         let rows = answer["rows"].as_array().expect("rows").iter();
         served.extend(rows.map(|row| COLUMNS[..7].iter().map(|name| row["values"][*name].clone()).collect::<Value>()));
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod componentize;
 pub(crate) mod guests;
+pub(crate) mod killing;
 pub(crate) mod native;
 pub(crate) mod numbers;
 pub(crate) mod program;

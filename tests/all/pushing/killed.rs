@@ -6,21 +6,19 @@
 //! A longer run: `TANDEM_CRASH_ROUNDS=200 cargo test -p tandem-tests --test all pushing::killed`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
 use tandem_core::time::Timestamp;
 use tandem_online::{Store, StoreOptions};
 
 use super::*;
+use crate::harness::killing;
 use crate::harness::program::tandem_registered;
 use crate::harness::project::files;
 
@@ -71,18 +69,11 @@ fn random(seed: u64, bound: u64) -> u64 {
 }
 
 fn push(url: &str, to: &str, rows: &[(i64, i64)]) -> Option<Value> {
-    let config =
-        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
-    let agent: ureq::Agent = config.build().into();
     let rows: Vec<Value> = rows
         .iter()
         .map(|(time, user)| json!({"customer": user, "changed_at": Timestamp(*time).to_string(), "limit_eur": *time as f64}))
         .collect();
-    let body = json!({"to": to, "rows": rows}).to_string();
-    let mut answer = agent.post(format!("{url}/v1/push/account")).header("content-type", JSON).send(&body).ok()?;
-    let text = answer.body_mut().read_to_string().ok()?;
-    assert_eq!(answer.status().as_u16(), 200, "{text}");
-    serde_json::from_str(&text).ok()
+    killing::ask(url, "/v1/push/account", &json!({"to": to, "rows": rows}))
 }
 
 /// Pushes until the server is gone.
@@ -133,33 +124,17 @@ fn ask_until_killed(client: &Client, sent: &Mutex<Sent>, ended: &AtomicBool) -> 
     answers
 }
 
-fn start(shop: &Shop, arguments: &[&str]) -> Child {
-    tandem_registered(shop.root(), arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program runs")
-}
-
 /// Of each event time in the files of the history, how often it is there.
 fn history(root: &Path) -> BTreeMap<i64, usize> {
-    let folder = root.join("data/features");
     let mut found = BTreeMap::new();
-    if !folder.exists() {
-        return found;
-    }
-    for (name, _) in files(&folder).into_iter().filter(|(name, _)| name.ends_with(".parquet")) {
-        let file = File::open(folder.join(&name)).expect("a file");
-        for batch in ParquetRecordBatchReaderBuilder::try_new(file).expect(&name).build().expect(&name) {
-            let batch = batch.expect(&name);
-            let column = |name: &str| batch.column_by_name(name).expect("a column").clone();
-            let times = column("event_time");
-            let (published, sequences) = (column("published_time"), column("push_sequence"));
-            assert_eq!(published.null_count() + sequences.null_count(), 0);
-            assert!(sequences.as_primitive::<Int64Type>().values().is_sorted());
-            for time in times.as_primitive::<TimestampMicrosecondType>().values() {
-                *found.entry(*time).or_insert(0) += 1;
-            }
+    for (_, batch) in killing::history(root) {
+        let column = |name: &str| batch.column_by_name(name).expect("a column").clone();
+        let times = column("event_time");
+        let (published, sequences) = (column("published_time"), column("push_sequence"));
+        assert_eq!(published.null_count() + sequences.null_count(), 0);
+        assert!(sequences.as_primitive::<Int64Type>().values().is_sorted());
+        for time in times.as_primitive::<TimestampMicrosecondType>().values() {
+            *found.entry(*time).or_insert(0) += 1;
         }
     }
     found
@@ -174,15 +149,7 @@ fn served(client: &Client) -> BTreeMap<i64, i64> {
 fn ask(client: &Client) -> Option<BTreeMap<i64, i64>> {
     let users: Vec<i64> = (0..USERS).chain(ONLINE_FROM..ONLINE_FROM + ONLINE_USERS).collect();
     let rows: Vec<Value> = users.iter().map(|user| json!({"user_id": user})).collect();
-    let body = json!({"features": ["account:credit"], "rows": rows}).to_string();
-    let config =
-        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
-    let agent: ureq::Agent = config.build().into();
-    let url = format!("{}/v1/features", client.url());
-    let mut answer = agent.post(url).header("content-type", JSON).send(&body).ok()?;
-    let text = answer.body_mut().read_to_string().ok()?;
-    assert_eq!(answer.status().as_u16(), 200, "{text}");
-    let answer: Value = serde_json::from_str(&text).ok()?;
+    let answer = killing::ask(client.url(), "/v1/features", &json!({"features": ["account:credit"], "rows": rows}))?;
     let of = |(user, row): (&i64, &Value)| {
         let time = Timestamp::parse(row["event_times"]["credit"].as_str()?).expect("a time");
         assert_eq!(row["values"]["credit"], json!(time.0 as f64), "a value of another row: {row}");
@@ -236,7 +203,7 @@ fn check_copy(shop: &Shop, acknowledged: &BTreeMap<i64, i64>) {
 
 #[test]
 fn what_is_acknowledged_survives_being_killed_and_is_there_once() {
-    let rounds = std::env::var("TANDEM_CRASH_ROUNDS").ok().map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
+    let rounds = killing::rounds(ROUNDS);
     let shop = Shop::new();
     shop.write(
         "tandem.toml",
@@ -284,19 +251,18 @@ fn what_is_acknowledged_survives_being_killed_and_is_there_once() {
             ];
             // So that a generation that was built is there for a while.
             let count = if random(round + 7, 3) == 0 { 7 } else { 6 };
-            let mut others = beside[..count].iter().map(|arguments| start(&shop, arguments)).collect::<Vec<_>>();
+            let others =
+                beside[..count].iter().map(|arguments| killing::start(shop.root(), arguments)).collect::<Vec<_>>();
             std::thread::sleep(Duration::from_millis(random(round, 400)));
-            for other in &mut others {
+            for other in others {
                 std::thread::sleep(Duration::from_millis(random(round, 150)));
-                let _ = other.kill(); // it may have ended
-                let _ = other.wait();
+                killing::kill(other);
             }
             // Again, now that there may be two generations.
             for arguments in [switch, &["materialize", "account", "--rebuild"]] {
-                let mut other = start(&shop, arguments);
+                let other = killing::start(shop.root(), arguments);
                 std::thread::sleep(Duration::from_millis(random(round + 1, 200)));
-                let _ = other.kill(); // it may have ended
-                let _ = other.wait();
+                killing::kill(other);
             }
             std::thread::sleep(Duration::from_millis(random(round, 1_000)));
             client.server.kill();

@@ -4,25 +4,24 @@
 //!
 //! A longer run: `TANDEM_CRASH_ROUNDS=200 cargo test -p tandem-tests --test all rebuilt::killed`.
 
+mod expired;
+mod restored;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use tandem_core::time::Timestamp;
 use tandem_online::{Store, StoreOptions, ViewStats};
 
+use crate::harness::killing;
 use crate::harness::numbers::Numbers;
 use crate::harness::program::{Serving, defined, tandem_registered, told};
-use crate::harness::project::files;
 
 /// Rounds where nothing else is said, and how often each command is killed in one.
 const ROUNDS: u64 = 3;
@@ -240,13 +239,13 @@ impl Copies {
     fn push_users(&self, server: &Serving, to: &str, rows: &[(i64, i64)]) -> Option<Value> {
         let row = |(user, time): &(i64, i64)| json!({"user_id": user, "changed_at": at(*time), "credit": *time as f64});
         let rows: Vec<Value> = rows.iter().map(row).collect();
-        push(server, "/v1/push/account", &json!({"to": to, "rows": rows}))
+        killing::ask(server.url(), "/v1/push/account", &json!({"to": to, "rows": rows}))
     }
 
     fn push_payments(&self, server: &Serving, to: &str, payments: &[Payment]) -> Option<Value> {
         let row = |of: &Payment| json!({"id": of.id.to_string(), "card_id": format!("c{}", of.card), "at": at(of.at), "known_at": at(of.known), "amount": of.amount});
         let rows: Vec<Value> = payments.iter().map(row).collect();
-        push(server, "/v1/push/activity", &json!({"to": to, "rows": rows}))
+        killing::ask(server.url(), "/v1/push/activity", &json!({"to": to, "rows": rows}))
     }
 
     /// Newer rows of some users, users that are online alone, more payments, some of other cards, and corrections.
@@ -339,24 +338,13 @@ impl Copies {
 
     /// How many rows of logs are in files of the history; none is there twice.
     fn rolled(&self) -> u64 {
-        let folder = self.root().join("data/features");
         let mut found = BTreeSet::new();
-        if !folder.exists() {
-            return 0;
-        }
-        for (name, _) in files(&folder).into_iter().filter(|(name, _)| name.ends_with(".parquet")) {
+        for (name, batch) in killing::history(self.root()) {
             let view = name.split('/').next().expect("a folder").to_owned();
-            let file = File::open(folder.join(&name)).expect("a file");
-            for batch in ParquetRecordBatchReaderBuilder::try_new(file).expect(&name).build().expect(&name) {
-                let batch = batch.expect(&name);
-                for sequence in
-                    batch.column_by_name("push_sequence").expect("a column").as_primitive::<Int64Type>().values()
-                {
-                    assert!(
-                        found.insert((view.clone(), *sequence)),
-                        "{name}: row {sequence} of the log is there twice"
-                    );
-                }
+            let sequences = batch.column_by_name("push_sequence").expect("a column");
+            for sequence in sequences.as_primitive::<Int64Type>().values() {
+                let is_new = found.insert((view.clone(), *sequence));
+                assert!(is_new, "{name}: row {sequence} of the log is there twice");
             }
         }
         found.len() as u64
@@ -364,11 +352,7 @@ impl Copies {
 
     /// Starts a command, and kills it at some moment: once `progress` is `enough`, or, where nothing is said of it, after some time.
     fn kill(&self, arguments: &[&str], numbers: &mut Numbers, progress: impl Fn() -> u64, enough: Option<u64>) {
-        let mut child: Child = tandem_registered(self.root(), arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program runs");
+        let mut child = killing::start(self.root(), arguments);
         match enough {
             Some(enough) => {
                 let begin = Instant::now();
@@ -380,8 +364,7 @@ impl Copies {
             }
             None => std::thread::sleep(Duration::from_millis(numbers.below(400))),
         }
-        let _ = child.kill(); // it may have ended
-        let _ = child.wait();
+        killing::kill(child);
     }
 
     /// Reader slots of the dead are used again.
@@ -391,244 +374,11 @@ impl Copies {
             assert!(stats.readers <= most, "{name}: {stats:?}");
         }
     }
-
-    /// A copy restored into a store that has `start`, killed again and again, and then not. Gives how often it was killed with a part of its work done.
-    fn restore(&self, name: Option<&str>, start: &Contents, with_server: bool, numbers: &mut Numbers) -> u64 {
-        self.place(name);
-        let entries = |name: &str| {
-            let stats = self.open(name).view_stats(Timestamp(self.now)).expect("sizes");
-            stats.iter().map(|stats| stats.entries).sum::<u64>()
-        };
-        let from = name.map_or(0, entries);
-        let all = start.with(&self.copy);
-        let to = from.max(entries("copy"));
-        let server = with_server.then(|| Serving::start_registered(self.root(), &[]));
-        let ended = AtomicBool::new(false);
-        let pushed = Mutex::new(Contents::default());
-        let mut partly = 0;
-        std::thread::scope(|scope| {
-            let _ends = Ends(&ended);
-            if let Some(server) = &server {
-                scope.spawn(|| self.push_until_killed(server, &pushed, &ended));
-            }
-            for _ in 0..KILLS {
-                let enough = (numbers.below(3) > 0).then(|| from + numbers.below(to - from + 1));
-                self.kill(&["online", "restore", "copy"], numbers, || self.count(|stats| stats.entries), enough);
-                partly += u64::from(self.check_half(start, &all, &pushed));
-                if let Some(server) = &server {
-                    self.correct(server, &all, &pushed, numbers);
-                }
-            }
-            if let Some(server) = &server {
-                let mut last = tandem_registered(self.root(), &["online", "restore", "copy"])
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null())
-                    .spawn()
-                    .expect("the program runs");
-                std::thread::sleep(Duration::from_millis(numbers.below(300)));
-                server.kill();
-                let _ = last.kill(); // it may have ended
-                let _ = last.wait();
-            }
-        });
-        drop(server);
-        let all = all.with(&pushed.lock().expect("nobody panicked"));
-        let mut expected = None;
-        for again in [false, true] {
-            let report = self.json(&["online", "restore", "copy"]);
-            let sum = |name: &str| {
-                report["views"]
-                    .as_array()
-                    .expect("views")
-                    .iter()
-                    .map(|view| view[name].as_u64().expect("a number"))
-                    .sum::<u64>()
-            };
-            assert_eq!(sum("left_out"), 0, "{report}");
-            assert!(!again || (sum("written"), sum("logged")) == (0, 0), "{report}");
-            let users = self.users();
-            // What was pushed and not acknowledged may be there.
-            for (user, time) in &all.users {
-                let found = users.get(user).expect("a user").0;
-                assert!(
-                    found == *time || (with_server && found > *time && *user >= OLD && *user < OLD + 4),
-                    "user {user} has {found} instead of {time}"
-                );
-            }
-            let activity = self.activity();
-            let by_hand: Vec<(u64, f64)> = (0..ALL_CARDS).map(|card| all.activity(card)).collect();
-            assert_eq!(activity, by_hand);
-            assert_eq!(self.rolled(), self.logged[0]);
-            let first = expected.get_or_insert((users.clone(), activity.clone()));
-            assert_eq!(first, &(users, activity), "the second one changed something");
-        }
-        self.run(&["log", "flush"]);
-        assert_eq!(
-            self.rolled(),
-            self.logged[usize::from(name == Some("newer"))],
-            "rows that the copy and the store have"
-        );
-        self.check_readers();
-        partly
-    }
-
-    /// After a kill: all rows of the copy, or none of them; each card as it was, or with all of the copy. Gives whether a part of the copy is there.
-    fn check_half(&self, start: &Contents, all: &Contents, pushed: &Mutex<Contents>) -> bool {
-        let before = start.with(&pushed.lock().expect("nobody panicked"));
-        let users = self.users();
-        let after = pushed.lock().expect("nobody panicked").clone();
-        let (mut there, mut missing) = (0, 0);
-        for (user, time) in &before.users {
-            assert!(users.get(user).is_some_and(|(found, _)| found >= time), "user {user} went back from {time}");
-        }
-        for (user, time) in &all.users {
-            // Of those that the copy alone has so.
-            if before.users.get(user).max(after.users.get(user)) < Some(time) {
-                let found = users.get(user).map(|(found, _)| *found);
-                assert!(found == Some(*time) || found == start.users.get(user).copied(), "user {user}: {found:?}");
-                if found == Some(*time) { there += 1 } else { missing += 1 }
-            }
-        }
-        assert!(there == 0 || missing == 0, "{there} rows of the copy are there, and {missing} are not");
-        let (was, is): (Vec<_>, Vec<_>) =
-            (0..ALL_CARDS).map(|card| (start.activity(card).0, all.activity(card).0)).unzip();
-        let found = self.activity();
-        for card in 0..ALL_CARDS as usize {
-            let count = found[card].0;
-            assert!(count == was[card] || count == is[card], "card {card}: {count} of {} or {}", was[card], is[card]);
-        }
-        let is_whole = found.iter().map(|(count, _)| *count).eq(is) && missing == 0;
-        self.rolled();
-        !is_whole && (there > 0 || self.rolled() > 0)
-    }
-
-    /// Pushes newer rows of a few users, until the server is gone.
-    fn push_until_killed(&self, server: &Serving, pushed: &Mutex<Contents>, ended: &AtomicBool) {
-        for step in 0_i64.. {
-            if ended.load(Ordering::Relaxed) {
-                return;
-            }
-            let rows: Vec<(i64, i64)> =
-                (OLD..OLD + 4).map(|user| (user, self.time(user) + DAY + step * 1_000)).collect();
-            let Some(answer) = self.push_users(server, "online", &rows) else { return };
-            assert_eq!(answer["written"], json!(rows.len()), "{answer}");
-            let mut pushed = pushed.lock().expect("nobody panicked");
-            rows.into_iter().for_each(|(user, time)| pushed.put_user(user, time));
-            drop(pushed);
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Corrects a payment of each card that is there, as it may be restored in part.
-    fn correct(&self, server: &Serving, all: &Contents, pushed: &Mutex<Contents>, numbers: &mut Numbers) {
-        let found = self.activity();
-        let there = (0..ALL_CARDS).filter(|card| found[*card as usize].0 == all.activity(*card).0);
-        let mut pushed = pushed.lock().expect("nobody panicked");
-        let step = pushed.payments.len() as i64;
-        let corrected = |card| Payment {
-            amount: (1_000 + numbers.below(1_000)) as f64,
-            known: self.now - 4 * 60 * MINUTE + step,
-            ..self.payment(card, 101, 11)
-        };
-        let payments: Vec<Payment> = there.map(corrected).collect();
-        if payments.is_empty() {
-            return;
-        }
-        let answer = self.push_payments(server, "online", &payments).expect("an answer");
-        assert_eq!(answer["written"], json!(payments.len()), "{answer}");
-        pushed.payments.extend(payments);
-    }
-
-    /// Values of old rows are removed, killed again and again, and then not. Gives how often it was killed with a part of its work done.
-    fn expire(&self, is_rebuilt: bool, with_server: bool, numbers: &mut Numbers) -> u64 {
-        self.place(Some("newer"));
-        if is_rebuilt {
-            self.run(&["materialize", "account", "--rebuild"]);
-        }
-        let generations = 1 + u64::from(is_rebuilt);
-        let old = self.newer.users.values().filter(|time| self.is_too_old(**time)).count() as u64 * generations;
-        let removed = || self.count(|stats| stats.removed);
-        let server = with_server.then(|| Serving::start_registered(self.root(), &["--allow-replay"])); // so that it removes nothing itself
-        let (mut before, mut partly) = (0, 0);
-        for kill in 0..KILLS {
-            // The first one certainly with a part of its work done.
-            let enough = match kill {
-                0 => Some(old / 4 + numbers.below(old / 2)),
-                _ => (numbers.below(3) > 0).then(|| before + numbers.below(old - before + 1)),
-            };
-            let watched = self.open("data/online");
-            let progress = || {
-                let stats = watched.view_stats(Timestamp(self.now)).expect("sizes");
-                stats.iter().map(|stats| stats.removed).sum()
-            };
-            self.kill(&["online", "expire", "account"], numbers, progress, enough);
-            drop(watched);
-            let now = removed();
-            assert!(before <= now && now <= old, "{before} values were removed, then {now} of {old}");
-            before = now;
-            partly += u64::from(0 < now && now < old);
-            self.check_expired();
-            if let Some(server) = &server {
-                // No late row takes the place of one whose values may be gone.
-                let late: Vec<(i64, i64)> = (0..OLD).map(|user| (user, self.time(user) - MINUTE)).collect();
-                let answer = self.push_users(server, "online", &late).expect("an answer");
-                assert_eq!(answer["written"], json!(0), "{answer}");
-            }
-        }
-        if let Some(server) = &server {
-            server.kill();
-        }
-        drop(server);
-        for left in [old - before, 0] {
-            let found = self.json(&["online", "expire", "account"])["removed"].as_u64().expect("a number");
-            // A transaction of which nobody was told may be on the disk: it is seen once another one begins.
-            assert!(
-                found <= left && left <= found + REMOVED_MAX,
-                "{found} values were removed of {left} that were left"
-            );
-            assert_eq!(removed(), old);
-            self.check_expired();
-        }
-        let activity: Vec<(u64, f64)> = (0..ALL_CARDS).map(|card| self.newer.activity(card)).collect();
-        assert_eq!(self.activity(), activity, "events have no ttl");
-        self.check_readers();
-        partly
-    }
-
-    /// Each user has the row of the newer store, served if it is within the ttl.
-    fn check_expired(&self) {
-        let users = self.users();
-        assert_eq!(users.len(), self.newer.users.len());
-        for (user, time) in &self.newer.users {
-            assert_eq!(users[user], (*time, !self.is_too_old(*time)), "user {user}");
-        }
-    }
-}
-
-/// Tells whoever pushes that it is over, also where something panics.
-struct Ends<'a>(&'a AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Posts to a server; None where it is gone.
-fn push(server: &Serving, route: &str, body: &Value) -> Option<Value> {
-    let config =
-        ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
-    let agent: ureq::Agent = config.build().into();
-    let request = agent.post(format!("{}{route}", server.url())).header("content-type", "application/json");
-    let mut answer = request.send(body.to_string()).ok()?;
-    let text = answer.body_mut().read_to_string().ok()?;
-    assert_eq!(answer.status().as_u16(), 200, "{text}");
-    serde_json::from_str(&text).ok()
 }
 
 #[test]
 fn what_is_restored_and_what_is_too_old_survive_being_killed() {
-    let rounds = std::env::var("TANDEM_CRASH_ROUNDS").ok().map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
+    let rounds = killing::rounds(ROUNDS);
     let mut numbers = Numbers(RandomState::new().hash_one(0));
     let copies = Copies::new();
     let copy = fs::read(copies.root().join("copy/data.mdb")).expect("a file");
